@@ -1,0 +1,1 @@
+"""The measurements of the report, one job per module."""

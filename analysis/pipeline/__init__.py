@@ -1,0 +1,1 @@
+"""What the Snakefile and the job runner use: configuration, fingerprints, files, messages."""
