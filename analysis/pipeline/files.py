@@ -1,0 +1,42 @@
+"""Files that are either whole or not there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def written_whole(paths: dict[str, str]) -> Iterator[dict[str, str]]:
+    """Give temporary paths beside `paths`; on success put each in its place, else remove them.
+
+    A temporary name keeps the folder (so that the move is atomic) and the ending (so that a
+    library that looks at it writes the right format).
+    """
+    temporary = {}
+    for name, path in paths.items():
+        place = Path(path)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        temporary[name] = str(place.with_name(f".{place.stem}.{os.getpid()}{place.suffix}"))
+    try:
+        yield temporary
+        missing = [paths[name] for name, path in temporary.items() if not Path(path).exists()]
+        if missing:
+            raise RuntimeError(f"the job did not write {', '.join(missing)}")
+        for path in temporary.values():
+            _flush(path)
+        for name, path in temporary.items():
+            os.replace(path, paths[name])
+    finally:
+        for path in temporary.values():
+            Path(path).unlink(missing_ok=True)
+
+
+def _flush(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
