@@ -1,0 +1,1 @@
+"""From measurements to the page: recording, number formatting, figures, LaTeX, provenance."""

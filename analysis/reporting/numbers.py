@@ -1,0 +1,97 @@
+"""(value, digits, notation, unit) -> text. The one place where a number becomes characters.
+
+The notation is always explicit:
+
+    fixed        `digits` after the point                       0.437
+    significant  `digits` significant ones, positional          0.0437
+    scientific   `digits` significant ones, times a power       4.37 × 10⁻²
+    percent      hundredths, `digits` after the point           43.7 %
+    exact        a whole number, or the shortest decimal that reads back as the same float
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+NOTATIONS = ("fixed", "significant", "scientific", "percent", "exact")
+
+
+@dataclass(frozen=True)
+class Number:
+    """A formatted number: its sign, digits, power of ten and unit."""
+
+    negative: bool
+    digits: str
+    exponent: int | None = None
+    unit: str = ""
+
+    def plain(self) -> str:
+        """For alternative texts: no markup, and no letter that a Latin typeface lacks."""
+        text = ("-" if self.negative else "") + _grouped(self.digits, " ")
+        if self.exponent is not None:
+            text += f" × 10^{self.exponent}"
+        return text + (f" {self.unit}" if self.unit else "")
+
+    def latex(self) -> str:
+        """For text and for maths alike."""
+        text = ("-" if self.negative else "") + _grouped(self.digits, r"\,")
+        if self.exponent is not None:
+            text += rf" \times 10^{{{self.exponent}}}"
+        if self.negative or self.exponent is not None:
+            text = rf"\ensuremath{{{text}}}"
+        return text + (r"\," + self.unit.replace("%", r"\%") if self.unit else "")
+
+
+def number(
+    value: float, digits: int | None = None, notation: str | None = None, unit: str = ""
+) -> Number:
+    """Format `value`.
+
+    A whole number needs nothing more; for any other the digits must be said, since how far a
+    number can be trusted is the writer's to say.
+
+    Raises:
+        ValueError: no such notation, digits missing or negative.
+        TypeError: `value` is not a number.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{value!r:.60} is not a number")
+    if notation is None:
+        notation = "exact" if isinstance(value, int) and digits is None else "fixed"
+    if notation not in NOTATIONS:
+        raise ValueError(f"notation '{notation}'; expected one of {', '.join(NOTATIONS)}")
+    if notation == "exact":
+        return _signed(_positional(Decimal(repr(value))), unit=unit)
+    if digits is None:
+        raise ValueError(f"the number {value!r} needs digits=…, or notation='exact'")
+    if digits < 0 or (digits == 0 and notation in ("significant", "scientific")):
+        raise ValueError(f"digits={digits} is too few for the notation '{notation}'")
+    if notation == "fixed":
+        return _signed(f"{value:.{digits}f}", unit=unit)
+    if notation == "percent":
+        return _signed(f"{100 * Decimal(repr(value)):.{digits}f}", unit="%")
+    if value == 0:
+        return _signed("0", unit=unit)
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    if notation == "significant":
+        return _signed(_positional(Decimal(f"{mantissa}e{exponent}")), unit=unit)
+    return _signed(mantissa, int(exponent), unit)
+
+
+def _signed(text: str, exponent: int | None = None, unit: str = "") -> Number:
+    negative = text.startswith("-") and any(c in "123456789" for c in text)
+    return Number(negative, text.lstrip("-"), exponent, unit)
+
+
+def _positional(value: Decimal) -> str:
+    return f"{value:f}"
+
+
+def _grouped(digits: str, space: str) -> str:
+    """Groups of three from five digits before the point on: 10 000, but 1000."""
+    whole, point, rest = digits.partition(".")
+    if len(whole) > 4:
+        head = len(whole) % 3 or 3
+        whole = space.join([whole[:head], *(whole[i : i + 3] for i in range(head, len(whole), 3))])
+    return whole + point + rest
