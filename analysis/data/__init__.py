@@ -1,0 +1,1 @@
+"""The embedded digits, and the files that hold digits and network between jobs."""

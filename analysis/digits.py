@@ -1,0 +1,211 @@
+"""Load the handwritten digits through torchvision, from the embedded subset or the whole set."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import gzip
+import hashlib
+import shutil
+import tempfile
+import zlib
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+
+from analysis.data import storage
+from analysis.pipeline.errors import InputError
+from analysis.reporting import figures, measurements
+from analysis.reporting.progress import say
+
+SUMS = Path("analysis/data/SHA256SUMS")
+
+
+def torchvision_datasets():
+    """`torchvision.datasets`, also beside a build of torch that its compiled operators don't fit.
+
+    torchvision registers a fake kernel for `nms` when it is imported, which fails when the
+    compiled operators were not loaded (their library links CUDA, and this torch is a CPU build).
+    Data sets need none of them, so declaring the two names is enough; where the compiled
+    operators do load, the import succeeds the first time and nothing is declared.
+    """
+    import torch
+
+    try:
+        from torchvision import datasets
+    except RuntimeError as error:
+        if "torchvision::nms" not in str(error):
+            raise
+        import sys
+
+        for name in [m for m in sys.modules if m.split(".")[0] == "torchvision"]:
+            del sys.modules[name]
+        schema = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+        torchvision_datasets.library = torch.library.Library("torchvision", "DEF")
+        for operator in ("nms", "qnms"):
+            torchvision_datasets.library.define(operator + schema)
+        from torchvision import datasets
+    return datasets
+
+
+def unpack_embedded(files: list[str], root: Path) -> None:
+    """Check the embedded files against their sums and unpack them where torchvision looks.
+
+    Raises:
+        InputError: a file is missing, truncated or changed.
+    """
+    sums = {name: digest for digest, name in map(str.split, SUMS.read_text().splitlines())}
+    raw = root / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for file in map(Path, files):
+        if not file.is_file():
+            raise InputError(f"{file}: missing; 'git checkout {file}' brings it back")
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        if digest != sums[file.name]:
+            raise InputError(
+                f"{file}: damaged: its sha256 is {digest[:12]}…, {SUMS} says "
+                f"{sums[file.name][:12]}…; 'git checkout {file}' brings it back"
+            )
+        with gzip.open(file) as packed, open(raw / file.stem, "wb") as unpacked:
+            shutil.copyfileobj(packed, unpacked)
+
+
+def read(dataset: str, root: Path, train: bool, download: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Images, N × 28 × 28 bytes, and labels, N, of torchvision's data set of that name.
+
+    EMNIST is read in its split of ten digits, its images turned the way MNIST's are.
+    """
+    kind = getattr(torchvision_datasets(), dataset)
+    options = {"split": "digits"} if dataset == "EMNIST" else {}
+    data = kind(str(root), train=train, download=download, **options)
+    images = data.data.numpy()
+    if dataset == "EMNIST":
+        images = images.transpose(0, 2, 1)
+    return np.ascontiguousarray(images), data.targets.numpy().astype(np.uint8)
+
+
+def load_full(dataset: str, folder: Path) -> dict[str, np.ndarray]:
+    """All images of `dataset`: found in `folder`, or downloaded there by torchvision.
+
+    The folder is torchvision's root (with MNIST/raw/ inside), or holds the IDX files themselves,
+    packed or not.
+
+    Raises:
+        InputError: the files are not there and cannot be downloaded, or are damaged.
+    """
+    try:
+        with contextlib.ExitStack() as stack:
+            root, download = folder, True
+            if any(folder.glob("train-images-idx3-ubyte*")):
+                root = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+                _lay_out(folder, root / dataset / "raw")
+                download = False
+            parts = {part: read(dataset, root, part == "train", download) for part in PARTS}
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise _unreadable(dataset, folder, error) from None
+    except (RuntimeError, EOFError, ValueError, AssertionError, zlib.error) as error:
+        raise _unreadable(dataset, folder, error) from None
+    return _arrays(parts)
+
+
+def _lay_out(folder: Path, raw: Path) -> None:
+    """The IDX files of `folder`, unpacked, where torchvision looks for them."""
+    raw.mkdir(parents=True)
+    for file in sorted(folder.glob("*-ubyte*")):
+        if file.suffix == ".gz":
+            with gzip.open(file) as packed, open(raw / file.stem, "wb") as unpacked:
+                shutil.copyfileobj(packed, unpacked)
+        else:
+            (raw / file.name).symlink_to(file.resolve())
+
+
+def _unreadable(dataset: str, folder: Path, error: Exception) -> InputError:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return InputError(
+        f"{folder}: could not read or download {dataset} ({reason:.200}). Put its four IDX files "
+        "(train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, "
+        "t10k-labels-idx1-ubyte) into this folder, or set digits.source: embedded",
+        key="digits.folder",
+    )
+
+
+PARTS = ("train", "test")
+
+
+def load_embedded(files: list[str]) -> dict[str, np.ndarray]:
+    """The embedded subset of MNIST."""
+    with tempfile.TemporaryDirectory() as folder:
+        unpack_embedded(files, Path(folder))
+        return _arrays({p: read("MNIST", Path(folder), p == "train", False) for p in PARTS})
+
+
+def _arrays(parts: dict) -> dict[str, np.ndarray]:
+    return {
+        f"{part}_{kind}": array
+        for part, pair in parts.items()
+        for kind, array in zip(("images", "labels"), pair, strict=True)
+    }
+
+
+def measure(arrays: dict[str, np.ndarray], config: dict) -> dict:
+    """How many images there are, of which classes, and how much of them is ink."""
+    train, test = arrays["train_labels"], arrays["test_labels"]
+    images = arrays["train_images"]
+    return {
+        "dataset": config["dataset"],
+        "source": config["source"],
+        "training_images": len(train),
+        "test_images": len(test),
+        "rows": images.shape[1],
+        "columns": images.shape[2],
+        **{
+            f"{which}_{part}_images_of_a_class": int(choose(np.bincount(labels, minlength=10)))
+            for part, labels in (("training", train), ("test", test))
+            for which, choose in (("fewest", np.min), ("most", np.max))
+        },
+        "share_of_pixels_with_ink": float((images > 0).mean()),
+        "mean_grey": float(images.mean() / 255.0),
+    }
+
+
+def draw(arrays: dict[str, np.ndarray]):
+    """The first test image of each class over the mean training image of that class."""
+    figure, axes = figures.new("text", 26.0, nrows=2, ncols=10)
+    for label in range(10):
+        of_class = arrays["train_images"][arrays["train_labels"] == label]
+        first = np.flatnonzero(arrays["test_labels"] == label)[:1]
+        rows = (arrays["test_images"][first[0]] if len(first) else 0 * of_class[0], None)
+        figures.digit(axes[0, label], rows[0] / 255.0)
+        figures.digit(axes[1, label], of_class.mean(axis=0) / 255.0)
+    axes[0, 0].set_ylabel("first", fontsize=7)
+    axes[1, 0].set_ylabel("mean", fontsize=7)
+    return figure
+
+
+def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
+    chosen = config["digits"]
+    if chosen["source"] == "embedded":
+        if chosen["dataset"] != "MNIST":
+            raise InputError(
+                f"{chosen['dataset']}; only MNIST is embedded, so set digits.source: full for it",
+                key="digits.dataset",
+            )
+        arrays = load_embedded(inputs.embedded)
+    else:
+        say(f"Looking for {chosen['dataset']} in {chosen['folder']}, else downloading it")
+        arrays = load_full(chosen["dataset"], Path(chosen["folder"]))
+    for part, key in (("train", "training_images"), ("test", "test_images")):
+        for kind in ("images", "labels"):
+            arrays[f"{part}_{kind}"] = arrays[f"{part}_{kind}"][: chosen[key]]
+        if len(np.unique(arrays[f"{part}_labels"])) < 10:
+            raise InputError(
+                f"{chosen[key]}; not every class is among the first so many images; "
+                "a larger number, or null for all, is right",
+                key=f"digits.{key}",
+            )
+    storage.save_digits(outputs.digits, arrays)
+    measurements.write(outputs.measurements, measure(arrays, chosen))
+    figures.save(draw(arrays), outputs.figure)
