@@ -1,0 +1,142 @@
+"""Train the convolutional network on the digits and test it."""
+
+from __future__ import annotations
+
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+
+from analysis.data import storage
+from analysis.maths import network as cnn
+from analysis.reporting import figures, measurements
+from analysis.reporting.progress import say
+
+CONFIDENCE = 0.95  # of the interval around the test accuracy
+
+
+def measure(
+    network: torch.nn.Sequential, history: list[cnn.Epoch], digits: storage.Digits, config: dict
+) -> tuple[dict, np.ndarray]:
+    """The test accuracy with its interval, the learning curves, the network's size and reach.
+
+    Returns the measurements and the confusion matrix, true label × given label.
+    """
+    given = cnn.predict(network, digits.test_images).argmax(axis=1)  # (N,)
+    true = digits.test_labels
+    confusion = np.zeros((10, 10), dtype=int)
+    np.add.at(confusion, (true, given), 1)
+    correct = int((given == true).sum())
+    low, high = cnn.wilson_interval(correct, len(true), CONFIDENCE)
+    wrong = confusion - np.diag(np.diag(confusion))
+    worst = np.unravel_index(wrong.argmax(), wrong.shape)
+    fields = cnn.receptive_field(network, (1, 28, 28))
+    return {
+        "parameters": cnn.parameters(network),
+        **{key: config[key] for key in ("channels", "kernels", "pool", "hidden")},
+        **{key: config[key] for key in ("epochs", "batch", "rate", "final_rate", "seed")},
+        "test_images": len(true),
+        "test_correct": correct,
+        "test_wrong": len(true) - correct,
+        "test_accuracy": correct / len(true),
+        "confidence": CONFIDENCE,
+        "test_accuracy_low": low,
+        "test_accuracy_high": high,
+        "first_epoch_loss": history[0].loss,
+        "last_epoch_loss": history[-1].loss,
+        "last_epoch_training_accuracy": history[-1].accuracy,
+        "confusion": confusion,
+        "most_confused": {
+            "true": int(worst[0]),
+            "given": int(worst[1]),
+            "count": int(wrong[worst]),
+        },
+        "unread_rows": fields.unread_rows,
+        "unread_columns": fields.unread_columns,
+    }, confusion
+
+
+def draw_curves(history: list[cnn.Epoch], accuracy: list[float]):
+    """Training loss, and training and test error, against the epoch."""
+    figure, (left, right) = figures.new("text", 48.0, ncols=2)
+    epochs = np.arange(1, len(history) + 1)
+    left.plot(epochs, [epoch.loss for epoch in history], marker="o")
+    left.set(title="Training loss", xlabel="epoch", yscale="log", xticks=_ticks(epochs))
+    for values, name, colour in (
+        ([100 * (1 - epoch.accuracy) for epoch in history], "training", figures.ACCENT),
+        ([100 * (1 - a) for a in accuracy], "test", figures.WARM),
+    ):
+        right.plot(epochs, values, marker="o", color=colour)
+        right.annotate(
+            name, (epochs[0], values[0]), (6, 0), textcoords="offset points",
+            color=colour, va="center", fontsize=7,
+        )  # fmt: skip
+    right.set(title="Error in %", xlabel="epoch", xticks=_ticks(epochs), ylim=(0, None))
+    return figure
+
+
+def _ticks(epochs: np.ndarray) -> np.ndarray:
+    return epochs[:: max(1, len(epochs) // 8)]
+
+
+def draw_confusion(confusion: np.ndarray):
+    """Counts of true label × given label; the diagonal is left pale so that errors stand out."""
+    figure, axes = figures.new("text", 72.0)
+    errors = confusion - np.diag(np.diag(confusion))
+    axes.imshow(errors, cmap=figures.SIGNED, vmin=-max(1, errors.max()), vmax=max(1, errors.max()))
+    for true, given in np.ndindex(confusion.shape):
+        count = confusion[true, given]
+        if count:
+            right = true == given
+            axes.text(
+                given, true, str(count), ha="center", va="center", fontsize=7,
+                color=figures.GREY if right else "white" if count > 0.6 * errors.max() else "black",
+            )  # fmt: skip
+    axes.set(xlabel="label given", ylabel="true label", xticks=range(10), yticks=range(10))
+    axes.tick_params(length=0)
+    for side in axes.spines.values():
+        side.set_visible(False)
+    return figure
+
+
+def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
+    chosen = config["classifier"]
+    torch.set_num_threads(1)
+    digits = storage.load_digits(inputs.digits)
+    network = storage.new_network(chosen)
+    bar = _bar(chosen["epochs"])
+    test_accuracy = []
+
+    def after(epoch: cnn.Epoch) -> None:
+        given = cnn.predict(network, digits.test_images).argmax(axis=1)
+        test_accuracy.append(float((given == digits.test_labels).mean()))
+        line = f"loss {epoch.loss:.4f}, test accuracy {100 * test_accuracy[-1]:.2f} %"
+        if bar is None:
+            say(f"Epoch {len(test_accuracy)} of {chosen['epochs']}: {line}")
+        else:
+            bar.set_postfix_str(line, refresh=False)
+            bar.update()
+
+    history = cnn.train(
+        network,
+        digits.train_images,
+        digits.train_labels,
+        **{key: chosen[key] for key in ("epochs", "batch", "rate", "final_rate", "seed")},
+        progress=after,
+    )
+    if bar is not None:
+        bar.close()
+    values, confusion = measure(network, history, digits, chosen)
+    storage.save_network(outputs.model, network)
+    measurements.write(outputs.measurements, values)
+    figures.save(draw_curves(history, test_accuracy), outputs.figure)
+    figures.save(draw_confusion(confusion), outputs.confusion)
+
+
+def _bar(epochs: int):
+    if not sys.stderr.isatty():
+        return None
+    from tqdm import tqdm
+
+    return tqdm(total=epochs, desc="Training", unit="epoch", leave=False, dynamic_ncols=True)

@@ -1,0 +1,1 @@
+"""The mathematics, pure: it touches no files and knows nothing of the report."""
