@@ -1,0 +1,389 @@
+"""Draw every feature map of two digits and measure how recognisable the digit still is in them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+
+from analysis.data import storage
+from analysis.maths import network as cnn
+from analysis.maths.feature_maps import (
+    NearestMean,
+    centres,
+    correlation,
+    enlarge,
+    enlargement,
+    feature_maps,
+    largest_correlation,
+)
+from analysis.reporting import figures, measurements
+from analysis.reporting.progress import track
+
+CONFIDENCE = 0.95
+BATCH = 200  # images at a time, so that the maps of a data set are never in memory together
+
+
+@dataclass(frozen=True)
+class Lens:
+    """How one layer's maps are enlarged: the matrices along rows and columns, 28 × cells."""
+
+    field: cnn.Field
+    down: np.ndarray
+    across: np.ndarray
+
+    def enlarge(self, maps: torch.Tensor) -> torch.Tensor:
+        """(N, C, h, w) → (N, C, 28, 28)."""
+        return enlarge(maps, self.down, self.across)
+
+
+def lenses(network: torch.nn.Sequential, shape: tuple[int, int, int]) -> list[Lens]:
+    """One for each convolution, from its receptive field."""
+    fields = [f for f in cnn.receptive_field(network, shape).layers if "Conv2d" in f.layer]
+    along = [
+        [
+            enlargement(centres(f.offset[a], f.stride[a], f.size[a], f.cells[a]), shape[1 + a])
+            for a in (0, 1)
+        ]
+        for f in fields
+    ]
+    return [Lens(f, down, across) for f, (down, across) in zip(fields, along, strict=True)]
+
+
+def batches(images: np.ndarray, labels: np.ndarray) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Images, B × 1 × 28 × 28, with their labels, B."""
+    for start in range(0, len(images), BATCH):
+        part = slice(start, start + BATCH)
+        yield torch.from_numpy(images[part]), torch.from_numpy(labels[part])
+
+
+def class_means(
+    network: torch.nn.Sequential, digits: storage.Digits
+) -> tuple[NearestMean, list[NearestMean]]:
+    """The class means of the training images: of the raw pixels, and of each layer's maps."""
+    pixels, layers = NearestMean(), None
+    parts = list(range(0, len(digits.train_images), BATCH))
+    pairs = batches(digits.train_images, digits.train_labels)
+    for _, (images, labels) in zip(track(parts, "Class means"), pairs, strict=True):
+        maps = feature_maps(network, images)
+        layers = layers or [NearestMean() for _ in maps]
+        pixels.fit([(images, labels)])
+        for layer, m in zip(layers, maps, strict=True):
+            layer.fit([(m, labels)])
+    return pixels, layers
+
+
+@dataclass
+class Seen:
+    """What many test images gave at one layer: right labels, |r| by image and channel, live ones."""
+
+    correct: int
+    correlations: np.ndarray  # (N, C)
+    live: np.ndarray  # (C,), whether any image made the channel answer at all
+
+
+def look(
+    network: torch.nn.Sequential,
+    images: np.ndarray,
+    labels: np.ndarray,
+    through: list[Lens],
+    pixels: NearestMean,
+    layers: list[NearestMean],
+) -> tuple[int, list[Seen]]:
+    """The nearest-class-mean labels of `images` and the correlation of each map with its digit.
+
+    Returns how many the raw pixels label rightly, and what each layer gave.
+    """
+    right = 0
+    counts = [0] * len(layers)
+    found: list[list] = [[] for _ in layers]
+    live = [False] * len(layers)
+    for x, y in batches(images, labels):
+        right += int((pixels.predict(x) == y).sum())
+        for place, m in enumerate(feature_maps(network, x)):
+            counts[place] += int((layers[place].predict(m) == y).sum())
+            found[place].append(correlation(through[place].enlarge(m), x).abs().numpy())
+            live[place] = live[place] | (m.amax(dim=(0, 2, 3)) > 0).numpy()  # (C,)
+    return right, [
+        Seen(count, np.concatenate(r), alive)
+        for count, r, alive in zip(counts, found, live, strict=True)
+    ]
+
+
+def measure(
+    examples: np.ndarray,
+    maps: list[torch.Tensor],
+    through: list[Lens],
+    right: int,
+    seen: list[Seen],
+    probabilities: np.ndarray,
+    config: dict,
+) -> dict:
+    """For each layer the correlation with the digit, the dead channels, the nearest-mean accuracy.
+
+    Args:
+        examples: the two digits, 2 × 1 × 28 × 28.
+        maps: their maps in each layer, 2 × C × h × w.
+        right: how many of the many test images the raw pixels label rightly.
+        seen: what the many test images gave at each layer.
+        probabilities: the network's answer to the two digits, 2 × 10.
+    """
+    bound = config["recognisable"]
+    images = len(seen[0].correlations)
+    layers = []
+    for m, lens, many in zip(maps, through, seen, strict=True):
+        enlarged = lens.enlarge(m)  # (2, C, 28, 28)
+        own = correlation(enlarged, torch.from_numpy(examples)).abs().numpy()  # (2, C)
+        other = correlation(enlarged, torch.from_numpy(examples[::-1].copy())).abs().numpy()
+        silent = (m.amax(dim=(2, 3)) <= 0).numpy()  # (2, C)
+        layers.append(
+            {
+                "channels": m.shape[1],
+                "rows": m.shape[2],
+                "columns": m.shape[3],
+                "field": lens.field.size[0],
+                "stride": lens.field.stride[0],
+                "median_correlation": float(np.median(own)),
+                "median_correlation_with_the_other": float(np.median(other)),
+                "share_recognisable": float((own >= bound).mean()),
+                "digits": [
+                    {
+                        "digit": digit,
+                        "median_correlation": float(np.median(own[d])),
+                        "share_recognisable": float((own[d] >= bound).mean()),
+                        "best_correlation": float(own[d].max()),
+                        "best_channel": int(own[d].argmax()) + 1,
+                        "largest_possible_correlation": largest_correlation(
+                            examples[d, 0], lens.down, lens.across
+                        ),
+                        "silent_channels": int(silent[d].sum()),
+                    }
+                    for d, digit in enumerate(config["digits"])
+                ],
+                "silent_for_both": int(silent.all(axis=0).sum()),
+                "dead_channels": int((~many.live).sum()),
+                "median_correlation_of_test_images": float(np.median(many.correlations)),
+                "share_recognisable_of_test_images": float((many.correlations >= bound).mean()),
+                "looks_like_the_digit": bool(np.median(own) >= bound),
+                "could_look_like_the_digit": all(
+                    largest_correlation(x[0], lens.down, lens.across) >= bound for x in examples
+                ),
+                **_accuracy(many.correct, images),
+            }
+        )
+    alike = [layer["looks_like_the_digit"] for layer in layers]
+    accuracies = [right / images, *(layer["accuracy"] for layer in layers)]
+    medians = [layer["median_correlation"] for layer in layers]
+    return {
+        "digits": config["digits"],
+        "example": config["example"],
+        "recognisable": bound,
+        "labels_given": probabilities.argmax(axis=1),
+        "probabilities": probabilities[np.arange(len(examples)), config["digits"]],
+        "classified_images": images,
+        "pixels": _accuracy(right, images),
+        "layers": layers,
+        "layers_that_look_like_the_digit": [place + 1 for place, like in enumerate(alike) if like],
+        "verdict": "all" if all(alike) else "none" if not any(alike) else "some",
+        "recognisability_falls": all(a > b for a, b in itertools.pairwise(medians)),
+        "accuracy_rises": all(a < b for a, b in itertools.pairwise(accuracies)),
+        "accuracy_gain": accuracies[-1] - accuracies[0],
+        "dead_channels": sum(layer["dead_channels"] for layer in layers),
+        "confidence": CONFIDENCE,
+    }
+
+
+def _accuracy(correct: int, images: int) -> dict:
+    low, high = cnn.wilson_interval(correct, images, CONFIDENCE)
+    return {"accuracy": correct / images, "accuracy_low": low, "accuracy_high": high}
+
+
+COLUMNS = 11  # 32 and 64 channels nearly fill whole rows of it
+TALLEST = 225.0  # mm, a page with its caption
+
+
+def grid(channels: list[int]) -> tuple[int, list[int], float]:
+    """Columns for each digit, rows of each layer, and the side in mm of a map, so that all fit."""
+    columns = COLUMNS
+    while True:
+        rows = [-(-count // columns) for count in channels]
+        side = 77.0 / columns
+        if 20 + sum(6 + side * r for r in rows) <= TALLEST:
+            return columns, rows, side
+        columns += 1
+
+
+def montage(maps: np.ndarray, columns: int, rows: int, gap: int) -> np.ndarray:
+    """Maps, C × h × w, as one picture of rows × columns with `gap` empty (NaN) pixels between."""
+    channels, height, width = maps.shape
+    cells = np.full((rows * columns, height + gap, width + gap), np.nan)
+    cells[:channels, :height, :width] = maps
+    tall = cells.reshape(rows, columns, height + gap, width + gap).transpose(0, 2, 1, 3)
+    return tall.reshape(rows * (height + gap), columns * (width + gap))[:-gap, :-gap]
+
+
+def draw(examples: np.ndarray, maps: list[torch.Tensor], values: dict):
+    """All maps of both digits side by side, the same channel in the same place, a scale a layer."""
+    columns, rows, side = grid([m.shape[1] for m in maps])
+    heights = [14.0, *(6 + side * r for r in rows)]
+    figure, axes = figures.new(
+        "wide", sum(heights) + 4, nrows=1 + len(maps), ncols=2, height_ratios=heights
+    )
+    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.03, hspace=0.01)
+    colours = figures.INK.with_extremes(bad="white")
+    for d in range(2):
+        figures.digit(axes[0, d], examples[d, 0])
+        axes[0, d].set_anchor("W")
+        axes[0, d].text(
+            1.12, 0.5,
+            f"A {values['digits'][d]}, labelled {values['labels_given'][d]}\n"
+            f"with probability {values['probabilities'][d]:.3f}",
+            transform=axes[0, d].transAxes, va="center", fontsize=8,
+        )  # fmt: skip
+    for place, m in enumerate(maps):
+        top = float(m.max()) or 1.0
+        factor = max(2, 80 // m.shape[3])
+        gap = max(1, round(0.09 * m.shape[3] * factor))
+        for d in range(2):
+            enlarged = np.kron(m[d].numpy(), np.ones((factor, factor)))  # (C, h·factor, w·factor)
+            panel = axes[1 + place, d]
+            picture = montage(enlarged, columns, rows[place], gap)
+            drawn = panel.imshow(picture, cmap=colours, vmin=0, vmax=top, interpolation="none")
+            _frames(panel, m.shape[1], columns, enlarged.shape[1:], gap)
+            panel.set_axis_off()
+            panel.set_anchor("NW")
+        layer = values["layers"][place]
+        axes[1 + place, 0].set_title(
+            f"Layer {place + 1}: {layer['channels']} channels of "
+            f"{layer['rows']} × {layer['columns']}",
+            pad=3,
+        )
+        _bar(figure, axes[1 + place, 1], drawn, top)
+    return figure
+
+
+def _frames(panel, channels: int, columns: int, size: tuple[int, int], gap: int) -> None:
+    """A hairline around every map, so that a silent channel is seen as an empty frame."""
+    from matplotlib.collections import PatchCollection
+
+    height, width = size
+    boxes = [
+        figures.plt.Rectangle(
+            ((c % columns) * (width + gap) - 0.5, (c // columns) * (height + gap) - 0.5),
+            width,
+            height,
+        )
+        for c in range(channels)
+    ]
+    panel.add_collection(
+        PatchCollection(boxes, facecolor="none", edgecolor="#9CA3AF", linewidth=0.3, clip_on=False)
+    )
+
+
+def _bar(figure, panel, drawn, top: float) -> None:
+    """A small scale above the right-hand maps, at the height of the layer's title."""
+    inset = panel.inset_axes((0.72, 1.0, 0.2, 0.0))
+    inset.set_axes_locator(_above(panel))
+    bar = figure.colorbar(drawn, cax=inset, orientation="horizontal", ticks=[])
+    bar.outline.set(linewidth=0.4, edgecolor="#9CA3AF")
+    inset.text(-0.04, 0.5, "0", transform=inset.transAxes, ha="right", va="center", fontsize=7)
+    inset.text(
+        1.04, 0.5, f"{top:.1f}", transform=inset.transAxes, ha="left", va="center", fontsize=7
+    )
+
+
+def _above(panel):
+    """Places the scale 1 to 3 mm above the panel, whatever the panel's height."""
+    from matplotlib.transforms import Bbox
+
+    def locate(_axes, _renderer):
+        box = panel.get_position(original=False)
+        width, height = panel.figure.get_size_inches() / figures.MM  # mm
+        right = box.x1 - 8.0 / width
+        return Bbox.from_extents(
+            right - 18.0 / width, box.y1 + 1.2 / height, right, box.y1 + 3.0 / height
+        )
+
+    return locate
+
+
+def draw_recognisable(correlations: list[np.ndarray], values: dict):
+    """|r| of every channel and each layer's accuracy, from the pixels to the last layer."""
+    figure, (left, right) = figures.new("text", 56.0, ncols=2, width_ratios=(1.25, 1))
+    bound = values["recognisable"]
+    left.axhspan(bound, 1, color="#EEF4F8", lw=0)
+    for place, own in enumerate(correlations, 1):
+        for d, colour in enumerate((figures.ACCENT, figures.WARM)):
+            beside = place + (d - 0.5) * 0.36
+            spread = np.linspace(-0.13, 0.13, own.shape[1])  # in the order of the channels
+            left.plot(beside + spread, own[d], "o", ms=1.7, mew=0, color=colour, alpha=0.75)
+            median = float(np.median(own[d]))
+            left.plot([beside - 0.16, beside + 0.16], [median] * 2, color=colour, lw=1.6)
+            ceiling = values["layers"][place - 1]["digits"][d]["largest_possible_correlation"]
+            left.plot([beside - 0.16, beside + 0.16], [ceiling] * 2, color=figures.GREY, lw=0.7)
+    for d, colour in enumerate((figures.ACCENT, figures.WARM)):
+        left.text(
+            1 + (d - 0.5) * 0.36, -0.03, str(values["digits"][d]), color=colour, fontsize=7,
+            ha="center", va="top", weight="bold",
+        )  # fmt: skip
+    left.set(
+        title="|r| with the digit", ylim=(-0.12, 1.02), xlim=(0.5, len(correlations) + 0.5),
+        xticks=range(1, len(correlations) + 1), xlabel="layer", yticks=(0, 0.5, 1),
+    )  # fmt: skip
+    accuracies = [values["pixels"], *values["layers"]]
+    x = np.arange(len(accuracies))
+    y = np.array([100 * a["accuracy"] for a in accuracies])
+    low = np.array([100 * a["accuracy_low"] for a in accuracies])
+    high = np.array([100 * a["accuracy_high"] for a in accuracies])
+    right.errorbar(x, y, (y - low, high - y), marker="o", color=figures.ACCENT, elinewidth=0.8)
+    for place, value in zip(x, y, strict=True):
+        right.annotate(
+            f"{value:.1f}", (place, value), (5, -5), textcoords="offset points",
+            fontsize=7, ha="left", va="top",
+        )  # fmt: skip
+    names = ["pixels", *map(str, range(1, len(accuracies)))]
+    right.set(
+        title="Nearest mean, right in %", xticks=x, xticklabels=names, xlabel="layer",
+        xlim=(-0.3, len(x) - 0.4),
+    )  # fmt: skip
+    right.yaxis.set_major_locator(figures.matplotlib.ticker.MaxNLocator(5, integer=True))
+    return figure
+
+
+def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
+    chosen = config["feature_maps"]
+    torch.set_num_threads(1)
+    digits = storage.load_digits(inputs.digits)
+    network = storage.load_network(inputs.model, config["classifier"])
+    places = [
+        storage.example_of(digits, digit, chosen["example"], "feature_maps.example")
+        for digit in chosen["digits"]
+    ]
+    examples = digits.test_images[places]  # (2, 1, 28, 28)
+    maps = feature_maps(network, torch.from_numpy(examples))  # (2, C, h, w) each
+    through = lenses(network, examples.shape[1:])
+    pixels, layers = class_means(network, digits)
+    count = chosen["classified_images"]
+    right, seen = look(
+        network, digits.test_images[:count], digits.test_labels[:count], through, pixels, layers
+    )
+    values = measure(
+        examples,
+        maps,
+        through,
+        right,
+        seen,
+        cnn.predict(network, examples),
+        chosen,
+    )
+    measurements.write(outputs.measurements, values)
+    figures.save(draw(examples, maps, values), outputs.figure)
+    correlations = [
+        correlation(lens.enlarge(m), torch.from_numpy(examples)).abs().numpy()
+        for lens, m in zip(through, maps, strict=True)
+    ]
+    figures.save(draw_recognisable(correlations, values), outputs.recognisable)
