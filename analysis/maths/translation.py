@@ -1,0 +1,65 @@
+"""Shift images on their frame, count what is lost, and say how far a label holds.
+
+    shifted = shift(images, down=0, right=-4)            # (N, 1, rows, columns), four pixels left
+    lost = ink_outside(images, 0, -4)                    # (N,), share of the ink that left
+    held = reach(labels_along, true)                     # steps until the label first changes
+
+Images are float arrays, (..., rows, columns); 0 is empty paper.  Shifts are whole pixels, positive
+down and right.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["ink_outside", "reach", "shift", "window"]
+
+
+def window(length: int, by: int) -> tuple[slice, slice]:
+    """(from, to) along one axis: the part of a line that stays in the frame, and where it lands."""
+    by = int(np.clip(by, -length, length))
+    stays = slice(max(0, -by), length - max(0, by))
+    return stays, slice(stays.start + by, stays.stop + by)
+
+
+def shift(images: np.ndarray, down: int, right: int) -> np.ndarray:
+    """The images moved by whole pixels; empty paper comes in, what leaves the frame is gone.
+
+    y[i, j] = x[i - down, j - right] where that is in the frame, else 0.
+    """
+    rows_from, rows_to = window(images.shape[-2], down)
+    columns_from, columns_to = window(images.shape[-1], right)
+    moved = np.zeros_like(images)
+    moved[..., rows_to, columns_to] = images[..., rows_from, columns_from]
+    return moved
+
+
+def ink_outside(
+    images: np.ndarray,
+    down: int,
+    right: int,
+    rows: np.ndarray | None = None,
+    columns: np.ndarray | None = None,
+) -> np.ndarray:
+    """The share of each image's ink that the shift takes away, 0..1, shape images.shape[:-2].
+
+    Ink counts as taken away when it leaves the frame; with ``rows`` and ``columns`` (bool, the
+    lines that are read) also when it comes to lie on a line that nobody reads.
+    An image with no ink loses none.
+    """
+    read_rows = np.ones(images.shape[-2], bool) if rows is None else rows
+    read_columns = np.ones(images.shape[-1], bool) if columns is None else columns
+    kept = shift(images, down, right) * np.outer(read_rows, read_columns)
+    total = images.sum(axis=(-2, -1), dtype=np.float64)
+    left = kept.sum(axis=(-2, -1), dtype=np.float64)
+    return np.where(total > 0, 1 - left / np.where(total > 0, total, 1), 0.0)
+
+
+def reach(labels: np.ndarray, label: np.ndarray | int) -> np.ndarray:
+    """How many steps the label holds without a gap from the first on, (...) for labels (S, ...).
+
+    ``labels[s]`` is the label after s steps in one direction, s = 0, 1, ...; -1 where it is wrong
+    already with no shift.
+    """
+    holds = np.logical_and.accumulate(labels == label, axis=0)  # (S, ...)
+    return holds.sum(axis=0) - 1

@@ -1,0 +1,305 @@
+"""Shift a digit, then the whole test set, and read the labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+
+from analysis.data import storage
+from analysis.maths import network as cnn
+from analysis.maths.translation import ink_outside, reach, shift
+from analysis.reporting import figures, measurements
+from analysis.reporting.progress import track
+
+# Each direction as (down, right) for one pixel.
+DIRECTIONS = {"left": (0, -1), "right": (0, 1), "up": (-1, 0), "down": (1, 0)}
+
+
+@dataclass(frozen=True)
+class Along:
+    """What every test image gave when shifted 0, 1, … pixels in one direction."""
+
+    labels: np.ndarray  # (S, N)
+    lost: np.ndarray  # (S, N), share of the ink that left the frame
+
+
+def grid_of_shifts(farthest: int) -> np.ndarray:
+    """−farthest … +farthest."""
+    return np.arange(-farthest, farthest + 1)
+
+
+def probabilities_on_grid(
+    network: torch.nn.Sequential, image: np.ndarray, farthest: int
+) -> np.ndarray:
+    """p of every class at each shift (down, right) of one image, 1 × 28 × 28: (S, S, 10)."""
+    shifts = grid_of_shifts(farthest)
+    pictures = np.stack([shift(image, down, right) for down in shifts for right in shifts])
+    return cnn.predict(network, pictures).reshape(len(shifts), len(shifts), -1)
+
+
+def along_directions(
+    network: torch.nn.Sequential, images: np.ndarray, farthest: int
+) -> dict[str, Along]:
+    """The labels of all images, shifted along each direction: one pass over them a shift."""
+    unshifted = cnn.predict(network, images).argmax(axis=1)  # (N,)
+    found: dict[str, tuple[list, list]] = {
+        name: ([unshifted], [np.zeros(len(images))]) for name in DIRECTIONS
+    }
+    steps = [(name, s) for name in DIRECTIONS for s in range(1, farthest + 1)]
+    for name, step in track(steps, "Shifted test sets"):
+        down, right = (step * axis for axis in DIRECTIONS[name])
+        labels, lost = found[name]
+        labels.append(cnn.predict(network, shift(images, down, right)).argmax(axis=1))
+        lost.append(ink_outside(images, down, right)[:, 0])
+    return {name: Along(np.stack(a), np.stack(b)) for name, (a, b) in found.items()}
+
+
+def lines_read(unread: tuple[int, ...], length: int) -> np.ndarray:
+    """Which rows (or columns) of a picture some cell of the last map reads, bool."""
+    return ~np.isin(np.arange(length), unread)
+
+
+def measure_digit(
+    image: np.ndarray, p: np.ndarray, fields: cnn.ReceptiveField, config: dict
+) -> dict:
+    """How far the one digit keeps its label, in each direction and in all of the square.
+
+    Args:
+        image: 1 × 28 × 28.
+        p: the probabilities on the grid of shifts, S × S × 10.
+    """
+    digit, farthest = config["digit"], config["farthest"]
+    labels = p.argmax(axis=2)  # (S, S)
+    holds = labels == digit
+    rows, columns = (
+        lines_read(unread, image.shape[1 + axis])
+        for axis, unread in enumerate((fields.unread_rows, fields.unread_columns))
+    )
+    directions = {}
+    for name, (down, right) in DIRECTIONS.items():
+        steps = range(farthest + 1)
+        at = [(farthest + s * down, farthest + s * right) for s in steps]
+        given = np.array([labels[place] for place in at])
+        held = int(reach(given, digit))
+        # Where the label changes, or the farthest shift when it never does.
+        end = min(held + 1, farthest)
+        directions[name] = {
+            "held": held,
+            "to_the_farthest": held == farthest,
+            "next_label": None if held == farthest else int(given[end]),
+            "ink_lost_there": float(ink_outside(image, end * down, end * right)[0]),
+            "ink_lost_or_unread_there": float(
+                ink_outside(image, end * down, end * right, rows, columns)[0]
+            ),
+            "probability_at_farthest": float(p[at[-1]][digit]),
+        }
+    shifts = grid_of_shifts(farthest)
+    lost = np.array([[ink_outside(image, i, j)[0] for j in shifts] for i in shifts])  # (S, S)
+    distance = np.abs(shifts)
+    rings = np.maximum.outer(distance, distance)  # (S, S), the larger of the two shifts
+    # Squares of shifts around no shift in which every label is right.
+    whole = [bool(holds[rings <= ring].all()) for ring in range(farthest + 1)]
+    return {
+        "clean_label": int(labels[farthest, farthest]),
+        "clean_probability": float(p[farthest, farthest, digit]),
+        "directions": directions,
+        "shifts": holds.size,
+        "shifts_with_the_label": int(holds.sum()),
+        "share_of_shifts_with_the_label": float(holds.mean()),
+        "holds_in_all_directions_up_to": min(d["held"] for d in directions.values()),
+        "holds_in_the_square_up_to": int(reach(np.array(whole), True)),
+        "lowest_probability": float(p[..., digit].min()),
+        "other_labels": [
+            {"label": int(other), "shifts": int((labels == other).sum())}
+            for other in np.unique(labels[~holds])
+        ],
+        "room": _room(image[0]),
+        "shifts_that_lose_ink": int((lost > 0).sum()),
+        "shifts_without_the_label": int((~holds).sum()),
+        "wrong_with_all_ink": int((~holds & (lost == 0)).sum()),
+    }
+
+
+def _room(picture: np.ndarray) -> dict:
+    """The empty lines between the ink, rows × columns, and each edge of the frame."""
+    rows, columns = (np.flatnonzero(picture.any(axis=axis)) for axis in (1, 0))
+    if not len(rows):
+        return {"left": 0, "right": 0, "up": 0, "down": 0}
+    return {
+        "left": int(columns[0]),
+        "right": int(picture.shape[1] - 1 - columns[-1]),
+        "up": int(rows[0]),
+        "down": int(picture.shape[0] - 1 - rows[-1]),
+    }
+
+
+def measure_shown(image: np.ndarray, p: np.ndarray, config: dict) -> list[dict]:
+    """The three pictures of the original: shifted left, not shifted, shifted right."""
+    by = config["shown"]
+    return [
+        {
+            "shift": step,
+            "label": int(given.argmax()),
+            "probability_of_the_digit": float(given[config["digit"]]),
+            "highest_probability": float(given.max()),
+            "ink_lost": float(ink_outside(image, 0, step)[0]),
+        }
+        for step, given in zip((-by, 0, by), p, strict=True)
+    ]
+
+
+def measure_test_set(along: dict[str, Along], true: np.ndarray) -> dict:
+    """The accuracy on all test images against the shift, and how far their labels hold."""
+    unshifted = float((along["left"].labels[0] == true).mean())
+    directions = {}
+    for name, found in along.items():
+        accuracy = (found.labels == true).mean(axis=1)  # (S,)
+        held = reach(found.labels, true)
+        whole = found.lost == 0  # (S, N), no ink has left the frame
+        right_first = found.labels[0] == true
+        # Of the images labelled rightly where they are, the first shift with half of them wrong.
+        half = np.flatnonzero((found.labels == true)[:, right_first].mean(axis=1) < 0.5)
+        directions[name] = {
+            "accuracy": accuracy,
+            "accuracy_at_farthest": float(accuracy[-1]),
+            "farthest_within_one_point": int(reach(accuracy >= unshifted - 0.01, True)),
+            "median_held": float(np.median(held[right_first])),
+            "first_shift_with_most_wrong": int(half[0]) if len(half) else None,
+            "images_that_lose_ink_at_farthest": int((~whole[-1]).sum()),
+            "share_that_lose_ink_at_farthest": float((~whole[-1]).mean()),
+            "accuracy_at_farthest_with_all_ink": float((found.labels[-1] == true)[whole[-1]].mean())
+            if whole[-1].any()
+            else None,
+        }
+    lowest = min(directions, key=lambda name: directions[name]["accuracy_at_farthest"])
+    highest = max(directions, key=lambda name: directions[name]["accuracy_at_farthest"])
+    return {
+        "images": len(true),
+        "accuracy": unshifted,
+        "half_the_accuracy": unshifted / 2,
+        "directions": directions,
+        "weakest_direction": lowest,
+        "strongest_direction": highest,
+        "lowest_accuracy_at_farthest": directions[lowest]["accuracy_at_farthest"],
+        "highest_accuracy_at_farthest": directions[highest]["accuracy_at_farthest"],
+    }
+
+
+def draw(image: np.ndarray, p: np.ndarray, shown: list[dict], config: dict):
+    """The shifted pictures beside the label and p(true) at every shift in the square."""
+    digit, farthest, by = config["digit"], config["farthest"], config["shown"]
+    figure = figures.plt.figure(
+        figsize=(163.0 * figures.MM, 76.0 * figures.MM), layout="constrained"
+    )
+    names = (f"{by} left", "where it was", f"{by} right")
+    panels = figure.subplot_mosaic(
+        [["0", "label", "p"], ["1", "label", "p"], ["2", "label", "p"]], width_ratios=(1, 2.9, 2.9)
+    )
+    for place, (name, at) in enumerate(zip(names, shown, strict=True)):
+        panel = panels[str(place)]
+        figures.digit(panel, shift(image, 0, at["shift"])[0])
+        right = at["label"] == digit
+        panel.set_xlabel(
+            f"{name}: {at['label']}\np({digit}) = {at['probability_of_the_digit']:.3f}",
+            fontsize=7,
+            labelpad=2,
+            color="#16202B" if right else figures.WARM,
+        )
+    shifts = grid_of_shifts(farthest)
+    edge = farthest + 0.5
+    around = {"extent": (-edge, edge, edge, -edge), "interpolation": "none"}
+    labels = p.argmax(axis=2)
+    panels["label"].imshow(
+        np.kron(labels, np.ones((8, 8))), cmap=figures.LABELS, vmin=-0.5, vmax=9.5, **around
+    )
+    size = 7 if farthest <= 7 else 5
+    for (i, j), label in np.ndenumerate(labels):
+        panels["label"].text(
+            shifts[j], shifts[i], str(label), ha="center", va="center", fontsize=size,
+            color=figures.on_label(label), weight="bold" if label != digit else "normal",
+        )  # fmt: skip
+    panels["label"].set_title("Label given")
+    drawn = panels["p"].imshow(
+        np.kron(p[..., digit], np.ones((8, 8))), cmap=figures.PROBABILITY, vmin=0, vmax=1, **around
+    )
+    panels["p"].set_title(f"Probability of {digit}")
+    bar = figure.colorbar(drawn, ax=panels["p"], fraction=0.04, pad=0.02, aspect=30)
+    bar.outline.set_visible(False)
+    ticks = [t for t in shifts if t % (2 if farthest <= 7 else 4) == 0]
+    for name in ("label", "p"):
+        panels[name].set(xticks=ticks, yticks=ticks, xlabel="pixels to the right")
+        panels[name].set_xticklabels([_with_sign(t) for t in ticks])
+        panels[name].set_yticklabels([_with_sign(t) for t in ticks])
+        panels[name].tick_params(length=0)
+        panels[name].add_patch(
+            figures.plt.Rectangle((-0.5, -0.5), 1, 1, fill=False, edgecolor="white", lw=1.2)
+        )
+        for side in panels[name].spines.values():
+            side.set_visible(False)
+    panels["label"].set_ylabel("pixels down")
+    return figure
+
+
+def _with_sign(shift_: int) -> str:
+    return f"−{-shift_}" if shift_ < 0 else f"+{shift_}" if shift_ else "0"
+
+
+def draw_accuracy(along: dict[str, Along], true: np.ndarray, farthest: int):
+    """Accuracy against the shift, and the share of images whose ink is still all there."""
+    figure, axes = figures.new("text", 52.0, ncols=2, sharey=True)
+    shifts = grid_of_shifts(farthest)
+    for panel, (before, after), title in (
+        (axes[0], ("left", "right"), "Left and right"),
+        (axes[1], ("up", "down"), "Up and down"),
+    ):
+        for colour, of, name in (
+            (figures.GREY, lambda a: a.lost == 0, "all ink in frame"),
+            (figures.ACCENT, lambda a: a.labels == true, "labelled rightly"),
+        ):
+            each = [100 * of(along[side]).mean(axis=1) for side in (before, after)]
+            values = np.concatenate([each[0][:0:-1], each[1]])  # (2·farthest + 1,)
+            marker = "o" if colour == figures.ACCENT else None
+            panel.plot(
+                shifts, values, color=colour, marker=marker, lw=1.2 if marker else 0.9,
+                ls="-" if marker else (0, (3, 2)), label=name,
+            )  # fmt: skip
+        ticks = [t for t in shifts if t % (2 if farthest <= 7 else 4) == 0]
+        panel.set(title=title, xticks=ticks, ylim=(0, 104))
+        panel.set_xticklabels([_with_sign(t) for t in ticks])
+        panel.axhline(10, color="#C9CED6", lw=0.6, zorder=0)
+        panel.set_xlabel(f"pixels {'to the right' if after == 'right' else 'down'}")
+    axes[0].set_ylabel("% of the test images")
+    axes[0].text(0, 11.5, "guessing", fontsize=7, color=figures.GREY, ha="center")
+    handles, names = axes[0].get_legend_handles_labels()
+    figure.legend(handles[::-1], names[::-1], loc="outside lower center", ncols=2)
+    return figure
+
+
+def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
+    chosen = config["translation"]
+    torch.set_num_threads(1)
+    digits = storage.load_digits(inputs.digits)
+    network = storage.load_network(inputs.model, config["classifier"])
+    place = storage.example_of(digits, chosen["digit"], chosen["example"], "translation.example")
+    image = digits.test_images[place]  # (1, 28, 28)
+    p = probabilities_on_grid(network, image, chosen["farthest"])
+    by = chosen["shown"]
+    three = cnn.predict(network, np.stack([shift(image, 0, s) for s in (-by, 0, by)]))  # (3, 10)
+    shown = measure_shown(image, three, chosen)
+    along = along_directions(network, digits.test_images, chosen["farthest"])
+    fields = cnn.receptive_field(network, image.shape)
+    one = measure_digit(image, p, fields, chosen)
+    values = {
+        **{key: chosen[key] for key in ("digit", "example", "shown", "farthest")},
+        "pictures": shown,
+        "shown_keep_the_label": all(at["label"] == chosen["digit"] for at in shown),
+        "shown_lose_ink": any(at["ink_lost"] > 0 for at in shown),
+        "one_digit": one,
+        "test_set": measure_test_set(along, digits.test_labels),
+    }
+    measurements.write(outputs.measurements, values)
+    figures.save(draw(image, p, shown, chosen), outputs.figure)
+    figures.save(draw_accuracy(along, digits.test_labels, chosen["farthest"]), outputs.accuracy)
