@@ -1,0 +1,362 @@
+"""The geometry of an occlusion, once for all images: which cells see which part of the patch.
+
+A cell of a map sees a rectangle of pixels, its *window*.  With the patch at one position it sees
+the patch's intersection with that window, and nothing else of the patch.  So a cell has one *slot*
+for each distinct intersection (the empty one among them), however many positions there are, and a
+slot's value follows from slots of the map below, those of the same intersection cut to their own
+windows.  The last map has one cell, whose slots are the positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+
+from .layers import Unsupported, Window
+
+_SPLIT = 0.6
+"""Taps are computed in groups of cells when fewer than this share of all taps is ever read."""
+
+
+@dataclass
+class Group:
+    """Slots start ... stop - 1, whose cells are read by the same taps of the next stage."""
+
+    start: int
+    stop: int
+    taps: np.ndarray
+
+
+@dataclass
+class Level:
+    """The slots of one map, (S,) each, ordered by group and cell."""
+
+    cell: np.ndarray
+    """The cell's number among those that are read."""
+    rectangle: np.ndarray
+    """(4, S): rows a ... b - 1 and columns c ... d - 1 that the patch covers in the window."""
+    children: np.ndarray | None = None
+    """(S, union): slots of the level below, those that any tap of any sum reads; its number of
+    slots stands for padding."""
+    tap: np.ndarray | None = None
+    """(sums, taps): which of these each tap of each sum is."""
+    tapped: np.ndarray | None = None
+    """(sums, S, taps): the children, tap by tap."""
+    padded: bool = False
+    groups: list[Group] = field(default_factory=list)
+    """How the next stage reads this level, when it sums."""
+    reads: np.ndarray | None = None
+    """(S,): by how many taps of it."""
+    place: np.ndarray | None = None
+    """(sums, S, taps): which of the child's taps, among its group's, is read; None if all are."""
+
+
+@dataclass
+class Boxes:
+    """The rectangles of all slots, level after level, and how the box of what matters in each is
+    numbered, so that equal contents of a cell meet.
+    """
+
+    at: np.ndarray
+    """(4, S): where the tables of `engine.boxes` hold the box's top, bottom, left and right."""
+    stop: np.ndarray
+    """(S,): one past the rectangle's last row; no box reaches it when nothing in it matters."""
+    base: np.ndarray
+    weight: np.ndarray
+    bare: np.ndarray
+    bound: int
+    """The box (t, b, l, r) has the number base + weight . (t, b, l, r) < bound, weights (4, S); an
+    empty one has the number bare, the cell's own."""
+
+
+@dataclass
+class Plan:
+    levels: list[Level]
+    starts: np.ndarray
+    """(levels + 1,): where each level's slots begin among those of all levels."""
+    boxes: Boxes
+    pixel: np.ndarray
+    """(S_0,): the pixel, row * columns + column, of each slot of the input."""
+    row_spans: np.ndarray
+    column_spans: np.ndarray
+    """(2, n): the distinct intervals that occur as a rectangle's rows and columns."""
+    positions: list[np.ndarray]
+    """For each grid: the last level's slot of every position, (R * C,)."""
+    clean: int
+    """The last level's slot of the untouched image."""
+
+
+Grid = tuple[tuple[int, int], tuple[int, ...], tuple[int, ...]]
+"""A patch (h, w), its top rows and its left columns."""
+
+
+@lru_cache(maxsize=16)
+def plan(shape: tuple[int, int], windows: tuple[Window, ...], grids: tuple[Grid, ...]) -> Plan:
+    """Lay out the slots of every map for all positions of all grids.
+
+    Parameters
+    ----------
+    shape
+        (rows, columns) of the image.
+    windows
+        One for each stage; the last leaves one cell.
+
+    Raises
+    ------
+    Unsupported
+        Some map sees nothing but padding.
+    """
+    reads = [_reads(shape[axis], windows, axis) for axis in (0, 1)]
+    most = [max(len(axis.cells) for axis in reads[n]) for n in (0, 1)]
+    levels, keys, codes = [], [], _Codes(shape, most)
+    for depth in range(len(windows) + 1):
+        axes = [reads[axis][depth] for axis in (0, 1)]
+        key = np.unique(np.concatenate([_intersections(codes, axes, grid) for grid in grids]))
+        if depth < len(windows) and windows[depth].sums:
+            order, groups = _group(codes, key, [reads[axis][depth + 1] for axis in (0, 1)])
+        else:
+            order, groups = np.arange(len(key)), []
+        levels.append(_level(codes, key[order], groups, len(axes[1].cells)))
+        keys.append((key, np.argsort(order)))
+        if depth:
+            _link(levels, keys, reads, codes)
+
+    last = reads[0][-1].window[0], reads[1][-1].window[0]
+    where = []
+    for (h, w), rows, columns in grids:
+        (a, b), (c, d) = (
+            _clip(np.array(start), extent, *limits)
+            for start, extent, limits in ((rows, h, last[0]), (columns, w, last[1]))
+        )
+        key = codes.join(0, 0, a[:, None], b[:, None], c, d)  # (R, C)
+        where.append(_find(keys[-1], key.ravel()))
+    spans = [np.unique(np.concatenate([codes.span(v, axis) for v in levels])) for axis in (0, 1)]
+    inputs = levels[0].cell
+    i, j = (read.cells for read in (reads[0][0], reads[1][0]))
+    return Plan(
+        levels=levels,
+        starts=np.cumsum([0, *(len(level.cell) for level in levels)]),
+        boxes=_boxes(levels, list(zip(*reads, strict=True)), codes, spans),
+        pixel=i[inputs // len(j)] * shape[1] + j[inputs % len(j)],
+        row_spans=np.stack(np.divmod(spans[0], shape[0] + 1)),
+        column_spans=np.stack(np.divmod(spans[1], shape[1] + 1)),
+        positions=where,
+        clean=int(_find(keys[-1], codes.join(0, 0, *[np.zeros(1, int)] * 4))[0]),
+    )
+
+
+# -- one axis --------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Axis:
+    """The cells of one map that are read, along one axis."""
+
+    cells: np.ndarray
+    """(n,): their numbers in the map."""
+    below: np.ndarray
+    """(n, sums, k): the cell of the map below that each tap of each sum reads, counted among those
+    that are read; -1 is padding."""
+    window: np.ndarray
+    """(n, 2): first pixel, and one past the last, that each cell sees."""
+
+
+def _reads(pixels: int, windows: Sequence[Window], axis: int) -> list[_Axis]:
+    """The cells that are read, from the last map back to the pixels, then their windows."""
+    sizes = [pixels, *(w.cells[axis] for w in windows)]
+    cells, below = [np.arange(sizes[-1])], []
+    for w, size in zip(reversed(windows), reversed(sizes[:-1]), strict=True):
+        offsets = np.array(w.offsets[axis]).reshape(-1, w.kernel[axis])
+        at = cells[-1][:, None, None] * w.stride[axis] + offsets  # (n, sums, k)
+        inside = (at >= 0) & (at < size)
+        if not inside.any():
+            raise Unsupported("a map whose cells see nothing but padding")
+        cells.append(np.unique(at[inside]))
+        below.append(np.where(inside, np.searchsorted(cells[-1], at), -1))
+    cells.reverse()
+    below.reverse()
+    window = np.stack([cells[0], cells[0] + 1], axis=1)
+    result = [_Axis(cells[0], np.zeros((len(cells[0]), 0, 0), int), window)]
+    for here, taps in zip(cells[1:], below, strict=True):
+        first = np.where(taps < 0, pixels, window[taps, 0]).min((1, 2))
+        stop = np.where(taps < 0, 0, window[taps, 1]).max((1, 2))
+        window = np.stack([np.minimum(first, stop), stop], axis=1)
+        result.append(_Axis(here, taps, window))
+    return result
+
+
+def _clip(start: np.ndarray, extent: int, low: int, high: int) -> tuple[np.ndarray, np.ndarray]:
+    """[start, start + extent) cut to [low, high); (0, 0) when nothing is left."""
+    a, b = np.maximum(start, low), np.minimum(start + extent, high)
+    return np.where(a < b, a, 0), np.where(a < b, b, 0)
+
+
+# -- slots -----------------------------------------------------------------------------------------
+
+
+class _Codes:
+    """Pack (cell row, cell column, a, b, c, d) into one integer and back."""
+
+    def __init__(self, shape: tuple[int, int], cells: Sequence[int]) -> None:
+        self.edges = rows, columns = shape[0] + 1, shape[1] + 1
+        self.sizes = (*cells, rows, rows, columns, columns)
+
+    def join(self, *parts: np.ndarray | int) -> np.ndarray:
+        i, j, a, b, c, d = parts
+        covered = (np.asarray(a) < b) & (np.asarray(c) < d)  # else nothing of the patch is seen
+        a, b, c, d = (np.where(covered, part, 0) for part in (a, b, c, d))
+        return np.ravel_multi_index(np.broadcast_arrays(i, j, a, b, c, d), self.sizes)
+
+    def split(self, key: np.ndarray) -> list[np.ndarray]:
+        return list(np.unravel_index(key, self.sizes))
+
+    def span(self, level: Level, axis: int) -> np.ndarray:
+        return level.rectangle[2 * axis] * self.edges[axis] + level.rectangle[2 * axis + 1]
+
+
+def _intersections(codes: _Codes, axes: Sequence[_Axis], grid: Grid) -> np.ndarray:
+    """All distinct (cell, intersection) of one patch on its grid.
+
+    Rows and columns separate: the rectangles of a cell are the products of its row intervals and
+    its column intervals.
+    """
+    found = []
+    for axis, extent, starts in zip(axes, grid[0], grid[1:], strict=True):
+        a, b = _clip(np.array(starts), extent, axis.window[:, :1], axis.window[:, 1:])  # (n, P)
+        cell = np.broadcast_to(np.arange(len(axis.cells))[:, None], a.shape)
+        empty = [np.arange(len(axis.cells)), *np.zeros((2, len(axis.cells)), int)]
+        every = np.concatenate([np.stack([cell, a, b]).reshape(3, -1), np.stack(empty)], axis=1)
+        found.append(np.unique(every, axis=1))
+    (i, a, b), (j, c, d) = found
+    return np.unique(codes.join(i[:, None], j, a[:, None], b[:, None], c, d))
+
+
+def _group(
+    codes: _Codes, key: np.ndarray, above: Sequence[_Axis]
+) -> tuple[np.ndarray, list[Group]]:
+    """Order slots so that cells read by the same taps stand together.
+
+    A 3 x 3 kernel reads a corner of the map by one tap only.  When most taps of most cells are of
+    no use to anyone, as on a small map or under a stride, each group computes only its own.
+    """
+    cells = codes.split(key)[:2]
+    used = [_used(axis, int(cell.max()) + 1) for axis, cell in zip(above, cells, strict=True)]
+    taps = used[0].shape[1] * used[1].shape[1]
+    share = (used[0][cells[0]].sum(1) * used[1][cells[1]].sum(1)).mean() / taps
+    if share >= _SPLIT:
+        return np.arange(len(key)), [Group(0, len(key), np.arange(taps))]
+    (sets_r, kind_r), (sets_c, kind_c) = (np.unique(u, axis=0, return_inverse=True) for u in used)
+    kind = kind_r.ravel()[cells[0]] * len(sets_c) + kind_c.ravel()[cells[1]]
+    order = np.argsort(kind, kind="stable")
+    starts = np.flatnonzero(np.diff(kind[order], prepend=-1))
+    groups = []
+    for start, stop in zip(starts, [*starts[1:], len(key)], strict=True):
+        r, c = divmod(int(kind[order[start]]), len(sets_c))
+        read = np.flatnonzero(np.outer(sets_r[r], sets_c[c]).ravel())
+        groups.append(Group(int(start), int(stop), read))
+    return order, groups
+
+
+def _used(above: _Axis, cells: int) -> np.ndarray:
+    """(cells, k) bool: whether any sum above reads this cell by tap t."""
+    used = np.zeros((cells, above.below.shape[2]), bool)
+    for t in range(used.shape[1]):
+        read = above.below[:, :, t]
+        used[read[read >= 0], t] = True
+    return used
+
+
+def _level(codes: _Codes, key: np.ndarray, groups: list[Group], columns: int) -> Level:
+    i, j, *rectangle = codes.split(key)
+    reads = np.zeros(len(key), np.int32)
+    for group in groups:
+        reads[group.start : group.stop] = len(group.taps)
+    return Level(i * columns + j, np.stack(rectangle), groups=groups, reads=reads)
+
+
+def _find(keys: tuple[np.ndarray, np.ndarray], key: np.ndarray) -> np.ndarray:
+    ordered, slot = keys
+    at = np.searchsorted(ordered, key)
+    assert np.array_equal(ordered[at], key), "a rectangle without a slot"
+    return slot[at]
+
+
+def _link(levels: list[Level], keys: list, reads: list[list[_Axis]], codes: _Codes) -> None:
+    """Find the slots that each slot of the last level reads, tap by tap."""
+    here, child, depth = levels[-1], levels[-2], len(levels) - 1
+    (rows, columns), (rows_below, columns_below) = (
+        [reads[axis][n] for axis in (0, 1)] for n in (depth, depth - 1)
+    )
+    i, j = np.divmod(here.cell, len(columns.cells))
+    a, b, c, d = here.rectangle
+    (row_taps, row_at), (column_taps, column_at) = (_union(axis) for axis in (rows, columns))
+    size = row_taps.shape[1], column_taps.shape[1]
+    children = np.full((len(here.cell), *size), len(child.cell), np.int32)
+    for y, x in np.ndindex(*size):
+        r, s = row_taps[i, y], column_taps[j, x]
+        ok = np.flatnonzero((r >= 0) & (s >= 0))
+        low, high = rows_below.window[r[ok]].T
+        left, right = columns_below.window[s[ok]].T
+        cut = [
+            np.maximum(a[ok], low),
+            np.minimum(b[ok], high),
+            np.maximum(c[ok], left),
+            np.minimum(d[ok], right),
+        ]
+        children[ok, y, x] = _find(keys[-2], codes.join(r[ok], s[ok], *cut))
+    here.children = children.reshape(len(here.cell), -1)
+    here.padded = bool((here.children == len(child.cell)).any())
+    both = row_at[:, None, :, None] * size[1] + column_at[None, :, None, :]  # (p, q, k, m)
+    taps = both.shape[2] * both.shape[3]
+    here.tap = both.reshape(-1, taps)
+    here.tapped = np.stack([here.children.take(each, axis=1) for each in here.tap])
+    if len(child.groups) > 1:
+        place = np.zeros((len(child.cell) + 1, taps), np.int32)
+        for group in child.groups:
+            place[group.start : group.stop, group.taps] = np.arange(len(group.taps))
+        here.place = place[here.tapped, np.arange(taps)]
+
+
+def _union(axis: _Axis) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct ways of reading, (n, union), and which of them each tap is, (sums, k)."""
+    n, *shape = axis.below.shape
+    union, at = np.unique(axis.below.reshape(n, -1), axis=1, return_inverse=True)
+    return union, at.reshape(shape)
+
+
+def _boxes(
+    levels: list[Level],
+    reads: list[tuple[_Axis, _Axis]],
+    codes: _Codes,
+    spans: Sequence[np.ndarray],
+) -> Boxes:
+    at, stop, base, weight, bare = [], [], [], [], []
+    bound = 0
+    for level, axes in zip(levels, reads, strict=True):
+        a, b, c, d = level.rectangle
+        rows, columns = (np.searchsorted(spans[axis], codes.span(level, axis)) for axis in (0, 1))
+        n, m = len(spans[1]), len(spans[0])
+        at.append(np.stack([a * n + columns, b * n + columns, c * m + rows, d * m + rows]))
+        stop.append(b)
+
+        height, width = (int(np.ptp(axis.window, axis=1).max()) + 1 for axis in axes)
+        radix = np.array([height * width * width, width * width, width, 1])
+        i, j = np.divmod(level.cell, len(axes[1].cells))
+        own = bound + level.cell * height * radix[0]
+        top, left = axes[0].window[i, 0], axes[1].window[j, 0]
+        base.append(own - top * (radix[0] + radix[1]) - left * (radix[2] + radix[3]))
+        weight.append(np.broadcast_to(radix[:, None], (4, len(own))))
+        bare.append(own)
+        bound += len(axes[0].cells) * len(axes[1].cells) * height * int(radix[0])
+    whole = np.int32 if bound < 2**31 else np.int64
+    return Boxes(
+        at=np.concatenate(at, axis=1),
+        stop=np.concatenate(stop).astype(whole),
+        base=np.concatenate(base).astype(whole),
+        weight=np.concatenate(weight, axis=1).astype(whole),
+        bare=np.concatenate(bare).astype(whole),
+        bound=bound,
+    )
