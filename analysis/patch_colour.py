@@ -1,0 +1,214 @@
+"""Slide black, grey and white patches over the digits, and compare what each colour does."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+
+from analysis.data import storage
+from analysis.maths import network as cnn
+from analysis.maths.hot_spot import centres, label_places
+from analysis.maths.occlusion import Occluder, Occlusion
+from analysis.reporting import figures, measurements
+from analysis.reporting.progress import track
+
+
+def name_of(fill: float) -> str:
+    """The colour of a patch as it is printed: ink is white in the data and dark on the page."""
+    return {0.0: "black", 1.0: "white"}.get(fill, "grey")
+
+
+def covers_no_ink(image: np.ndarray, map_: Occlusion) -> np.ndarray:
+    """R × C: whether every pixel under the patch is 0. Pixels beyond the edge are none.
+
+    Sums over rectangles by differences of S(r, c), the sum of everything above r and left of c:
+
+        Σ_{r0≤r<r1, c0≤c<c1} x = S(r1, c1) − S(r0, c1) − S(r1, c0) + S(r0, c0)
+
+    Args:
+        image: the digit, 28 × 28.
+        map_: any map of it; only the patch and its places are read.
+    """
+    height, width = image.shape
+    inked = np.zeros((height + 1, width + 1), dtype=int)
+    inked[1:, 1:] = (image > 0).cumsum(axis=0).cumsum(axis=1)
+    top, bottom = (np.clip(map_.rows + k, 0, height) for k in (0, map_.patch[0]))
+    left, right = (np.clip(map_.columns + k, 0, width) for k in (0, map_.patch[1]))
+    sums = (
+        inked[np.ix_(bottom, right)]
+        - inked[np.ix_(top, right)]
+        - inked[np.ix_(bottom, left)]
+        + inked[np.ix_(top, left)]
+    )  # (R, C)
+    return sums == 0
+
+
+class Tally:
+    """Sums over the images for one colour."""
+
+    def __init__(self) -> None:
+        self.images = self.positions = self.off_ink = self.idle = 0
+        self.drop = self.drop_on_ink = 0.0
+        self.changed = self.changed_off_ink = self.images_changed = self.recomputed = 0
+
+    def add(self, map_: Occlusion, off_ink: np.ndarray) -> None:
+        drop = map_.clean[map_.label] - map_.p_true  # (R, C)
+        changed = map_.predicted != map_.clean.argmax()
+        self.images += 1
+        self.positions += drop.size
+        self.off_ink += int(off_ink.sum())
+        self.idle += int(map_.idle.sum())
+        self.drop += float(drop.sum(dtype=np.float64))
+        self.drop_on_ink += float(drop[~off_ink].sum(dtype=np.float64))
+        self.changed += int(changed.sum())
+        self.changed_off_ink += int((changed & off_ink).sum())
+        self.images_changed += bool(changed.any())
+        self.recomputed += map_.recomputed
+
+    def values(self) -> dict:
+        """Shares of all positions, of those on ink and of those off it; None where there is none."""
+
+        def share(part: float, whole: int) -> float | None:
+            return part / whole if whole else None
+
+        on_ink = self.positions - self.off_ink
+        return {
+            "mean_drop": self.drop / self.positions,
+            "mean_drop_on_ink": share(self.drop_on_ink, on_ink),
+            "share_changed": self.changed / self.positions,
+            "share_changed_on_ink": share(self.changed - self.changed_off_ink, on_ink),
+            "share_changed_off_ink": share(self.changed_off_ink, self.off_ink),
+            "share_off_ink": self.off_ink / self.positions,
+            "share_that_changes_no_pixel": self.idle / self.positions,
+            "images_changed": self.images_changed,
+            "share_of_images_changed": self.images_changed / self.images,
+            "positions_evaluated_again": self.recomputed,
+        }
+
+
+def of_digit(map_: Occlusion) -> dict:
+    """The chosen digit under one colour."""
+    lowest = np.unravel_index(map_.p_true.argmin(), map_.p_true.shape)
+    changed = map_.predicted != map_.clean.argmax()
+    return {
+        "lowest_probability": float(map_.p_true[lowest]),
+        "lowest_row": float(centres(map_.rows, map_.patch[0])[lowest[0]]),
+        "lowest_column": float(centres(map_.columns, map_.patch[1])[lowest[1]]),
+        "share_changed": float(changed.mean()),
+        "label_changes": bool(changed.any()),
+    }
+
+
+def measure(
+    own: list[Occlusion], tallies: list[Tally], fills: list[float], config: dict, patch: dict
+) -> dict:
+    """What each colour does, to the chosen digit and to the test images."""
+    colours = [
+        {"fill": fill, "colour": name_of(fill), "digit": of_digit(map_), **tally.values()}
+        for fill, map_, tally in zip(fills, own, tallies, strict=True)
+    ]
+    ranked = sorted(colours, key=lambda c: c["mean_drop"])
+    off_ink = [c["share_changed_off_ink"] for c in colours if c["share_changed_off_ink"]]
+    return {
+        "per_class": config["images"],
+        "digit": patch["digit"],
+        "patch": patch["patch"],
+        "stride": patch["stride"],
+        "images": tallies[0].images,
+        "positions": int(own[0].p_true.size),
+        "share_off_ink": colours[0]["share_off_ink"],
+        "positions_evaluated_again": sum(t.recomputed for t in tallies),
+        "colours": colours,
+        "has_black": 0.0 in fills,
+        "several": len(fills) > 1,
+        "mildest": ranked[0],
+        "harshest": ranked[-1],
+        "changes_off_ink": bool(off_ink),
+        "largest_share_changed_off_ink": max(off_ink, default=0.0),
+    }
+
+
+def draw(own: list[Occlusion], image: np.ndarray, fills: list[float], values: dict):
+    """A column for each colour: the digit with the patch that hurts most, p(true), the label."""
+    gap, start, width = 3.0, 5.0, figures.WIDTHS["text"]
+    side = min(30.0, (width - start - (len(fills) - 1) * gap) / len(fills))
+    height = 3 * side + 2 * gap + 5.0 + 9.0
+    figure = figures.blank("text", height)
+    for column, (map_, fill, colour) in enumerate(zip(own, fills, values["colours"], strict=True)):
+        axes = [
+            figures.panel(
+                figure,
+                start + column * (side + gap),
+                height - 5.0 - side - row * (side + gap),
+                side,
+                side,
+            )
+            for row in range(3)
+        ]
+        drawn = _draw_colour(axes, map_, image, fill, colour["digit"])
+        shade = f" {fill:g}" if colour["colour"] == "grey" else ""
+        axes[0].set_title(colour["colour"] + shade)
+        if column == 0:
+            texts = ("at its worst", f"probability of {map_.label}", "label")
+            for panel, text in zip(axes, texts, strict=True):
+                panel.set_ylabel(text, labelpad=3)
+    across = len(fills) * side + (len(fills) - 1) * gap
+    bar = figure.colorbar(
+        drawn, cax=figures.panel(figure, start, 5.0, across, 2.0), orientation="horizontal"
+    )
+    bar.outline.set_visible(False)
+    return figure
+
+
+def _draw_colour(axes: list, map_: Occlusion, image: np.ndarray, fill: float, values: dict):
+    height, width = map_.patch
+    rows, columns = centres(map_.rows, height), centres(map_.columns, width)
+    top = int(values["lowest_row"] - (height - 1) / 2)
+    left = int(values["lowest_column"] - (width - 1) / 2)
+    covered = image.copy()
+    covered[max(0, top) : top + height, max(0, left) : left + width] = fill
+    figures.digit(axes[0], covered)
+    axes[0].add_patch(
+        figures.plt.Rectangle(
+            (left - 0.5, top - 0.5), width, height, fill=False, edgecolor=figures.WARM, lw=1.0
+        )
+    )
+    down = (rows[1] - rows[0]) / 2 if len(rows) > 1 else 0.5
+    across = (columns[1] - columns[0]) / 2 if len(columns) > 1 else 0.5
+    shown = {
+        "extent": (columns[0] - across, columns[-1] + across, rows[-1] + down, rows[0] - down),
+        "interpolation": "none",
+    }
+    drawn = axes[1].imshow(np.kron(map_.p_true, np.ones((8, 8))), vmin=0.0, vmax=1.0, **shown)
+    figures.labels(axes[2], map_.predicted, label_places(map_.predicted, rows, columns), **shown)
+    for panel in axes[1:]:
+        figures.over_digit(panel, image)
+    return drawn
+
+
+def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
+    chosen, patch = config["patch_colour"], config["occlusion"]
+    torch.set_num_threads(1)
+    digits = storage.load_digits(inputs.digits)
+    network = storage.load_network(inputs.model, config["classifier"])
+    six = storage.example_of(digits, patch["digit"], patch["example"], "occlusion.example")
+    images, labels = digits.test_images, digits.test_labels
+    given = cnn.predict(network, images).argmax(axis=1)
+    indices = storage.rightly_labelled(labels, given, chosen["images"])
+    fills = [float(fill) for fill in chosen["fills"]]
+    occluders = [
+        Occluder(network, images.shape[1:], patch["patch"], patch["stride"], fill, patch["outside"])
+        for fill in fills
+    ]
+    tallies = [Tally() for _ in fills]
+    for i in track(indices, "Covering the test images in each colour"):
+        maps = [occluder(images[i], int(labels[i])) for occluder in occluders]
+        off_ink = covers_no_ink(images[i, 0], maps[0])
+        for tally, map_ in zip(tallies, maps, strict=True):
+            tally.add(map_, off_ink)
+    own = [occluder(images[six], patch["digit"]) for occluder in occluders]
+    values = measure(own, tallies, fills, chosen, patch)
+    measurements.write(outputs.measurements, values)
+    figures.save(draw(own, images[six, 0], fills, values), outputs.figure)
