@@ -1,0 +1,124 @@
+"""Typeset the report with latexmk, and refuse a PDF that is not clean."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+
+from analysis.pipeline.errors import InputError
+
+# Outside the declared outputs, which Snakemake deletes before a rerun: with what the last run left
+# here, a changed word costs one LaTeX pass.
+WORK = Path("build/latex")
+NEEDED = ("latexmk", "pdflatex", "biber")
+OVERFULL = 1.0  # points
+
+
+def typeset(shell: Path) -> Path:
+    """Run latexmk on `shell`; the PDF in the working folder.
+
+    Raises:
+        InputError: TeX is missing, or stopped at an error (with TeX's file:line and message).
+    """
+    missing = [program for program in NEEDED if shutil.which(program) is None]
+    if missing:
+        raise InputError(
+            f"{', '.join(missing)}: not installed; 'make tex' installs TeX Live on Debian and "
+            "Ubuntu, elsewhere install TeX Live with latexmk, biber, KOMA-Script and TeX Gyre"
+        )
+    WORK.mkdir(parents=True, exist_ok=True)
+    command = [
+        *("latexmk", "-pdf", "-norc", "-silent", "-file-line-error", "-halt-on-error"),
+        *(
+            "-interaction=nonstopmode",
+            f"-outdir={WORK}",
+            "-pdflatex=pdflatex -no-shell-escape %O %S",
+        ),
+        str(shell),
+    ]
+    environment = os.environ | {
+        "TEXINPUTS": f"{shell.parent}:{os.environ.get('TEXINPUTS', '')}:",
+        "max_print_line": "10000",
+        "SOURCE_DATE_EPOCH": "0",
+        "FORCE_SOURCE_DATE": "1",
+        "TZ": "UTC",
+    }
+    for attempt in ("with what the last run left", "from nothing"):
+        run = subprocess.run(command, env=environment, capture_output=True, text=True)
+        if run.returncode == 0:
+            break
+        log = _log(shell)
+        in_a_section = any("build/sections/" in file for file, _, _ in _stops(log))
+        if attempt == "from nothing" or in_a_section:
+            raise InputError(_why(log, run.stdout + run.stderr))
+        shutil.rmtree(WORK)  # TeX may have read what an interrupted run had half written
+        WORK.mkdir()
+    return WORK / f"{shell.stem}.pdf"
+
+
+def complaints(log: str) -> list[str]:
+    """What a reader would stumble over, from TeX's log."""
+    found = []
+    for pattern, words in (
+        (r"LaTeX Warning: Reference `([^']*)' on page", "reference to nothing: {}"),
+        (
+            r"LaTeX Warning: Citation '([^']*)' on page",
+            "citation missing from the bibliography: {}",
+        ),
+        (
+            r"LaTeX Warning: Citation `([^']*)' on page",
+            "citation missing from the bibliography: {}",
+        ),
+        (r"Missing character: There is no (\S+) ", "letter missing from the typeface: {}"),
+        (r"LaTeX Warning: Label `([^']*)' multiply defined", "label given twice: {}"),
+        (r"name\{([^}]*)\} has been referenced but does not exist", "link to nothing: {}"),
+    ):
+        found += [words.format(match) for match in re.findall(pattern, log)]
+    for width, where in re.findall(r"Overfull \\hbox \(([\d.]+)pt too wide\)([^\n]*)", log):
+        if float(width) > OVERFULL:
+            found.append(f"a line is {width} pt too wide:{where}{_file_at(log, width, where)}")
+    return list(dict.fromkeys(found))
+
+
+def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
+    pdf = typeset(Path(inputs.shell))
+    problems = complaints(_log(Path(inputs.shell)))
+    if problems:
+        raise InputError("the report is not clean:\n  " + "\n  ".join(problems))
+    shutil.copyfile(pdf, outputs.report)
+
+
+def _log(shell: Path) -> str:
+    log = WORK / f"{shell.stem}.log"
+    return log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+
+
+def _stops(log: str) -> list[tuple[str, str, str]]:
+    """(file, line, message) of TeX's own errors."""
+    return re.findall(r"^(\S+\.\w+):(\d+): (.*)$", log, flags=re.MULTILINE)
+
+
+def _why(log: str, output: str) -> str:
+    stops = _stops(log)
+    if "No space left" in output:
+        return "no room left on the disk for TeX's files in build/latex; free some space"
+    if not stops:
+        biber = re.findall(r"^ERROR - (.*)$", output, flags=re.MULTILINE)
+        tail = "; ".join(biber) or " ".join(output.split()[-60:])
+        return f"TeX stopped: {tail}"
+    file, line, message = stops[0]
+    file = file.removeprefix("./")
+    source = re.sub(r"^build/sections/(\w+)\.tex$", r"templates/sections/\1.tex.j2", file)
+    made = f" (filled from {source})" if source != file else ""
+    return f"{file}:{line}{made}: TeX stopped: {message}"
+
+
+def _file_at(log: str, width: str, where: str) -> str:
+    """The last section that TeX had opened when it said so."""
+    before = log[: log.find(f"({width}pt too wide){where}")]
+    opened = re.findall(r"\((?:\./)?(build/sections/\w+\.tex)", before)
+    return f" of {opened[-1]}" if opened else ""

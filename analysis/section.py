@@ -1,0 +1,22 @@
+"""Fill one section's template with the measurements that it quotes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+from analysis.reporting import latex
+from analysis.reporting.measurements import Measurements, read
+
+
+def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
+    name = Path(inputs.template[0]).name.removesuffix(".tex.j2")
+    measurements = Measurements.of_files(inputs.measurements)
+    derivations = {Path(path).stem: read(path) for path in inputs.derivations}
+    # A section may also print what a person chose: config.report.title and the like.
+    measurements.jobs["config"] = config
+    section = latex.Section(name, measurements, derivations)
+    text, quotes = latex.fill(f"sections/{name}.tex.j2", section)
+    Path(outputs.section).write_text(text, encoding="utf-8")
+    Path(outputs.quotes).write_text(json.dumps(quotes, indent=1), encoding="utf-8")
