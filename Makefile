@@ -1,0 +1,44 @@
+# `make report` and `make test` are all that a fresh Debian or Ubuntu needs.
+# Daily, in the environment (. .venv/bin/activate): snakemake --cores 4
+
+PYTHON ?= python3
+CORES ?= $(shell nproc 2>/dev/null || echo 2)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+
+.PHONY: report test test-all check tex environment lock clean
+
+report: tex environment  ## the report, from nothing
+	$(BIN)/snakemake --cores $(CORES)
+
+test: tex environment check  ## all tests but the slow ones
+	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile
+
+test-all: tex environment check  ## all tests
+	$(BIN)/python -m pytest -n auto --dist loadfile
+
+check: environment  ## the code's form
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile
+
+tex:
+	@report/install_tex.sh
+
+environment: $(READY)
+
+$(READY): requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))' || \
+	  { echo "workings: Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+	  { echo "workings: Python's venv is missing; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@touch $(READY)
+
+lock:  ## write requirements.lock anew from pyproject.toml
+	$(PYTHON) analysis/pipeline/lock.py
+
+clean:  ## everything generated but the environment
+	rm -rf build .snakemake report/report.pdf

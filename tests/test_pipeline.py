@@ -1,0 +1,364 @@
+"""The whole pipeline on a tiny configuration, in a folder of its own, down to the PDF."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pypdf import PdfReader
+from pypdf.generic import IndirectObject
+
+ROOT = Path(__file__).parents[1]
+TITLE = r"Löss & gain: 100 % of $5_{0} #1 ~ ^ \ “Œuvre” {wildcard}"
+
+
+def copy_project(to: Path) -> Path:
+    """The project's own files, as git knows them, with a tiny configuration beside them."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.splitlines()
+    for name in listed:
+        if (ROOT / name).is_file() and not name.startswith("tests/"):
+            (to / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, to / name)
+    tiny = (ROOT / "config/tiny.yaml").read_text(encoding="utf-8")
+    title = f"report: {{title: {json.dumps(TITLE)}}}\n"
+    (to / "tiny.yaml").write_text(tiny + title, encoding="utf-8")
+    return to
+
+
+def snakemake(
+    folder: Path, *arguments: str, config: str | None = None, path: str | None = None
+) -> subprocess.CompletedProcess:
+    """The command a person types, with the tiny configuration; output and errors as one text."""
+    files = ["tiny.yaml", *([config] if config else [])]
+    return subprocess.run(
+        [sys.executable, "-m", "snakemake", *arguments, "--cores", "2", "--configfile", *files],
+        cwd=folder,
+        env=os.environ | ({"PATH": path} if path is not None else {}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=900,
+    )
+
+
+def jobs_to_run(folder: Path) -> set[str]:
+    """The rules that a dry run names."""
+    output = snakemake(folder, "-n").stdout
+    stats = re.search(r"^job +count\n-+ +-+\n(.*?)^total", output, flags=re.MULTILINE | re.DOTALL)
+    return {line.split()[0] for line in stats[1].splitlines() if line} if stats else set()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """A built project; tests that change something take `built`, a copy."""
+    folder = copy_project(tmp_path_factory.mktemp("workings"))
+    run = snakemake(folder)
+    assert run.returncode == 0, run.stdout[-6000:]
+    assert "report/report.pdf is up to date" in run.stdout
+    return folder
+
+
+@pytest.fixture
+def built(finished, tmp_path) -> Path:
+    return Path(shutil.copytree(finished, tmp_path / "copy", symlinks=True))
+
+
+def measured(folder: Path, job: str) -> dict:
+    return json.loads((folder / f"build/measurements/{job}.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def pdf(finished) -> PdfReader:
+    return PdfReader(finished / "report/report.pdf")
+
+
+def plain(text: str) -> str:
+    """Letters without the spaces and line ends that a PDF puts between them."""
+    return re.sub(r"\s+", "", text)
+
+
+@pytest.fixture(scope="module")
+def words(finished) -> str:
+    text = subprocess.run(
+        ["pdftotext", "report/report.pdf", "-"], cwd=finished, capture_output=True, text=True
+    ).stdout
+    return plain(text)
+
+
+# What is in the PDF
+
+
+def test_the_measured_numbers_are_in_the_pdf(finished, words):
+    assert "9.434827012614068" in words
+    assert "9.437563229688841" in words
+    occlusion, classifier = measured(finished, "occlusion"), measured(finished, "classifier")
+    assert plain(f"{occlusion['lowest_probability']:.4f}") in words
+    assert plain(f"gives {classifier['test_correct']} right labels of") in words
+    assert plain(f"{100 * classifier['test_accuracy']:.2f} %") in words
+
+
+def test_the_title_is_printed_letter_by_letter(words, pdf):
+    assert plain(TITLE) in words
+    assert pdf.metadata.title == TITLE
+
+
+def test_every_link_inside_the_report_resolves(pdf):
+    targets = set(pdf.named_destinations)
+    links = [link for page in pdf.pages for link in internal_links(page)]
+    assert len(links) > 300
+    assert {link for link in links if link not in targets} == set()
+
+
+def test_every_printed_number_links_to_its_row_and_back(finished, pdf):
+    targets = set(pdf.named_destinations)
+    links = {link for page in pdf.pages for link in internal_links(page)}
+    for quotes in (finished / "build/quotes").glob("*.json"):
+        for number, quote in enumerate(json.loads(quotes.read_text()), 1):
+            use, row = f"use:{quotes.stem}.{number}", f"ledger:{quote['key']}"
+            assert {use, row} <= targets and {use, row} <= links
+
+
+def internal_links(page) -> list[str]:
+    found = []
+    for annotation in page.get("/Annots", []):
+        action = annotation.get_object().get("/A")
+        action = action.get_object() if isinstance(action, IndirectObject) else action
+        if action is not None and action.get("/S") == "/GoTo":
+            found.append(str(action["/D"]))
+    return found
+
+
+def test_every_figure_has_its_alternative_text(finished, pdf):
+    figures = re.findall(
+        r"\\(?:text|wide)figure\{",
+        "".join(path.read_text() for path in (finished / "build/sections").glob("*.tex")),
+    )
+    content = b"".join(page.get_contents().get_data() for page in pdf.pages)
+    texts = re.findall(rb"/Alt\s*[(<]", content)
+    assert len(texts) == len(figures) > 8
+
+
+def test_fonts_are_embedded_and_the_file_is_clean(finished):
+    report = str(finished / "report/report.pdf")
+    rows = subprocess.run(["pdffonts", report], capture_output=True, text=True).stdout.splitlines()
+    assert len(rows) > 3
+    for row in rows[2:]:
+        assert "Type 3" not in row, row
+        embedded, subset, unicode = row.split()[-5:-2]
+        assert (embedded, subset, unicode) == ("yes", "yes", "yes"), row
+    check = subprocess.run(["qpdf", "--check", report], capture_output=True, text=True)
+    assert check.returncode == 0, check.stdout + check.stderr
+
+
+def test_the_pdf_says_its_language_and_has_bookmarks_and_no_date(pdf):
+    assert pdf.trailer["/Root"]["/Lang"] == "en-GB"
+    assert len(pdf.outline) > 4
+    assert "/CreationDate" not in pdf.metadata and "/ModDate" not in pdf.metadata
+
+
+# Measurements that no template names, with the reason.
+UNQUOTED = {
+    "classifier.confusion": "drawn as a figure",
+    "recurrence.gradients": "read by the job gradient_check",
+    "patch_search.moves": "drawn as a figure",
+    "patch_search.images_by_size": "drawn as a figure",
+}
+
+
+def test_no_measurement_is_quoted_nowhere(finished):
+    """Each top-level measurement stands in some template, printed or deciding a wording."""
+    templates = "".join(p.read_text() for p in (finished / "templates").rglob("*.j2"))
+    quoted = {
+        tuple(quote["key"].split(".")[:2])
+        for path in (finished / "build/quotes").glob("*.json")
+        for quote in json.loads(path.read_text())
+    }
+    unused = [
+        f"{path.stem}.{key}"
+        for path in sorted((finished / "build/measurements").glob("*.json"))
+        for key in json.loads(path.read_text())
+        if (path.stem, key) not in quoted and f"{path.stem}.{key}" not in templates
+    ]
+    assert set(unused) == set(UNQUOTED)
+
+
+def test_measurements_hold_no_path_and_no_date(finished):
+    for path in (finished / "build/measurements").glob("*.json"):
+        text = path.read_text()
+        assert str(finished) not in text
+        assert not re.search(r"\d{4}-\d{2}-\d{2}", text)
+
+
+# What runs again
+
+
+def test_the_second_run_does_nothing(finished):
+    assert "Nothing to be done" in snakemake(finished).stdout
+
+
+def test_touching_everything_runs_nothing(built):
+    for path in built.rglob("*"):
+        if path.is_file() and ".snakemake" not in path.parts:
+            os.utime(path)
+    assert jobs_to_run(built) == set()
+
+
+def test_a_comment_runs_nothing_and_a_helper_only_its_jobs(built):
+    helper = built / "analysis/maths/gradient_check.py"
+    helper.write_text(helper.read_text() + "\n# A comment.\n")
+    assert jobs_to_run(built) == set()
+    helper.write_text(helper.read_text() + "\nANOTHER = 1\n")
+    assert jobs_to_run(built) == {
+        *("gradient_check", "section", "frontmatter", "ledger", "report"),
+    }
+
+
+def test_a_config_value_runs_only_its_jobs(built):
+    tiny = built / "tiny.yaml"
+    tiny.write_text(tiny.read_text().replace("stride: 4", "stride: 5"))
+    assert jobs_to_run(built) == {
+        *("occlusion", "patch_colour", "atlas", "section", "frontmatter", "ledger", "report"),
+    }
+    assert '"config occlusion.stride = 5"' in snakemake(built, "-n").stdout.replace("'", '"')
+
+
+def test_a_word_of_prose_sets_only_its_section_and_the_page(built):
+    template = built / "templates/sections/digits.tex.j2"
+    template.write_text(template.read_text().replace("The pictures are", "The images are"))
+    assert jobs_to_run(built) == {"section", "ledger", "report"}
+    run = snakemake(built)
+    assert run.returncode == 0, run.stdout[-3000:]
+    text = subprocess.run(
+        ["pdftotext", "report/report.pdf", "-"], cwd=built, capture_output=True, text=True
+    ).stdout
+    assert "The images are" in text
+
+
+def test_one_changed_value_changes_exactly_its_occurrences(built):
+    before = (built / "build/sections/occlusion.tex").read_text()
+    path = built / "build/measurements/occlusion.json"
+    values = json.loads(path.read_text())
+    values["lowest_highest_probability"] = 0.123456
+    path.write_text(json.dumps(values))
+    run = snakemake(built, "build/sections/occlusion.tex", "--force")
+    after = (built / "build/sections/occlusion.tex").read_text()
+    assert run.returncode == 0, run.stdout[-3000:]
+    changed = [(a, b) for a, b in zip(before.split("\n"), after.split("\n"), strict=True) if a != b]
+    assert len(changed) == 1
+    assert "0.1235" in changed[0][1]
+
+
+# What a person gets wrong
+
+
+def refused(folder: Path, **options) -> str:
+    """Run into an error: no traceback, a non-zero exit, and the last good report as it was."""
+    report = folder / "report/report.pdf"
+    before = report.read_bytes()
+    run = snakemake(folder, **options)
+    assert run.returncode != 0
+    assert "Traceback" not in run.stdout
+    assert report.read_bytes() == before
+    return run.stdout
+
+
+@pytest.mark.parametrize(
+    ("wrong", "expected"),
+    [
+        ("occlusion: {patch: 40}", "occlusion.patch: 40; expected a whole number of pixels from 1"),
+        ("occlusion: {digit: 12}", "occlusion.digit: 12; expected a whole number from 0 to 9"),
+        ("occlusion: {pach: 4}", "occlusion.pach: unknown key; did you mean 'patch'?"),
+        ("classifier: {epochs: 0}", "classifier.epochs: 0; expected a whole number from 1"),
+        ("classifier: {rate: -0.1}", "classifier.rate: -0.1; expected a number above 0"),
+        ("recurrence: {cell: h = x}", "recurrence.loss: missing; expected a text"),
+        ("classifier: {epochs: many}", "classifier.epochs: 'many'; expected a whole number"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_file_line_and_key(finished, wrong, expected):
+    (finished / "wrong.yaml").write_text(f"# one line above\n{wrong}\n")
+    output = refused(finished, config="wrong.yaml")
+    assert f"wrong.yaml:2: {expected}" in " ".join(output.split())
+
+
+def test_a_parameter_of_another_shape_is_refused(built):
+    default = (built / "config/default.yaml").read_text()
+    assert "    W: [[1, -1], [0, 2]]" in default
+    wrong = default.replace("W: [[1, -1], [0, 2]]", "W: [[1, -1, 3], [0, 2, 3]]")
+    (built / "config/default.yaml").write_text(wrong)
+    output = refused(built)
+    assert "config/default.yaml:" in output and "recurrence" in output
+    assert "2×3" in output or "2 x 3" in output or "(2, 3)" in output
+
+
+def test_a_truncated_data_file_is_refused(built):
+    data = built / "analysis/data/train-images-idx3-ubyte.gz"
+    data.write_bytes(data.read_bytes()[:1000])
+    output = refused(built)
+    assert "train-images-idx3-ubyte.gz: damaged" in output
+
+
+def test_a_missing_tex_is_said(built, tmp_path):
+    (built / "report/references.bib").write_text(
+        (built / "report/references.bib").read_text() + "% changed\n"
+    )
+    bare = tmp_path / "bin"
+    bare.mkdir()
+    for program in ("bash", "sh", "env"):
+        (bare / program).symlink_to(shutil.which(program))
+    output = refused(built, path=str(bare))
+    assert "latexmk, pdflatex, biber: not installed" in output
+
+
+def test_a_missing_measurement_names_the_templates_line(built):
+    template = built / "templates/sections/digits.tex.j2"
+    lines = template.read_text().splitlines()
+    lines.insert(4, r"\VAR{num('digits.trainning_images')}")
+    template.write_text("\n".join(lines))
+    output = refused(built)
+    assert "templates/sections/digits.tex.j2:5: no measurement 'digits.trainning_images'" in output
+    assert "did you mean 'training_images'?" in output
+
+
+def test_an_error_of_tex_names_the_template(built):
+    template = built / "templates/sections/digits.tex.j2"
+    template.write_text(template.read_text() + "\n\\undefinedcommand\n")
+    output = refused(built)
+    assert "templates/sections/digits.tex.j2" in output and "Undefined control sequence" in output
+
+
+def test_an_undefined_reference_is_refused(built):
+    template = built / "templates/sections/digits.tex.j2"
+    template.write_text(template.read_text() + "\nSee \\cref{fig:nowhere}.\n")
+    assert "reference to nothing: fig:nowhere" in refused(built)
+
+
+def test_a_full_disk_is_said_and_the_build_goes_on_afterwards(built):
+    """A small file system over build/measurements: room for some of what a rerun writes, not all."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root")
+    tiny = built / "tiny.yaml"
+    tiny.write_text(tiny.read_text().replace("stride: 4", "stride: 5"))
+    measurements = built / "build/measurements"
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", str(measurements)], capture_output=True
+    )
+    if mounted.returncode != 0:
+        pytest.skip("this machine does not let a test mount a file system")
+    try:
+        output = refused(built)
+        assert "no room left on the disk" in output
+    finally:
+        subprocess.run(["umount", "-l", str(measurements)], check=True)
+    assert snakemake(built).returncode == 0
