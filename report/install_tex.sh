@@ -4,18 +4,19 @@
 set -eu
 
 packages="latexmk texlive-latex-recommended texlive-latex-extra texlive-science \
-texlive-fonts-recommended tex-gyre lmodern biber poppler-utils qpdf"
+texlive-fonts-recommended texlive-bibtex-extra tex-gyre lmodern biber poppler-utils qpdf"
 
-complete() {
+# The first thing that is not there, or nothing.
+missing() {
     for program in latexmk pdflatex biber kpsewhich pdftotext pdffonts qpdf; do
-        command -v "$program" >/dev/null 2>&1 || return 1
+        command -v "$program" >/dev/null 2>&1 || { echo "$program"; return; }
     done
     for file in scrartcl.cls tgpagella.sty mathpazo.sty tcolorbox.sty biblatex.sty accsupp.sty; do
-        kpsewhich "$file" >/dev/null 2>&1 || return 1
+        kpsewhich "$file" >/dev/null 2>&1 || { echo "$file"; return; }
     done
 }
 
-complete && exit 0
+[ -z "$(missing)" ] && exit 0
 
 if ! command -v apt-get >/dev/null 2>&1; then
     echo "workings: TeX Live is missing or incomplete, and this is neither Debian nor Ubuntu." >&2
@@ -36,4 +37,5 @@ echo "workings: installing TeX Live (about 500 MB; once)"
 $as_root apt-get update -q
 # shellcheck disable=SC2086
 DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -q --no-install-recommends $packages
-complete || { echo "workings: TeX Live is still incomplete after apt-get install" >&2; exit 1; }
+left=$(missing)
+[ -z "$left" ] || { echo "workings: apt-get install went well, but $left is still missing" >&2; exit 1; }
