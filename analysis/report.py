@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
+from analysis.pipeline import processes
 from analysis.pipeline.errors import InputError
 
 # Outside the declared outputs, which Snakemake deletes before a rerun: with what the last run left
@@ -48,7 +48,7 @@ def typeset(shell: Path) -> Path:
         "TZ": "UTC",
     }
     for attempt in ("with what the last run left", "from nothing"):
-        run = subprocess.run(command, env=environment, capture_output=True, text=True)
+        run = processes.run(command, environment)
         if run.returncode == 0:
             break
         log = _log(shell)

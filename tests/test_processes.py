@@ -59,12 +59,12 @@ def test_the_rules_threads_are_the_processes(monkeypatch, value, count):
     assert processes.count() == count
 
 
-ORPHANS = """
+ORPHANS = r"""
 import os, time
 from analysis.pipeline import processes
 
 def tell_and_wait(item):
-    print(os.getpid(), flush=True)
+    os.write(1, f"{os.getpid()}\n".encode())  # one write: print may make two
     time.sleep(120)
 
 list(processes.spread(tell_and_wait, [1, 2], len, ((),), 2))
@@ -85,6 +85,39 @@ def test_a_killed_parent_takes_its_processes_along(root):
     for child in children:
         os.kill(child, signal.SIGKILL)
     pytest.fail("a process outlived its parent")
+
+
+PROGRAM = r"""
+import os, sys
+from analysis.pipeline import processes
+
+processes.run(["sh", "-c", "echo $$ > started; sleep 120; echo late > written"], os.environ)
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_parent_takes_a_program_and_its_children_along(root, tmp_path, how):
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(root)}
+    )
+    started = tmp_path / "started"
+    while not (started.exists() and started.read_text().endswith("\n")):
+        assert parent.poll() is None
+        time.sleep(0.02)
+    program = int(started.read_text())
+    parent.send_signal(how)
+    parent.wait()
+    for _ in range(200):
+        if not alive(program):
+            return
+        time.sleep(0.05)
+    os.killpg(program, signal.SIGKILL)
+    pytest.fail("a program outlived its parent")
+
+
+def test_a_program_gives_its_output_and_leaves_nothing(tmp_path):
+    ran = processes.run(["sh", "-c", "echo out; echo err >&2; exit 3"], dict(os.environ))
+    assert (ran.returncode, ran.stdout, ran.stderr) == (3, "out\n", "err\n")
 
 
 def alive(process: int) -> bool:

@@ -1,15 +1,18 @@
-"""Work spread over processes of one thread each."""
+"""Work spread over processes of one thread each, and programs that end with their job."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import TypeVar
+
+from analysis.pipeline.exclusive import job_locks
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -44,6 +47,25 @@ def spread(
                 yield done.result()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def run(command: Sequence[str], env: Mapping[str, str]) -> subprocess.CompletedProcess:
+    """Run a program and all that it starts; they end with this process, even if that is killed.
+
+    They share a process group with a guard, a shell that waits for the pipe from this process to
+    break and then ends the group.
+    """
+    guard = subprocess.Popen(
+        ["sh", "-c", "read _; kill -KILL 0"], stdin=subprocess.PIPE, process_group=0
+    )
+    try:
+        return subprocess.run(
+            command, env=env, capture_output=True, text=True, errors="replace",
+            process_group=guard.pid, pass_fds=job_locks(),
+        )  # fmt: skip
+    finally:
+        os.killpg(guard.pid, signal.SIGKILL)
+        guard.communicate()
 
 
 def _begin(prepare: Callable[..., None], arguments: tuple) -> None:
