@@ -62,7 +62,7 @@ rule report:
     output:
         report=update("report/report.pdf"),
     params:
-        *job("report"),
+        *job("report", programs=["pdflatex"]),
     message:
         "Typeset the report."
     shell:
@@ -75,6 +75,7 @@ rule report:
 rule digits:
     input:
         embedded=workings.EMBEDDED,
+        found=workings.found_digits(config["digits"]),
         style=STYLE,
     output:
         digits="build/data/digits.npz",

@@ -4,9 +4,10 @@ A job is a module `analysis/NAME.py` with a function
 
     main(config, inputs, outputs)
 
-that gets the blocks of the configuration it declared and the named paths of its inputs and outputs. The runner is the only
-place where a job meets Snakemake: it checks the inputs, hands out temporary output paths, puts
-finished files in place, and turns what the user can mend into one message without a traceback.
+that gets the blocks of the configuration it declared and the named paths of its inputs and outputs.
+The runner is the only place where a job meets Snakemake: it looks in the store whether the same was
+computed before, hands out temporary output paths, puts finished files in place, and turns what the
+user can mend into one message without a traceback.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import importlib
 import json
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -23,13 +25,16 @@ from types import SimpleNamespace
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"
 
-from analysis.pipeline import fingerprint, settings  # noqa: E402
+from analysis.pipeline import exclusive, fingerprint, manifests, settings, store  # noqa: E402
 from analysis.pipeline.errors import InputError  # noqa: E402
 from analysis.pipeline.files import written_whole  # noqa: E402
+from analysis.reporting.progress import say  # noqa: E402
 
 
-def params(config: dict, name: str, *blocks: str) -> list:
+def params(config: dict, name: str, *blocks: str, programs: Iterable[str] = ()) -> list:
     """The `params:` of the rule `name`: its files, then its fingerprint, a line each.
+
+    `programs` are those that the job runs; their versions count like those of packages.
 
     The job is given its own block of the configuration and the other named ones, no more; a name
     with points (``occlusion.digit``) gives a single key.
@@ -37,46 +42,87 @@ def params(config: dict, name: str, *blocks: str) -> list:
     """
     part = _chosen(config, [name, *blocks])
     lines = fingerprint.lines(Path(f"analysis/{name}.py"), part)
+    lines += [f"program {fingerprint.program_version(program)}" for program in programs]
     return [_files, *(lambda wildcards, line=line: line for line in lines)]
 
 
-def run(name: str, files: dict, config: dict) -> None:
-    """Run the job in this process; its outputs appear whole or not at all.
+def run(name: str, files: dict, lines: Iterable[str] = (), kept: store.Store | None = None) -> str:
+    """Run the job in this process, or restore what the store has; outputs appear whole or not at all.
+
+    Args:
+        files: the paths under "input" and "output", by their names in the rule.
+        lines: the job's fingerprint, which holds its configuration.
+        kept: the store, where there is one.
+
+    Returns:
+        "computed" or "restored".
 
     Raises:
         InputError: the job, or the runner, found something that the user can mend.
     """
-    for path in _each(files["input"]):
+    inputs = _each(files["input"])
+    for path in inputs:
         if not Path(path).exists():
             raise InputError(f"{path}: this input of the job '{name}' is missing")
-    job = importlib.import_module(f"analysis.{name}")
+    outputs = files["output"]
+    key = store.key(name, lines, {path: store.sum_of(path) for path in inputs}, outputs)
+    # Should this run be cut off, no manifest calls its files complete.
+    manifests.place(next(iter(outputs.values()))).unlink(missing_ok=True)
     try:
-        with written_whole(files["output"]) as temporary:
-            job.main(config, SimpleNamespace(**files["input"]), SimpleNamespace(**temporary))
+        with written_whole(outputs) as temporary:
+            sums = kept.restore(key, temporary) if kept else None
+            how = "restored" if sums else "computed"
+            if not sums:
+                job = importlib.import_module(f"analysis.{name}")
+                job.main(
+                    fingerprint.config_of(lines),
+                    SimpleNamespace(**files["input"]),
+                    SimpleNamespace(**temporary),
+                )
+        if not sums:
+            sums = {output: store.sum_of(path) for output, path in outputs.items()}
+            if kept:
+                kept.keep(key, outputs, sums)
+        manifests.write({outputs[output]: digest for output, digest in sums.items()})
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        place = Path(next(iter(files["output"].values()))).parent
+        place = Path(next(iter(outputs.values()))).parent
         raise InputError(
             f"{place}: no room left on the disk, so the job '{name}' wrote nothing. "
             "Free some space and run the same command again"
         ) from None
+    return how
 
 
 def main() -> int:
-    name, files, *lines = sys.argv[1:]
+    name, given, *lines = sys.argv[1:]
+    files = json.loads(given)
+    # One rule may serve several results: `section` fills all sections.
+    result = Path(next(iter(files["output"].values()))).stem
+    label = name if result == name or name != "section" else f"{name} {result}"
+    exclusive.begin_job()
+    where = os.environ.get("WORKINGS_STORE")
     try:
-        run(name, json.loads(files), fingerprint.config_of(lines))
+        how = run(name, files, lines, store.Store(**json.loads(where)) if where else None)
     except InputError as error:
         config_files = json.loads(os.environ.get("WORKINGS_CONFIG", "[]"))
         where = f"{settings.locate(error.key, config_files)}: {error.key}: " if error.key else ""
         message = f"workings: {where}{error}"
         print(f"\n{message}\n", file=sys.stderr)
-        if notes := os.environ.get("WORKINGS_ERRORS"):  # repeated at the end of the build
-            with Path(notes).open("a", encoding="utf-8") as file:
-                file.write(f"{message}\n")
+        _note("failed", message)
         return 1
+    if how == "restored":
+        say(f"workings: {label}: restored from the store")
+    _note(how, label)
     return 0
+
+
+def _note(kind: str, text: str) -> None:
+    """For the end of the build, which repeats what went wrong and counts what was done."""
+    if notes := os.environ.get("WORKINGS_NOTES"):
+        with Path(notes).open("a", encoding="utf-8") as file:
+            file.write(json.dumps([kind, text]) + "\n")
 
 
 def _chosen(config: dict, keys: list[str]) -> dict:

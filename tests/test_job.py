@@ -15,13 +15,15 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from analysis import job
-from analysis.pipeline import fingerprint
+from analysis.pipeline import fingerprint, manifests
 from analysis.pipeline.errors import InputError
+from analysis.pipeline.store import Store
 
 
 @pytest.fixture
-def give(monkeypatch, tmp_path):
+def give(monkeypatch, tmp_path, tmp_path_factory):
     """Make `main` the job `analysis.given`, with one input and one output; returns its files."""
+    monkeypatch.chdir(tmp_path_factory.mktemp("project"))  # for the manifests
     (tmp_path / "in.txt").write_text("input")
     files = {
         "input": {"text": str(tmp_path / "in.txt")},
@@ -49,7 +51,7 @@ def test_a_job_gets_its_blocks_and_its_named_files(give, tmp_path):
     def main(config, inputs, outputs):
         write(outputs.out, f"{config['given']['patch']} {Path(inputs.text).read_text()}")
 
-    job.run("given", give(main), {"given": {"patch": 8}})
+    job.run("given", give(main), ["config given.patch = 8"])
     assert (tmp_path / "o.txt").read_text() == "8 input"
     assert names(tmp_path) == ["in.txt", "o.txt"]
 
@@ -62,7 +64,7 @@ def test_a_failure_leaves_the_last_good_output(give, tmp_path):
         raise InputError("the paper is wet", key="given.patch")
 
     with pytest.raises(InputError, match="the paper is wet"):
-        job.run("given", give(main), {})
+        job.run("given", give(main))
     assert (tmp_path / "o.txt").read_text() == "good"
     assert names(tmp_path) == ["in.txt", "o.txt"]
 
@@ -76,7 +78,7 @@ def test_a_full_disk_is_one_clear_message(give, tmp_path, number):
         raise OSError(number, os.strerror(number))
 
     with pytest.raises(InputError, match="no room left on the disk, so the job 'given'") as caught:
-        job.run("given", give(main), {})
+        job.run("given", give(main))
     assert str(tmp_path) in str(caught.value)
     assert (tmp_path / "o.txt").read_text() == "good"
     assert names(tmp_path) == ["in.txt", "o.txt"]
@@ -88,7 +90,7 @@ def test_a_disk_that_fills_while_the_output_is_put_in_place(give, tmp_path, monk
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(InputError, match="no room left"):
-        job.run("given", give(lambda config, inputs, outputs: write(outputs.out, "x")), {})
+        job.run("given", give(lambda config, inputs, outputs: write(outputs.out, "x")))
     assert names(tmp_path) == ["in.txt"]
 
 
@@ -110,21 +112,21 @@ def test_another_error_of_the_system_is_not_hidden(give):
         raise PermissionError(errno.EACCES, "Permission denied")
 
     with pytest.raises(PermissionError):
-        job.run("given", give(main), {})
+        job.run("given", give(main))
 
 
 def test_a_missing_input_is_named(give, tmp_path):
     files = give(lambda config, inputs, outputs: write(outputs.out, "x"))
     (tmp_path / "in.txt").unlink()
     with pytest.raises(InputError, match=r"in\.txt: this input of the job 'given' is missing"):
-        job.run("given", files, {})
+        job.run("given", files)
 
 
 def test_one_of_several_inputs_under_a_name_is_missing(give, tmp_path):
     files = give(lambda config, inputs, outputs: write(outputs.out, "x"))
     files["input"]["text"] = [str(tmp_path / "in.txt"), str(tmp_path / "gone.txt")]
     with pytest.raises(InputError, match=r"gone\.txt: this input"):
-        job.run("given", files, {})
+        job.run("given", files)
 
 
 def test_params_are_texts_that_snakemake_does_not_fill_in(in_root):
@@ -136,6 +138,54 @@ def test_params_are_texts_that_snakemake_does_not_fill_in(in_root):
     named = {"digits": "d.npz", "style": ["a", "b"]}
     files = SimpleNamespace(items=named.items)
     assert json.loads(first(None, files, files)) == {"input": named, "output": named}
+
+
+# -- the store -------------------------------------------------------------------------------------
+
+
+def test_what_was_computed_once_is_restored(give, tmp_path):
+    ran = []
+
+    def main(config, inputs, outputs):
+        ran.append(config)
+        write(outputs.out, f"{config['given']['patch']} {Path(inputs.text).read_text()}")
+
+    files, kept = give(main), Store(tmp_path / "store", 1)
+
+    def run(patch: int) -> str:
+        how = job.run("given", files, [f"config given.patch = {patch}"], kept)
+        return f"{how} {(tmp_path / 'o.txt').read_text()}"
+
+    assert run(8) == "computed 8 input"
+    assert run(9) == "computed 9 input"
+    assert run(8) == "restored 8 input"
+    write(tmp_path / "in.txt", "other")
+    assert run(8) == "computed 8 other"
+    write(tmp_path / "in.txt", "input")
+    assert run(9) == "restored 9 input"
+    assert len(ran) == 3
+
+
+def test_a_manifest_tells_what_was_changed_afterwards(give, tmp_path):
+    files = give(lambda config, inputs, outputs: write(outputs.out, "x"))
+    job.run("given", files)
+    assert manifests.damaged() == []
+    write(tmp_path / "o.txt", "")
+    assert manifests.damaged() == [tmp_path / "o.txt"]
+    (tmp_path / "o.txt").unlink()
+    assert manifests.damaged() == []
+
+
+def test_a_run_that_fails_leaves_no_manifest(give, tmp_path):
+    def main(config, inputs, outputs):
+        raise InputError("the paper is wet")
+
+    files = give(lambda config, inputs, outputs: write(outputs.out, "x"))
+    job.run("given", files)
+    give(main)
+    with pytest.raises(InputError):
+        job.run("given", files)
+    assert manifests.outputs() == []
 
 
 # -- the command -----------------------------------------------------------------------------------
@@ -157,7 +207,7 @@ def main(config, inputs, outputs):
 @pytest.fixture
 def command(tmp_path, root):
     """Run `python -m analysis.job fake …` in a folder that holds the runner and one small job."""
-    for part in ("job.py", "__init__.py", "pipeline"):
+    for part in ("job.py", "__init__.py", "pipeline", "reporting"):
         copy = shutil.copytree if (root / "analysis" / part).is_dir() else shutil.copyfile
         (tmp_path / "analysis").mkdir(exist_ok=True)
         copy(root / "analysis" / part, tmp_path / "analysis" / part)
@@ -191,4 +241,4 @@ def test_the_command_writes_and_then_keeps_its_output(command, tmp_path):
     assert worse.returncode == 1
     assert worse.stderr.strip() == "workings: there is no paper"
     assert (tmp_path / "build/out.txt").read_text() == f"{title} 8"
-    assert names(tmp_path / "build") == ["out.txt"]
+    assert names(tmp_path / "build") == [".jobs", "manifests", "out.txt"]

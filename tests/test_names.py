@@ -44,7 +44,7 @@ def test_every_script_is_a_job_and_every_block_is_read():
     assert scripts == set(JOBS) | WRITE_UP
     assert set(JOBS) | (WRITE_UP - {"job"}) | {"frontmatter"} == RULES
     blocks = yaml.safe_load((ROOT / "config/default.yaml").read_text())
-    assert set(blocks) == set(JOBS) | {"report"}
+    assert set(blocks) == set(JOBS) | {"report", "store"}
     assert {
         path.name.removesuffix(".tex.j2") for path in (ROOT / "templates/sections").iterdir()
     } == (set(SECTIONS) | {"ledger"})

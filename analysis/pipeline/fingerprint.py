@@ -19,6 +19,8 @@ import ast
 import hashlib
 import importlib.metadata
 import json
+import platform
+import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
@@ -36,6 +38,16 @@ def lines(script: Path, config: Mapping[str, Any], root: Path = Path()) -> list[
         *(f"code {path} {code_hash(root / path)}" for path in sorted(code)),
         *(f"package {name} {version}" for name, version in _versions(packages)),
     ]
+
+
+@cache
+def program_version(program: str) -> str:
+    """The first line of what `PROGRAM --version` says."""
+    try:
+        said = subprocess.run([program, "--version"], capture_output=True, text=True).stdout
+    except OSError:
+        return f"{program}: not installed"
+    return said.strip().partition("\n")[0]
 
 
 def config_of(lines: Iterable[str]) -> dict:
@@ -147,7 +159,8 @@ def _releases(package: str) -> tuple[tuple[str, str], ...]:
 
 
 def _versions(packages: set[str]) -> list[tuple[str, str]]:
-    found = {("python", ".".join(map(str, sys.version_info[:2])))}
+    # On another kind of processor the same code may round otherwise.
+    found = {("python", f"{sys.version_info[0]}.{sys.version_info[1]} {platform.machine()}")}
     for package in packages - set(sys.stdlib_module_names):
         found.update(_releases(package))
     return sorted(found)

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from analysis.job import params
-from analysis.pipeline import settings
+from analysis.pipeline import exclusive, manifests, settings
 from analysis.pipeline.errors import InputError
 from analysis.reporting import latex
+from analysis.reporting.progress import say
 
 __all__ = [
     "EMBEDDED",
     "PYTHON",
     "SECTIONS",
     "InputError",
+    "found_digits",
     "prepare",
     "say_done",
     "say_failed",
@@ -58,8 +62,10 @@ EMBEDDED = [
 ]
 
 _started = time.time()
-# Jobs write their messages here as well, so that they can stand at the end of the output.
-_ERRORS = Path(tempfile.gettempdir()) / f"workings-{os.getpid()}.errors"
+# Jobs write here what they did and what went wrong, for the end of the output.
+_NOTES = Path(tempfile.gettempdir()) / f"workings-{os.getpid()}.notes"
+# The one output that a failed build must leave as it was.
+_REPORT = Path("report/report.pdf")
 
 
 @dataclass(frozen=True)
@@ -82,9 +88,25 @@ def prepare(given) -> tuple[dict, Callable[..., list], dict[str, Quoted]]:
     files = [str(settings.DEFAULT), *map(str, given.configfiles)]
     # For the messages of jobs alone, so that they can name the file and line of a key.
     os.environ["WORKINGS_CONFIG"] = json.dumps(files)
-    os.environ["WORKINGS_ERRORS"] = str(_ERRORS)
+    os.environ["WORKINGS_NOTES"] = str(_NOTES)
     config = settings.load(files, given.config)
+    os.environ["WORKINGS_STORE"] = json.dumps(config["store"])
+    if _is_dry():
+        _look_over(mend=False)
+    else:
+        exclusive.begin_build()
+        _look_over(mend=True)
     return config, partial(params, config), {name: _quoted(name) for name in SECTIONS}
+
+
+def found_digits(config: Mapping[str, Any]) -> list[str]:
+    """The IDX files that stand in the configured folder, where the whole data set is asked for.
+
+    What torchvision downloads it keeps in a folder of its own below, and checks by its own sums.
+    """
+    if config["source"] != "full":
+        return []
+    return sorted(map(str, Path(config["folder"]).glob("*-ubyte*")))
 
 
 def style_files() -> list[str]:
@@ -95,19 +117,63 @@ def style_files() -> list[str]:
 
 
 def say_done() -> None:
-    """The last line of a build: how long it took and, if it made the report, where that is."""
-    report = Path("report/report.pdf")
-    fresh = report.exists() and report.stat().st_mtime >= _started
-    done = f"{report} is up to date" if fresh else "done"
-    print(f"workings: {done} ({time.time() - _started:.0f} s)")
+    """The last line of a build: what was done, how long it took and where the report is."""
+    notes = _notes()
+    fresh = _REPORT.exists() and _REPORT.stat().st_mtime >= _started
+    done = f"{_REPORT} is up to date" if fresh else "done"
+    counts = [
+        f"{kind}: {', '.join(names)}" if len(names) <= 6 else f"{kind}: {len(names)} jobs"
+        for kind in ("computed", "restored")
+        if (names := notes.get(kind))
+    ]
+    said = "; ".join([f"{time.time() - _started:.0f} s", *counts])
+    print(f"workings: {done} ({said})")
 
 
 def say_failed() -> None:
     """After everything that Snakemake says of a failed job: what was wrong, once more."""
-    if _ERRORS.exists():
-        messages = _ERRORS.read_text(encoding="utf-8").splitlines()
-        _ERRORS.unlink()
-        print("\n" + "\n".join(dict.fromkeys(messages)), file=sys.stderr)
+    print("\n" + "\n".join(_notes().get("failed", [])), file=sys.stderr)
+
+
+def _notes() -> dict[str, list[str]]:
+    """What the jobs noted, by its kind, each text once."""
+    found: dict[str, list[str]] = {}
+    if _NOTES.exists():
+        for line in _NOTES.read_text(encoding="utf-8").splitlines():
+            kind, text = json.loads(line)
+            found.setdefault(kind, [])
+            if text not in found[kind]:
+                found[kind].append(text)
+        _NOTES.unlink()
+    return found
+
+
+def _is_dry() -> bool:
+    """Whether Snakemake was asked to run nothing: it does not say so while it reads the rules."""
+    return any(re.fullmatch(r"-\w*n\w*|--dry-?run", word) for word in sys.argv[1:])
+
+
+def _look_over(mend: bool) -> None:
+    """Find generated files that are not what their jobs wrote; with `mend`, remove them.
+
+    A file that is gone is made again, mostly from the store.
+    """
+    if not mend and exclusive.is_building():
+        return
+    lost = not any(Path(".snakemake/metadata").glob("*"))
+    unknown = [path for path in manifests.outputs() if path.exists()] if lost else []
+    if unknown:
+        say(
+            "workings: .snakemake is gone, and with it the knowledge of what made build/; "
+            "every result is looked up again"
+        )
+    for path in (damaged := manifests.damaged()):
+        say(
+            f"workings: {path} is not what its job wrote (edited by hand, or cut off); it is made again"
+        )
+    if mend:
+        for path in {*unknown, *damaged} - ({_REPORT} - set(damaged)):
+            path.unlink(missing_ok=True)
 
 
 def _quoted(section: str) -> Quoted:
