@@ -246,18 +246,47 @@ def test_a_word_of_prose_sets_only_its_section_and_the_page(built):
     assert "The images are" in text
 
 
+FILL = """
+from types import SimpleNamespace
+from analysis import section
+from analysis.pipeline import workflow
+quoted = workflow._quoted("occlusion")
+inputs = SimpleNamespace(
+    template=quoted.templates, measurements=quoted.measurements, derivations=quoted.derivations
+)
+section.main({}, inputs, SimpleNamespace(section="filled.tex", quotes="quotes.json"))
+"""
+
+
 def test_one_changed_value_changes_exactly_its_occurrences(built):
-    before = (built / "build/sections/occlusion.tex").read_text()
+    """A section filled from a measurement with another value."""
     path = built / "build/measurements/occlusion.json"
     values = json.loads(path.read_text())
     values["lowest_highest_probability"] = 0.123456
     path.write_text(json.dumps(values))
-    run = snakemake(built, "build/sections/occlusion.tex", "--force")
-    after = (built / "build/sections/occlusion.tex").read_text()
-    assert run.returncode == 0, run.stdout[-3000:]
+    subprocess.run([sys.executable, "-c", FILL], cwd=built, check=True)
+    before = (built / "build/sections/occlusion.tex").read_text()
+    after = (built / "filled.tex").read_text()
     changed = [(a, b) for a, b in zip(before.split("\n"), after.split("\n"), strict=True) if a != b]
     assert len(changed) == 1
     assert "0.1235" in changed[0][1]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["measurements/occlusion.json", "arrays/occlusion.npz", "figures/occlusion.pdf",
+     "model/classifier.safetensors", "sections/occlusion.tex", "quotes/occlusion.json"],
+)  # fmt: skip
+def test_a_file_that_was_edited_by_hand_is_said_and_made_again(built, name):
+    path = built / "build" / name
+    before = path.read_bytes()
+    dates = (path.stat().st_atime, path.stat().st_mtime)
+    path.write_bytes(before[: len(before) // 2])
+    os.utime(path, dates)  # not even its date tells
+    assert f"build/{name} is not what its job wrote" in snakemake(built, "-n").stdout
+    run = snakemake(built, f"build/{name}")
+    assert run.returncode == 0, run.stdout[-3000:]
+    assert path.read_bytes() == before
 
 
 # What a person gets wrong
@@ -345,20 +374,25 @@ def test_an_undefined_reference_is_refused(built):
 
 
 def test_a_full_disk_is_said_and_the_build_goes_on_afterwards(built):
-    """A small file system over build/measurements: room for some of what a rerun writes, not all."""
+    """build/ on a small file system that is full, and later is not."""
     if os.geteuid() != 0:
         pytest.skip("mounting a small file system needs root")
-    tiny = built / "tiny.yaml"
-    tiny.write_text(tiny.read_text().replace("stride: 4", "stride: 5"))
-    measurements = built / "build/measurements"
+    tiny = built / "tiny.yaml"  # more positions, more to write
+    tiny.write_text(tiny.read_text().replace("stride: 4", "stride: 1"))
+    folder, aside = built / "build", built / "aside"
+    folder.rename(aside)
+    folder.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", str(measurements)], capture_output=True
+        ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)], capture_output=True
     )
     if mounted.returncode != 0:
         pytest.skip("this machine does not let a test mount a file system")
     try:
+        shutil.copytree(aside, folder, dirs_exist_ok=True)
+        subprocess.run(["dd", "if=/dev/zero", f"of={folder}/ballast", "bs=4k"], capture_output=True)
         output = refused(built)
         assert "no room left on the disk" in output
+        (folder / "ballast").unlink()
+        assert snakemake(built).returncode == 0
     finally:
-        subprocess.run(["umount", "-l", str(measurements)], check=True)
-    assert snakemake(built).returncode == 0
+        subprocess.run(["umount", "-l", str(folder)], check=True)

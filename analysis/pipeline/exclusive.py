@@ -7,6 +7,7 @@ lock, which a killed build leaves behind, is off (`profiles/default`).
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import re
@@ -39,7 +40,8 @@ def begin_build() -> None:
             "wait for it, or stop it, and run the same command again"
         )
     os.ftruncate(lock, 0)
-    os.write(lock, str(os.getpid()).encode())
+    with contextlib.suppress(OSError):  # a full disk; the number is for a message alone
+        os.write(lock, str(os.getpid()).encode())
     _held.append(lock)
     os.environ["WORKINGS_BUILD"] = str(os.getpid())
     _wait_for_orphans()
