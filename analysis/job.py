@@ -65,9 +65,10 @@ def run(name: str, files: dict, lines: Iterable[str] = (), kept: store.Store | N
         if not Path(path).exists():
             raise InputError(f"{path}: this input of the job '{name}' is missing")
     outputs = files["output"]
-    key = store.key(name, lines, {path: store.sum_of(path) for path in inputs}, outputs)
+    input_sums = {path: store.sum_of(path) for path in inputs}
+    key = store.key(name, lines, input_sums, outputs)
     # Should this run be cut off, no manifest calls its files complete.
-    manifests.place(next(iter(outputs.values()))).unlink(missing_ok=True)
+    manifests.place(outputs).unlink(missing_ok=True)
     try:
         with written_whole(outputs) as temporary:
             sums = kept.restore(key, temporary) if kept else None
@@ -83,7 +84,7 @@ def run(name: str, files: dict, lines: Iterable[str] = (), kept: store.Store | N
             sums = {output: store.sum_of(path) for output, path in outputs.items()}
             if kept:
                 kept.keep(key, outputs, sums)
-        manifests.write({outputs[output]: digest for output, digest in sums.items()})
+        manifests.Manifest(key, input_sums, outputs, sums).write()
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise

@@ -166,14 +166,33 @@ def test_what_was_computed_once_is_restored(give, tmp_path):
     assert len(ran) == 3
 
 
-def test_a_manifest_tells_what_was_changed_afterwards(give, tmp_path):
+@pytest.mark.parametrize("stored", [True, False])
+@pytest.mark.parametrize("damage", ["", "other", None])
+def test_what_was_changed_afterwards_is_noticed(give, tmp_path, capsys, stored, damage):
     files = give(lambda config, inputs, outputs: write(outputs.out, "x"))
-    job.run("given", files)
-    assert manifests.damaged() == []
-    write(tmp_path / "o.txt", "")
-    assert manifests.damaged() == [tmp_path / "o.txt"]
-    (tmp_path / "o.txt").unlink()
-    assert manifests.damaged() == []
+    kept, path = Store(tmp_path / "store", 1), tmp_path / "o.txt"
+    job.run("given", files, kept=kept if stored else None)
+    manifests.look_over(kept, mend=True)
+    assert (path.read_text(), capsys.readouterr().err) == ("x", "")
+    path.unlink() if damage is None else write(path, damage)
+    manifests.look_over(kept, mend=False)
+    assert path.exists() == (damage is not None)
+    said = capsys.readouterr().err
+    assert (f"{path}: edited by hand, or cut off" in said) == (damage is not None)
+    manifests.look_over(kept, mend=True)
+    assert path.read_text() == "x" if stored else not path.exists()
+
+
+def test_an_input_exchanged_under_its_old_date_gets_a_new_one(give, tmp_path):
+    path = tmp_path / "in.txt"
+    os.utime(path, (1, 1))
+    job.run("given", give(lambda config, inputs, outputs: write(outputs.out, "x")))
+    manifests.look_over(Store(tmp_path / "store", 1), mend=True)
+    assert path.stat().st_mtime == 1
+    write(path, "other")
+    os.utime(path, (1, 1))
+    manifests.look_over(Store(tmp_path / "store", 1), mend=True)
+    assert path.stat().st_mtime > 1
 
 
 def test_a_run_that_fails_leaves_no_manifest(give, tmp_path):
@@ -185,7 +204,7 @@ def test_a_run_that_fails_leaves_no_manifest(give, tmp_path):
     give(main)
     with pytest.raises(InputError):
         job.run("given", files)
-    assert manifests.outputs() == []
+    assert manifests.read() == []
 
 
 # -- the command -----------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import sys
 import tempfile
 import time
@@ -18,6 +19,7 @@ from typing import Any
 from analysis.job import params
 from analysis.pipeline import exclusive, manifests, settings
 from analysis.pipeline.errors import InputError
+from analysis.pipeline.store import Store
 from analysis.reporting import latex
 from analysis.reporting.progress import say
 
@@ -91,11 +93,12 @@ def prepare(given) -> tuple[dict, Callable[..., list], dict[str, Quoted]]:
     os.environ["WORKINGS_NOTES"] = str(_NOTES)
     config = settings.load(files, given.config)
     os.environ["WORKINGS_STORE"] = json.dumps(config["store"])
-    if _is_dry():
-        _look_over(mend=False)
-    else:
+    dry = _is_dry()
+    if not dry:
         exclusive.begin_build()
-        _look_over(mend=True)
+    if not (dry and exclusive.is_building()):
+        _forget_what_is_unknown(dry)
+        manifests.look_over(Store(**config["store"]), mend=not dry)
     return config, partial(params, config), {name: _quoted(name) for name in SECTIONS}
 
 
@@ -153,27 +156,19 @@ def _is_dry() -> bool:
     return any(re.fullmatch(r"-\w*n\w*|--dry-?run", word) for word in sys.argv[1:])
 
 
-def _look_over(mend: bool) -> None:
-    """Find generated files that are not what their jobs wrote; with `mend`, remove them.
+def _forget_what_is_unknown(dry: bool) -> None:
+    """Without Snakemake's records nothing tells what build/ was made from: remove it.
 
-    A file that is gone is made again, mostly from the store.
+    What is still right comes back from the store; the report stays until the new one is there.
     """
-    if not mend and exclusive.is_building():
+    if any(Path(".snakemake/metadata").glob("*")) or not (runs := manifests.read()):
         return
-    lost = not any(Path(".snakemake/metadata").glob("*"))
-    unknown = [path for path in manifests.outputs() if path.exists()] if lost else []
-    if unknown:
-        say(
-            "workings: .snakemake is gone, and with it the knowledge of what made build/; "
-            "every result is looked up again"
-        )
-    for path in (damaged := manifests.damaged()):
-        say(
-            f"workings: {path} is not what its job wrote (edited by hand, or cut off); it is made again"
-        )
-    if mend:
-        for path in {*unknown, *damaged} - ({_REPORT} - set(damaged)):
-            path.unlink(missing_ok=True)
+    say("workings: .snakemake is gone; every result in build/ is looked up again")
+    if dry:
+        return
+    shutil.rmtree(manifests.FOLDER)
+    for path in {path for run in runs for path in run.paths.values()} - {str(_REPORT)}:
+        Path(path).unlink(missing_ok=True)
 
 
 def _quoted(section: str) -> Quoted:
