@@ -634,17 +634,13 @@ def derive(
     return Derivation(tuple(parts), tuple(build.names()))
 
 
-READINGS = """\
-A per-step table of derivatives has two readings. Read forwards, a row holds the derivative of that \
-step's own loss by the parameter, through this step and all earlier ones. Read backwards, it holds what \
-that step's use of the parameter adds to the total loss, through this step and all later ones. Both \
-split the same sum, so only the total is unambiguous; the rows differ."""
-
-
 def readings(cell: Recurrence, run: Run, parameter: str) -> dict[str, np.ndarray]:
     """Both per-step tables of dL/dp, each (T, *shape of p), and their common sum.
 
-    forward: dl_t/dp. reverse: the term of step t in dL/dp = sum_t (...).
+    forward: dl_t/dp, of that step's own loss, through this step and all earlier ones.
+    reverse: the term of step t in dL/dp = sum_t (...), what that step's use of p adds to the total
+    loss, through this step and all later ones.
+    Both split the same sum, so only the total is unambiguous; the rows differ.
     """
     gradients = cell.reverse(run)
     forward = cell.forward_mode(run, parameter).per_step
@@ -661,4 +657,4 @@ def readings(cell: Recurrence, run: Run, parameter: str) -> dict[str, np.ndarray
     return {"forward": forward, "reverse": reverse, "total": gradients[parameter]}
 
 
-__all__ = ["READINGS", "Derivation", "Line", "Part", "derive", "matrix_latex", "readings", "symbol"]
+__all__ = ["Derivation", "Line", "Part", "derive", "matrix_latex", "readings", "symbol"]
