@@ -24,6 +24,9 @@ COLUMNS = {
     "multiprecision": "many digits",
 }
 
+NAME_HEIGHT = 2.8  # mm, of a curve's name in the figure
+AROUND = 14.0  # mm, of title and axis above and below the curves
+
 
 def by_hand(cell: Recurrence, parameter: str, epsilon: float) -> dict:
     """The central differences as the original took them, component by component.
@@ -121,7 +124,8 @@ def verdict(verdicts: Iterable[str]) -> str:
 
 def draw(drawn: dict, epsilon: float):
     """Relative error of the central difference against ε, for each parameter."""
-    figure, axes = figures.new("text", 54.0)
+    height = max(54.0, 22.0 + NAME_HEIGHT * len(drawn))
+    figure, axes = figures.new("text", height)
     ends = []
     for (name, points), colour in zip(drawn.items(), _colours(len(drawn)), strict=True):
         x, y = np.array([(e, max(error, 1e-17)) for e, error in points]).T
@@ -129,9 +133,9 @@ def draw(drawn: dict, epsilon: float):
         ends.append((np.log10(y[0]), x[0], name, colour))
     # Names at the left ends, moved apart where the curves lie close.
     low, high = np.log10(axes.get_ylim())
-    place = np.inf
+    place, apart = np.inf, NAME_HEIGHT / (height - AROUND) * (high - low)
     for log, x, name, colour in sorted(ends, reverse=True):
-        place = min(log, place - 0.055 * (high - low))
+        place = min(log, place - apart)
         axes.annotate(
             name, (x, 10**place), (-4, 0), textcoords="offset points", ha="right", va="center",
             fontsize=7, color=colour, annotation_clip=False,

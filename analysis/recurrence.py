@@ -46,6 +46,7 @@ def measure(
 ) -> dict:
     """Every value of the derivation, the gradients, and the loss after one step either way."""
     values = {
+        "name": cell.name or "recurrent network",
         "steps": cell.steps,
         "parameters": cell.size,
         "loss": float(run.loss),
@@ -99,16 +100,7 @@ def proofs(cell: Recurrence) -> dict:
 
 
 def update(cell: Recurrence, run: Run, gradients: Gradients, parameter: str, rate: float) -> dict:
-    """The parameter and the loss after p ± rate · dL/dp.
-
-    Raises:
-        InputError: there is no such parameter.
-    """
-    if parameter not in cell.parameters:
-        raise InputError(
-            f"{parameter}; expected one of {', '.join(cell.parameters)}",
-            key="recurrence.update.parameter",
-        )
+    """The parameter and the loss after p ± rate · dL/dp."""
     values: dict = {"parameter": parameter, "symbol": symbol(parameter), "rate": rate}
     start = np.asarray(run.parameters[parameter], dtype=float)
     for name, sign in (("uphill", +1.0), ("downhill", -1.0)):

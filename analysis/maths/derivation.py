@@ -179,13 +179,6 @@ class _Builder:
             self.note = f"Steps 2 to {self.T - 3} are computed and checked like the others, but not printed."
         else:
             self.steps, self.note = list(range(self.T)), ""
-        largest = max((max(s, default=1) for s in cell.shapes.names.values()), default=1)
-        self.size_note = (
-            f"Vectors and matrices of more than {MOST_ROWS} rows or columns show the first three and "
-            "the last."
-            if largest > MOST_ROWS
-            else ""
-        )
 
     def label(self, name: str, t: str) -> str:
         """The LaTeX of a name of the cell, of its gradients or of its tangents, at step t."""
@@ -302,7 +295,12 @@ class _Builder:
             lines.append(
                 Line(name, symbol(name), value.text, None, value.text, array, pieces=(value,))
             )
-        return Part("definition", "The cell, its loss and its parameters", tuple(lines))
+        return Part(
+            "definition",
+            "The cell, its loss and its parameters",
+            tuple(lines),
+            self._notes(lines, steps=False),
+        )
 
     def forward_pass(self) -> Part:
         lines = []
@@ -315,10 +313,18 @@ class _Builder:
                     )
                 )  # fmt: skip
         losses = self._sum("L", "L", [rf"\ell_{{{t}}}" for t in range(self.T)], self.run.losses)
-        return Part("forward_pass", "Forward pass", (*lines, losses), self._notes())
+        return Part("forward_pass", "Forward pass", (*lines, losses), self._notes(lines))
 
-    def _notes(self) -> str:
-        return " ".join(note for note in (self.note, self.size_note) if note)
+    def _notes(self, lines: Sequence[Line], steps: bool = True) -> str:
+        """What is left out: steps, and rows or columns of any of these lines."""
+        notes = [self.note] if steps and self.note else []
+        texts = [piece.text for line in lines for piece in line.pieces]
+        if any(r"\vdots" in text or r"& \cdots" in text for text in texts):
+            notes.append(
+                f"Vectors and matrices of more than {MOST_ROWS} rows or columns show the first three "
+                "and the last."
+            )
+        return " ".join(notes)
 
     def _sum(
         self, name: str, lhs: str, terms: list[str], values: np.ndarray, total: Any = None
@@ -375,7 +381,7 @@ class _Builder:
                             self._jacobian_line(f"{key}[{t}]", lhs, jacobian, t, values[t])
                         )
         return Part(
-            "jacobians", "The immediate derivative of each line", tuple(lines), self._notes()
+            "jacobians", "The immediate derivative of each line", tuple(lines), self._notes(lines)
         )
 
     def _moves(self, jacobian: Node) -> bool:
@@ -432,9 +438,9 @@ class _Builder:
             for parameter in cell.parameters:
                 lines += self._parameter_gradient(parameter, lines_of.get(f"dL_d{parameter}"))
             heading = "Reverse mode: backpropagation through time"
-            return Part("reverse", heading, tuple(lines), self._notes())
+            return Part("reverse", heading, tuple(lines), self._notes(lines))
         heading = "The loss of one step, through that step alone"
-        return Part("immediate", heading, tuple(lines), self._notes())
+        return Part("immediate", heading, tuple(lines), self._notes(lines))
 
     def _parameter_gradient(self, parameter: str, formula: Node | None) -> list[Line]:
         name = f"dL_d{parameter}"
@@ -511,7 +517,7 @@ class _Builder:
             self._sum(f"dL_d{parameter}.forwards", rf"\frac{{dL}}{{{below}", terms, per_step)
         )
         heading = f"Forward mode: the sensitivity to \\({symbol(parameter)}\\)"
-        return Part(f"forward_mode.{parameter}", heading, tuple(lines), self._notes())
+        return Part(f"forward_mode.{parameter}", heading, tuple(lines), self._notes(lines))
 
     def update(self, parameter: str, rate: Fraction) -> Part:
         """One step of the given rate down the gradient, and the same step up."""
@@ -548,7 +554,12 @@ class _Builder:
                     (outcome,),
                 )
             )  # fmt: skip
-        return Part(f"update.{parameter}", f"One step in \\({symbol(parameter)}\\)", tuple(lines))
+        return Part(
+            f"update.{parameter}",
+            f"One step in \\({symbol(parameter)}\\)",
+            tuple(lines),
+            self._notes(lines, steps=False),
+        )
 
     def names(self) -> list[tuple[str, str]]:
         """What each name is."""
@@ -634,17 +645,13 @@ def derive(
     return Derivation(tuple(parts), tuple(build.names()))
 
 
-READINGS = """\
-A per-step table of derivatives has two readings. Read forwards, a row holds the derivative of that \
-step's own loss by the parameter, through this step and all earlier ones. Read backwards, it holds what \
-that step's use of the parameter adds to the total loss, through this step and all later ones. Both \
-split the same sum, so only the total is unambiguous; the rows differ."""
-
-
 def readings(cell: Recurrence, run: Run, parameter: str) -> dict[str, np.ndarray]:
     """Both per-step tables of dL/dp, each (T, *shape of p), and their common sum.
 
-    forward: dl_t/dp. reverse: the term of step t in dL/dp = sum_t (...).
+    forward: dl_t/dp, of that step's own loss, through this step and all earlier ones.
+    reverse: the term of step t in dL/dp = sum_t (...), what that step's use of p adds to the total
+    loss, through this step and all later ones.
+    Both split the same sum, so only the total is unambiguous; the rows differ.
     """
     gradients = cell.reverse(run)
     forward = cell.forward_mode(run, parameter).per_step
@@ -661,4 +668,4 @@ def readings(cell: Recurrence, run: Run, parameter: str) -> dict[str, np.ndarray
     return {"forward": forward, "reverse": reverse, "total": gradients[parameter]}
 
 
-__all__ = ["READINGS", "Derivation", "Line", "Part", "derive", "matrix_latex", "readings", "symbol"]
+__all__ = ["Derivation", "Line", "Part", "derive", "matrix_latex", "readings", "symbol"]

@@ -29,8 +29,10 @@ _KEYS = {
 }  # fmt: skip
 
 
-def _array(value: object, what: str) -> np.ndarray:
+def _array(value: object, what: str, depth: int = 0) -> np.ndarray:
     """An array of exact numbers from nested lists, or an array of floats as it is."""
+    if depth > 3:
+        raise RecurrenceError(f"{what}: nested more deeply than a sequence of matrices")
     if isinstance(value, np.ndarray):
         if value.dtype == object:
             return value
@@ -43,15 +45,13 @@ def _array(value: object, what: str) -> np.ndarray:
         return array
     if not value:
         raise RecurrenceError(f"{what} is empty")
-    parts = [_array(part, f"{what}[{i}]") for i, part in enumerate(value)]
+    parts = [_array(part, f"{what}[{i}]", depth + 1) for i, part in enumerate(value)]
     for i, part in enumerate(parts):
         if part.shape != parts[0].shape:
             raise RecurrenceError(
                 f"{what}: element 0 is {describe(parts[0].shape)}, "
                 f"but element {i} is {describe(part.shape)}"
             )
-    if parts[0].ndim > 2:
-        raise RecurrenceError(f"{what}: nested more deeply than a sequence of matrices")
     return np.stack(parts)
 
 
@@ -108,6 +108,11 @@ def read(config: Mapping[str, Any]) -> Recurrence:
         if state not in names:
             raise RecurrenceError(f"initial_state: the cell has no line `{state} = ...`")
     lines.append((LOSS, parse_formula(_text(loss), [*known, *names], place=LOSS)))
+    meaning = _mapping(config, "meaning")
+    explained = {*parameters, *constants, *sequences, *names, LOSS}
+    for name in meaning:
+        if name not in explained:
+            raise RecurrenceError(f"meaning: nothing is called `{name}`")
 
     used = {name for _, formula in lines for name in names_in(formula)}
     for group, members in (("parameters", parameters), ("constants", constants)):
@@ -116,10 +121,12 @@ def read(config: Mapping[str, Any]) -> Recurrence:
                 raise RecurrenceError(f"{group}: neither the cell nor the loss uses `{name}`")
 
     forward = config.get("forward_mode") or []
-    forward = [forward] if isinstance(forward, str) else forward
+    forward = forward if isinstance(forward, list | tuple) else [forward]
     for name in forward:
-        if name not in parameters:
+        if not isinstance(name, str) or name not in parameters:
             raise RecurrenceError(f"forward_mode: `{name}` is not a parameter")
+        if forward.count(name) > 1:
+            raise RecurrenceError(f"forward_mode: `{name}` is there twice")
     recurrence = Recurrence(
         lines=dict(lines),
         parameters=parameters,
@@ -131,7 +138,7 @@ def read(config: Mapping[str, Any]) -> Recurrence:
         forward_parameters=tuple(forward),
         updates=_updates(config.get("update"), parameters),
         name=str(config.get("name", "")),
-        meaning=_mapping(config, "meaning"),
+        meaning=meaning,
     )
     shapes = recurrence.shapes  # raises where shapes do not fit
     for state, array in initial.items():
@@ -153,7 +160,12 @@ def read(config: Mapping[str, Any]) -> Recurrence:
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else str(value) if isinstance(value, int | float) else ""
+    """A formula as YAML gives it: a text, with a line break at its end after `|`, or a bare number."""
+    if isinstance(value, str):
+        return value.rstrip("\n")
+    if isinstance(value, int | float):
+        return str(value)
+    raise RecurrenceError(f"expected a formula, got {value!r:.60}", None, LOSS)
 
 
 _DERIVATIVE_NAME = re.compile(r"d\w*_d\w+|carry_\w+")
@@ -193,8 +205,10 @@ def _updates(value: object, parameters: Mapping[str, Any]) -> tuple[tuple[str, F
     for entry in value if isinstance(value, list) else [value]:
         if not isinstance(entry, Mapping) or set(entry) != {"parameter", "rate"}:
             raise RecurrenceError("update: expected `parameter` and `rate`")
-        if entry["parameter"] not in parameters:
-            raise RecurrenceError(f"update: `{entry['parameter']}` is not a parameter")
+        if not isinstance(entry["parameter"], str) or entry["parameter"] not in parameters:
+            raise RecurrenceError(
+                f"update: `{entry['parameter']}` is not a parameter; there are {', '.join(parameters)}"
+            )
         updates.append((entry["parameter"], number_from(entry["rate"], "update, rate")))
     return tuple(updates)
 

@@ -71,15 +71,20 @@ def times(u: Node, v: Node) -> Node:
 
 
 def matmul(a: Node, b: Node) -> Node:
-    """The matrix product, with I A = A, A I = A, (-I) A = -A and (s I) A = s A."""
-    for one, other in ((a, b), (b, a)):
-        match one:
-            case Operation("identity"):
-                return other
-            case Operation("negative", (Operation("identity"),)):
-                return minus(other)
-            case Operation("multiply", (scale, Operation("identity"))):
-                return times(scale, other)
+    """The matrix product, with I A = A, (-A) B = -(A B), (s I) A = s A, and the same on the right."""
+    match a, b:
+        case Operation("identity"), _:
+            return b
+        case _, Operation("identity"):
+            return a
+        case Operation("negative", (inner,)), _:
+            return minus(matmul(inner, b))
+        case _, Operation("negative", (inner,)):
+            return minus(matmul(a, inner))
+        case Operation("multiply", (scale, Operation("identity"))), _:
+            return times(scale, b)
+        case _, Operation("multiply", (scale, Operation("identity"))):
+            return times(scale, a)
     return Operation("matmul", (a, b))
 
 
@@ -174,7 +179,7 @@ def from_sympy(expression: sympy.Expr, names: dict[sympy.Symbol, Node]) -> Node:
     if expression.is_Mul:
         if expression.could_extract_minus_sign():
             return minus(from_sympy(-expression, names))
-        top, bottom = expression.as_numer_denom()
+        top, bottom = sympy.fraction(expression)  # nested fractions stay as they are
         if bottom != 1:
             return _apply("divide", from_sympy(top, names), from_sympy(bottom, names))
         factors = [from_sympy(factor, names) for factor in expression.as_ordered_factors()]

@@ -347,7 +347,10 @@ class Recurrence:
         return total, alone, own
 
     def reverse(self, run: Run) -> Gradients:
-        """Backpropagation through time: dL/dp for every parameter, and all it passes on the way."""
+        """Backpropagation through time: dL/dp for every parameter, and all it passes on the way.
+
+        Raises RecurrenceError where a gradient is not finite.
+        """
         arithmetic = run.arithmetic
         total, alone, own = self._reverse_programs
         inputs = run.values | run.parameters
@@ -360,15 +363,42 @@ class Recurrence:
             immediate = alone.run(inputs, self.steps, arithmetic)
         adjoints = {name: v for name, v in adjoints.items() if not name.startswith("carry_")}
         adjoints = self._over_time(adjoints)
-        parameters = {}
         summing = _TimeSum(self, inputs | adjoints, arithmetic)
+        parameters = {}
         for name in self.parameters:
             if own[name] is None:
                 parameters[name] = arithmetic.array(np.zeros(self.shape(name), dtype=int))
             else:
-                parameters[name] = np.asarray(summing(own[name]))
+                with np.errstate(all="ignore"):
+                    parameters[name] = np.asarray(summing(own[name]))
+        if arithmetic.dtype is not object:
+            self._check_slopes(adjoints, parameters)
         start = {state: adjoints[f"dL_d{prev}"][0] for prev, state in self.states.items()}
         return Gradients(parameters, start, adjoints, self._over_time(immediate))
+
+    def _check_slopes(
+        self, adjoints: Mapping[str, np.ndarray], parameters: Mapping[str, np.ndarray]
+    ) -> None:
+        """Raises RecurrenceError where a gradient is not finite: of which name, first met at which step."""
+        met = (-1, "")
+        for key, value in adjoints.items():
+            bad = ~np.isfinite(value).reshape(self.steps, -1).all(axis=1)
+            if bad.any():
+                met = max(met, (int(np.flatnonzero(bad)[-1]), key), key=lambda found: found[0])
+        t, name = met[0], met[1].removeprefix("dL_d")
+        if t < 0:
+            wrong = [p for p, value in parameters.items() if not np.isfinite(value).all()]
+            if not wrong:
+                return
+            name = wrong[0]
+        user = next(v for v in reversed(self.lines) if name in names_in(self.lines[v]))
+        when = f"at step t = {t}, " if t >= 0 else ""
+        raise RecurrenceError(
+            f"{when}the derivative of the loss by `{name}` is not finite: it overflows, or a root, a "
+            "power or a quotient has no slope there",
+            self.lines[user].position,
+            LOSS if user == LOSS else "cell",
+        )
 
     def _over_time(self, values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         return {
@@ -497,25 +527,6 @@ class Recurrence:
         own = self.shapes(formula)
         return np.broadcast_to(value, (self.steps, *own)).reshape(shape)
 
-    def step_table(self, run: Run, parameter: str) -> list[dict[str, np.ndarray]]:
-        """The per-step quantities of the forward reading, one mapping per step.
-
-        `dl_du`: of l_t alone through step t alone, for every name u. `dv_du`: the Jacobian of line v by
-        u; for an elementwise line the diagonal of it. `dv_dp` and `dl_dp`: total, for the parameter.
-        """
-        table: dict[str, np.ndarray] = dict(self.reverse(run).immediate)
-        for name, formula in self.lines.items():
-            for leaf in names_in(formula):
-                if name != LOSS and leaf in [*self.lines, *self.states]:
-                    jacobian = self.jacobian(run, name, leaf)
-                    if isinstance(formula, Operation) and _is_diagonal(
-                        self.jacobian_formula(name, leaf)
-                    ):
-                        jacobian = np.diagonal(jacobian, axis1=-2, axis2=-1)
-                    table[f"d{name}_d{leaf}"] = jacobian
-        table |= self.forward_mode(run, parameter).derivatives
-        return [{name: array[t] for name, array in table.items()} for t in range(self.steps)]
-
     def derivation(self, run: Run | None = None, **options: Any) -> Any:
         """The derivation that prints itself; see derivation.derive."""
         from analysis.maths.derivation import derive  # which builds on this module
@@ -531,10 +542,6 @@ def tangent_name(name: str, parameter: str) -> str:
 def _zeros(shape: Shape) -> Node:
     zero = Number(Fraction(0))
     return Operation("multiply", (zero, Operation("ones", (), shape))) if shape else zero
-
-
-def _is_diagonal(jacobian: Node | None) -> bool:
-    return isinstance(jacobian, Operation) and jacobian.kind == "diag"
 
 
 class _TimeSum:
@@ -581,8 +588,7 @@ class _TimeSum:
         else:
             names = [name for name in self.values if name not in self.fixed]
             program = Program({"value": node}, self.shapes, names, self.fixed)
-            with np.errstate(all="ignore"):
-                value = program.run(self.values, self.cell.steps, self.arithmetic)["value"]
+            value = program.run(self.values, self.cell.steps, self.arithmetic)["value"]
             timed = not self.is_fixed(node)
         value = np.asarray(value)
         full = (self.cell.steps, *self.shapes(node))

@@ -305,7 +305,8 @@ class Section:
     def names(self, job: str) -> list[list[TeX]]:
         """Each symbol of the job's derivation with what it is."""
         return [
-            [TeX(f"\\({symbol}\\)"), TeX(text)] for symbol, text in self._derivation(job)["names"]
+            [TeX(f"\\({symbol}\\)"), escape(text)]
+            for symbol, text in self._derivation(job)["names"]
         ]
 
     def derivation(self, job: str, part: str) -> TeX:

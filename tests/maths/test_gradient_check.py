@@ -39,10 +39,11 @@ def test_every_shipped_cell_agrees_with_every_check(name):
     assert agreement.least_digits("central differences") >= 9
 
 
-@pytest.mark.parametrize("name", ["vanilla", "lstm"])
-def test_thirty_steps_agree(name):
+@pytest.mark.parametrize("steps", [3, 30])
+@pytest.mark.parametrize("name", ["vanilla", "lstm", "gru"])
+def test_longer_sequences_agree_where_no_fault_is_planted(name, steps):
     methods = [method for method in TOLERANCES if "precision" not in method]
-    agreement = check_gradients(cells.stretched(name, 30), methods=methods)
+    agreement = check_gradients(cells.stretched(name, steps), methods=methods)
     agreement.require()
 
 

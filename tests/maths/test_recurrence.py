@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.maths.arithmetic import COMPLEX, DOUBLE, multiprecision
+from analysis.maths.expression import Operation, names_in
 from analysis.maths.program import Program
 from analysis.maths.recurrence import Recurrence, RecurrenceError
 from tests.maths import cells
@@ -68,6 +69,27 @@ def _as_printed(value: float, printed: str) -> bool:
     return abs(value - float(printed)) <= 0.5000001 * 10.0**-decimals
 
 
+def _step_table(cell, parameter):
+    """The per-step quantities of the forward reading, one mapping per step.
+
+    `dl_du`: of l_t alone through step t alone, for every name u. `dv_du`: the Jacobian of line v by u;
+    for an elementwise line the diagonal of it. `dv_dp` and `dl_dp`: total, for the parameter.
+    """
+    run = cell.forward()
+    table = dict(cell.reverse(run).immediate)
+    for name in [name for name in cell.lines if name != "loss"]:
+        for leaf in names_in(cell.lines[name]):
+            if leaf in [*cell.lines, *cell.states]:
+                jacobian = cell.jacobian(run, name, leaf)
+                if isinstance(formula := cell.jacobian_formula(name, leaf), Operation) and (
+                    formula.kind == "diag"
+                ):
+                    jacobian = np.diagonal(jacobian, axis1=-2, axis2=-1)
+                table[f"d{name}_d{leaf}"] = jacobian
+    table |= cell.forward_mode(run, parameter).derivatives
+    return [{name: array[t] for name, array in table.items()} for t in range(cell.steps)]
+
+
 def test_the_forward_pass_of_the_original(original):
     run = original.forward()
     assert repr(float(run.loss)) == "9.434827012614068"
@@ -76,7 +98,7 @@ def test_the_forward_pass_of_the_original(original):
 
 @pytest.mark.parametrize(("t", "name"), [(t, name) for t, row in enumerate(TABLE) for name in row])
 def test_the_per_step_table_of_the_original(original, t, name):
-    value = original.step_table(original.forward(), "b")[t][name]
+    value = _step_table(original, "b")[t][name]
     printed = np.array(TABLE[t][name])
     assert value.shape == printed.shape
     if (t, name) == (0, "dl_dy"):
@@ -89,7 +111,7 @@ def test_the_per_step_table_of_the_original(original, t, name):
 
 @pytest.mark.parametrize(("t", "name"), REPAIRED)
 def test_what_the_damaged_entries_ought_to_have_read(original, t, name):
-    value = original.step_table(original.forward(), "b")[t][name]
+    value = _step_table(original, "b")[t][name]
     np.testing.assert_allclose(value, REPAIRED[t, name], atol=5.1e-9)
 
 
@@ -309,6 +331,21 @@ def _with(**changes):
     return {key: value for key, value in (GOOD | changes).items() if value is not None}
 
 
+def _nested(depth):
+    value = [1]
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+def _run(config):
+    """Both passes, as the report does them; the loss."""
+    cell = Recurrence.from_config(config)
+    run = cell.forward()
+    cell.reverse(run)
+    return run.loss
+
+
 BAD = [
     (_with(cell="a = b + W @ h_prev + U @ z\nh = tanh(a)"), "line 1, column 26: unknown name `z`"),
     (_with(cell="a = b + W @ x + U @ x\nh = tanh(a) + h_prev"),
@@ -337,7 +374,18 @@ BAD = [
     (_with(loss="h"), "the loss must be a scalar, but it is a vector of 2"),
     (_with(loss=None), "`loss` is missing"),
     (_with(loss="dot(h, x)"), "loss, line 1, column 1: dot wants two vectors of one length"),
-    (_with(loss=["h"]), "loss: the formula is empty"),
+    (_with(loss=["h"]), "loss: expected a formula, got"),
+    (_with(loss=""), "loss: the formula is empty"),
+    (_with(loss="sqrt(dot(h_prev, h_prev)) + sum(h)"),
+     "loss, line 1, column 1: at step t = 0, the derivative of the loss by `h_prev` is not finite"),
+    (_with(cell=GOOD["cell"] + "\nq = sqrt(b[0]) * h", loss="sum(q)"),
+     "cell, line 3, column 5: the derivative of the loss by `b` is not finite"),
+    (_with(inputs=[[[[1]]]]), "nested more deeply"),
+    (_with(parameters=GOOD["parameters"] | {"b": _nested(600)}), "nested more deeply"),
+    (_with(meaning={"hh": "a slip"}), "meaning: nothing is called `hh`"),
+    (_with(forward_mode=["b", "b"]), "forward_mode: `b` is there twice"),
+    (_with(forward_mode=5), "forward_mode: `5` is not a parameter"),
+    (_with(update={"parameter": ["b"], "rate": 1}), "is not a parameter"),
     (_with(loss="log(h[0] - 1)"), r"loss.*at step t = 0, the logarithm of a negative number \(-0\.2"),
     (_with(loss="log(x[0] - 1)+sum(h)"), "at step t = 0, the logarithm of zero in `log"),
     (_with(loss="log(3/2 - x[0])+sum(h)"), "at step t = 1, the logarithm of a negative number"),
@@ -389,7 +437,21 @@ def test_the_good_description_is_accepted():
 @pytest.mark.parametrize(("config", "words"), BAD)
 def test_a_bad_description_is_refused_with_its_reason(config, words):
     with pytest.raises(RecurrenceError, match=words):
-        Recurrence.from_config(config).forward()
+        _run(config)
+
+
+def test_a_formula_may_end_with_a_line_break():
+    assert _run(_with(loss="dot(h, h)\n")) == _run(GOOD)
+
+
+def test_a_nested_fraction_is_differentiated_in_time():
+    # brought over one denominator, its derivative would have a million terms
+    deep = "1/(" * 18 + "h[0]" + "+h[1])" * 18
+    cell = Recurrence.from_config(_with(loss=deep))
+    gradients = cell.reverse(cell.forward())
+    for name in cell.parameters:
+        total = cell.forward_mode(cell.forward(), name).total
+        np.testing.assert_allclose(gradients[name], total, rtol=1e-12)
 
 
 _JUNK = st.recursive(
@@ -403,8 +465,20 @@ _JUNK = st.recursive(
 
 @settings(max_examples=800, deadline=None)
 @given(
-    st.sampled_from(sorted(GOOD) + ["targets", "constants", "steps", "update", "meaning"]), _JUNK
+    st.sampled_from(
+        [
+            *sorted(GOOD),
+            "targets",
+            "constants",
+            "steps",
+            "update",
+            "meaning",
+            "forward_mode",
+            "name",
+        ]
+    ),
+    _JUNK,
 )
 def test_no_config_value_raises_anything_else(key, junk):
     with contextlib.suppress(RecurrenceError):
-        Recurrence.from_config(GOOD | {key: junk}).forward()
+        _run(GOOD | {key: junk})
