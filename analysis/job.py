@@ -68,8 +68,8 @@ def main() -> int:
     try:
         run(name, json.loads(files), fingerprint.config_of(lines))
     except InputError as error:
-        config_files = json.loads(os.environ.get("WORKINGS_CONFIG", "[]"))
-        where = f"{settings.locate(error.key, config_files)}: {error.key}: " if error.key else ""
+        places = json.loads(os.environ.get("WORKINGS_CONFIG", '{"files": []}'))
+        where = f"{settings.locate(error.key, **places)}: {error.key}: " if error.key else ""
         message = f"workings: {where}{error}"
         print(f"\n{message}\n", file=sys.stderr)
         if notes := os.environ.get("WORKINGS_ERRORS"):  # repeated at the end of the build

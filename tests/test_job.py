@@ -168,7 +168,7 @@ def command(tmp_path, root):
         config = {"fake": {"title": title, "patch": patch}}
         lines = fingerprint.lines(Path("analysis/fake.py"), config, tmp_path)
         files = json.dumps({"input": {}, "output": {"out": "build/out.txt"}})
-        environment = os.environ | {"WORKINGS_CONFIG": '["mine.yaml"]'}
+        environment = os.environ | {"WORKINGS_CONFIG": '{"files": ["mine.yaml"]}'}
         return subprocess.run(
             [sys.executable, "-m", "analysis.job", "fake", files, *lines],
             cwd=tmp_path, env=environment, capture_output=True, text=True,

@@ -81,9 +81,13 @@ def prepare(given) -> tuple[dict, Callable[..., list], dict[str, Quoted]]:
     """
     files = [str(settings.DEFAULT), *map(str, given.configfiles)]
     # For the messages of jobs alone, so that they can name the file and line of a key.
-    os.environ["WORKINGS_CONFIG"] = json.dumps(files)
+    places = {"files": files, "given": dict(given.config)}
+    os.environ["WORKINGS_CONFIG"] = json.dumps(places, default=str)
     os.environ["WORKINGS_ERRORS"] = str(_ERRORS)
     config = settings.load(files, given.config)
+    for file in EMBEDDED:
+        if not Path(file).is_file():
+            raise InputError(f"{file}: missing; 'git checkout {file}' brings it back")
     return config, partial(params, config), {name: _quoted(name) for name in SECTIONS}
 
 
