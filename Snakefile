@@ -260,7 +260,7 @@ rule gradient_check:
     params:
         *job("gradient_check", "recurrence"),
     message:
-        "Check the derived gradients against four independent ways to get them."
+        "Check the derived gradients against independent ways to get them."
     shell:
         RUN
 

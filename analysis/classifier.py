@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from analysis.data import storage
 from analysis.maths import network as cnn
@@ -63,15 +64,15 @@ def draw_curves(history: list[cnn.Epoch], accuracy: list[float]):
     epochs = np.arange(1, len(history) + 1)
     left.plot(epochs, [epoch.loss for epoch in history], marker="o")
     left.set(title="Training loss", xlabel="epoch", yscale="log", xticks=_ticks(epochs))
+    left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    left.yaxis.set_major_formatter(FuncFormatter(lambda loss, _: f"{loss:g}"))
+    left.yaxis.set_minor_locator(NullLocator())
     for values, name, colour in (
         ([100 * (1 - epoch.accuracy) for epoch in history], "training", figures.ACCENT),
         ([100 * (1 - a) for a in accuracy], "test", figures.WARM),
     ):
-        right.plot(epochs, values, marker="o", color=colour)
-        right.annotate(
-            name, (epochs[0], values[0]), (6, 0), textcoords="offset points",
-            color=colour, va="center", fontsize=7,
-        )  # fmt: skip
+        right.plot(epochs, values, marker="o", color=colour, label=name)
+    right.legend(labelcolor="linecolor")
     right.set(title="Error in %", xlabel="epoch", xticks=_ticks(epochs), ylim=(0, None))
     return figure
 

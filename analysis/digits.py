@@ -6,7 +6,9 @@ import contextlib
 import errno
 import gzip
 import hashlib
+import math
 import shutil
+import struct
 import tempfile
 import zlib
 from pathlib import Path
@@ -20,6 +22,12 @@ from analysis.reporting import figures, measurements
 from analysis.reporting.progress import say
 
 SUMS = Path("analysis/data/SHA256SUMS")
+PARTS = ("train", "test")
+IDX = [
+    f"{part}-{kind}"
+    for part in ("train", "t10k")
+    for kind in ("images-idx3-ubyte", "labels-idx1-ubyte")
+]
 
 
 def torchvision_datasets():
@@ -53,14 +61,12 @@ def unpack_embedded(files: list[str], root: Path) -> None:
     """Check the embedded files against their sums and unpack them where torchvision looks.
 
     Raises:
-        InputError: a file is missing, truncated or changed.
+        InputError: a file is truncated or changed.
     """
     sums = {name: digest for digest, name in map(str.split, SUMS.read_text().splitlines())}
     raw = root / "MNIST" / "raw"
     raw.mkdir(parents=True)
     for file in map(Path, files):
-        if not file.is_file():
-            raise InputError(f"{file}: missing; 'git checkout {file}' brings it back")
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
         if digest != sums[file.name]:
             raise InputError(
@@ -97,7 +103,7 @@ def load_full(dataset: str, folder: Path) -> dict[str, np.ndarray]:
     try:
         with contextlib.ExitStack() as stack:
             root, download = folder, True
-            if any(folder.glob("train-images-idx3-ubyte*")):
+            if any((folder / f"{name}{end}").is_file() for name in IDX for end in ("", ".gz")):
                 root = Path(stack.enter_context(tempfile.TemporaryDirectory()))
                 _lay_out(folder, root / dataset / "raw")
                 download = False
@@ -112,27 +118,57 @@ def load_full(dataset: str, folder: Path) -> dict[str, np.ndarray]:
 
 
 def _lay_out(folder: Path, raw: Path) -> None:
-    """The IDX files of `folder`, unpacked, where torchvision looks for them."""
+    """The IDX files of `folder`, unpacked, where torchvision looks for them.
+
+    Raises:
+        InputError: one of the four is missing or damaged.
+    """
     raw.mkdir(parents=True)
-    for file in sorted(folder.glob("*-ubyte*")):
-        if file.suffix == ".gz":
-            with gzip.open(file) as packed, open(raw / file.stem, "wb") as unpacked:
-                shutil.copyfileobj(packed, unpacked)
+    for name in IDX:
+        plain, packed = folder / name, folder / f"{name}.gz"
+        if plain.is_file():
+            (raw / name).symlink_to(plain.resolve())
+        elif packed.is_file():
+            try:
+                with gzip.open(packed) as source, open(raw / name, "wb") as unpacked:
+                    shutil.copyfileobj(source, unpacked)
+            except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+                raise _damaged(packed, " ".join(str(error).split())) from None
         else:
-            (raw / file.name).symlink_to(file.resolve())
+            raise InputError(
+                f"{plain}: missing; the data set has four files: {', '.join(IDX)}",
+                key="digits.folder",
+            )
+        size, declared = (raw / name).stat().st_size, _declared_size(raw / name)
+        if size != declared:
+            raise _damaged(
+                plain if plain.is_file() else packed,
+                f"it holds {size} bytes, its header says {declared}",
+            )
+
+
+def _declared_size(file: Path) -> int:
+    """The bytes that an IDX file should hold: its header gives the number and the sizes of its axes."""
+    with file.open("rb") as idx:
+        axes = idx.read(4).ljust(4, b"\0")[-1]
+        sizes = struct.unpack(f">{axes}I", idx.read(4 * axes).ljust(4 * axes, b"\0"))
+    return 4 + 4 * axes + math.prod(sizes)
+
+
+def _damaged(file: Path, reason: str) -> InputError:
+    return InputError(
+        f"{file}: damaged ({reason}); copy it again, or remove the files to download them",
+        key="digits.folder",
+    )
 
 
 def _unreadable(dataset: str, folder: Path, error: Exception) -> InputError:
     reason = " ".join(str(error).split()) or type(error).__name__
     return InputError(
         f"{folder}: could not read or download {dataset} ({reason:.200}). Put its four IDX files "
-        "(train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, "
-        "t10k-labels-idx1-ubyte) into this folder, or set digits.source: embedded",
+        f"({', '.join(IDX)}) into this folder, or set digits.source: embedded",
         key="digits.folder",
     )
-
-
-PARTS = ("train", "test")
 
 
 def load_embedded(files: list[str]) -> dict[str, np.ndarray]:

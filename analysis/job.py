@@ -107,8 +107,8 @@ def main() -> int:
     try:
         how = run(name, files, lines, store.Store(**json.loads(where)) if where else None)
     except InputError as error:
-        config_files = json.loads(os.environ.get("WORKINGS_CONFIG", "[]"))
-        where = f"{settings.locate(error.key, config_files)}: {error.key}: " if error.key else ""
+        places = json.loads(os.environ.get("WORKINGS_CONFIG", '{"files": []}'))
+        where = f"{settings.locate(error.key, **places)}: {error.key}: " if error.key else ""
         message = f"workings: {where}{error}"
         print(f"\n{message}\n", file=sys.stderr)
         _note("failed", message)

@@ -201,7 +201,7 @@ def measure(
         "digit_searched": classes[digit]["searched"],
         "digit_flipped": classes[digit]["flipped"],
         "presumed": [
-            {"label": label, "digits": int(moves[digit, label]), "occurs": bool(moves[digit, label])}
+            {"label": label, "digits": int(moves[digit, label])}
             for label in PRESUMED
             if label != digit
         ],

@@ -16,6 +16,7 @@ import pytest
 from analysis import digits
 from analysis.data import storage
 from analysis.data.make_subset import first_of_each_class, read_idx, write_idx
+from analysis.pipeline import workflow
 from analysis.pipeline.errors import InputError
 from analysis.pipeline.workflow import EMBEDDED
 from analysis.reporting import measurements
@@ -96,7 +97,7 @@ def test_another_data_set_is_not_embedded(tmp_path):
     assert caught.value.key == "digits.dataset"
 
 
-@pytest.mark.parametrize("damage", ["truncated", "changed", "missing", "empty"])
+@pytest.mark.parametrize("damage", ["truncated", "changed", "empty"])
 @pytest.mark.parametrize("place", [0, 3])
 def test_a_damaged_file_is_named_with_the_remedy(tmp_path, damage, place):
     files = [shutil.copy(file, tmp_path) for file in EMBEDDED]
@@ -107,13 +108,21 @@ def test_a_damaged_file_is_named_with_the_remedy(tmp_path, damage, place):
     elif damage == "changed":
         content[len(content) // 2] ^= 1
         file.write_bytes(content)
-    elif damage == "empty":
-        file.write_bytes(b"")
     else:
-        file.unlink()
-    word = "missing" if damage == "missing" else "damaged: its sha256 is "
+        file.write_bytes(b"")
+    word = "damaged: its sha256 is "
     with pytest.raises(InputError, match=rf"{file.name}: {word}.*'git checkout .*{file.name}'"):
         digits.load_embedded(files)
+
+
+def test_a_missing_embedded_file_is_named_before_anything_runs(monkeypatch):
+    for name in ("WORKINGS_CONFIG", "WORKINGS_NOTES"):
+        monkeypatch.setenv(name, "")  # set anew by prepare, and back afterwards
+    given = SimpleNamespace(configfiles=[], config={})
+    workflow.prepare(given)
+    monkeypatch.setattr(workflow, "EMBEDDED", [*EMBEDDED, "analysis/data/none.gz"])
+    with pytest.raises(InputError, match=r"^analysis/data/none.gz: missing; 'git checkout "):
+        workflow.prepare(given)
 
 
 # -- the whole set ---------------------------------------------------------------------------------
@@ -184,7 +193,8 @@ def test_an_incomplete_folder_is_one_clear_message(tmp_path, small_digits, fault
     if fault == "half a gzip":
         packed = gzip.compress(write_idx(small_digits["test_labels"]))
         (folder / "t10k-labels-idx1-ubyte.gz").write_bytes(packed[:-12])
-    with pytest.raises(InputError, match="could not read or download MNIST") as caught:
+    word = "missing; " if fault == "one missing" else "damaged "
+    with pytest.raises(InputError, match=rf"{labels.name}[.gz]*: {word}") as caught:
         run(tmp_path, source="full", folder=str(folder))
     assert caught.value.key == "digits.folder"
 

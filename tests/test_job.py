@@ -237,7 +237,7 @@ def command(tmp_path, root):
         config = {"fake": {"title": title, "patch": patch}}
         lines = fingerprint.lines(Path("analysis/fake.py"), config, tmp_path)
         files = json.dumps({"input": {}, "output": {"out": "build/out.txt"}})
-        environment = os.environ | {"WORKINGS_CONFIG": '["mine.yaml"]'}
+        environment = os.environ | {"WORKINGS_CONFIG": '{"files": ["mine.yaml"]}'}
         return subprocess.run(
             [sys.executable, "-m", "analysis.job", "fake", files, *lines],
             cwd=tmp_path, env=environment, capture_output=True, text=True,
@@ -260,4 +260,4 @@ def test_the_command_writes_and_then_keeps_its_output(command, tmp_path):
     assert worse.returncode == 1
     assert worse.stderr.strip() == "workings: there is no paper"
     assert (tmp_path / "build/out.txt").read_text() == f"{title} 8"
-    assert names(tmp_path / "build") == [".jobs", "manifests", "out.txt"]
+    assert names(tmp_path / "build") == [".jobs", "out.txt"]

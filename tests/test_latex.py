@@ -351,7 +351,7 @@ def test_a_derivation_is_printed_with_the_names_of_its_lines():
     assert section.parts("r") == ["forward"]
     assert section.derivation("r", "forward") == (
         "\\begin{align*}\n"
-        "a &= b \\linename{r.a_0}{\\measured{r.lines.a_0}{s.1}{a\\_0}} \\\\*\n&= 1 \\\\\n"
+        "a &= b \\linename{r.a_0}{\\measured{r.lines.a_0}{s.1}{a\\_0}} \\\\*\n&= 1 \\\\[3pt]\n"
         "h &= a \\linename{r.rule}{rule}\n\\end{align*}"
     )
     assert section.line("r", "a_0") == "\\derivationline{r.a_0}{a\\_0}"

@@ -83,8 +83,9 @@ def test_the_counts_of_a_search_made_by_hand():
     assert values["passed_over_as_wrongly_labelled"] == 7
     assert (values["smallest"], values["median"], values["largest_needed"]) == (3, 6.5, 20)
     assert values["presumed"] == [
-        {"label": 4, "digits": 1, "occurs": True}, {"label": 0, "digits": 1, "occurs": True},
-    ]  # fmt: skip
+        {"label": 4, "digits": 1},
+        {"label": 0, "digits": 1},
+    ]
     assert (values["digit_searched"], values["digit_flipped"], values["never"]) == (3, 2, 2)
     assert values["images_by_size"] == [0, 0, 1, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]
     assert (values["images_at_the_smallest"], values["squares"]) == (

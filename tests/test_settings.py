@@ -288,6 +288,8 @@ def test_locate_names_the_last_file_that_sets_the_key(tmp_path):
     assert settings.locate("a.c.1", [first, second]) == f"{first}:5"
     assert settings.locate("a.d", [first, second]) == f"{second}:2"  # the nearest block
     assert settings.locate("z", [first, second]) == "--config"
+    assert settings.locate("a.b", [first, second], {"a": {"b": 1}}) == "--config"
+    assert settings.locate("a.b", [first, second], {"a": {"c": 1}}) == f"{second}:3"
 
 
 def test_numbers_from_the_command_line_come_as_texts():

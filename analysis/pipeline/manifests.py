@@ -2,7 +2,7 @@
 
 Snakemake compares dates first. So a truncated or hand-edited result would flow on, and a data file
 that was exchanged under its old date would be missed. Before a build, every file is held against
-the manifest `build/manifests/….json` of the run that wrote or read it.
+the manifest `.snakemake/workings/….json` of the run that wrote or read it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from analysis.pipeline.files import written_whole
 from analysis.pipeline.store import Store, sum_of
 from analysis.reporting.progress import say
 
-FOLDER = Path("build/manifests")
+# Beside Snakemake's own records, since it must outlive build/ to bring that back.
+FOLDER = Path(".snakemake/workings")
 
 
 @dataclass(frozen=True)

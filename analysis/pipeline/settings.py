@@ -13,6 +13,7 @@ import difflib
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,21 +86,25 @@ def check(
     `files` and `given` (what the command line set) are asked where a wrong key stands.
     """
 
-    def place(key: str) -> str:
-        return "--config" if _has(given or {}, key.split(".")) else locate(key, files)
-
     schema = read_yaml(schema_file)
     validator = _Validator(_inlined(schema, schema.get("$defs", {})))
     problems = []
     for error in sorted(validator.iter_errors(config), key=lambda e: list(map(str, e.path))):
-        problems += [_message(leaf, place) for leaf in _leaves(error)]
+        problems += [
+            _message(leaf, partial(locate, files=files, given=given)) for leaf in _leaves(error)
+        ]
     if problems:
         raise InputError("\n".join(dict.fromkeys(problems)))
 
 
-def locate(key: str, files: Iterable[str | Path]) -> str:
-    """`file:line` of the last file that sets the dotted `key` (or the nearest block above it)."""
+def locate(key: str, files: Iterable[str | Path], given: Mapping[str, Any] | None = None) -> str:
+    """Where the dotted `key` was set: the command line (`given`), or a file and its line.
+
+    Of the `files` it is the last that sets the key, or else the nearest block above it.
+    """
     parts = key.split(".")
+    if _has(given or {}, parts):
+        return "--config"
     best, depth = "--config", 0
     for file in files:
         try:

@@ -66,6 +66,8 @@ EMBEDDED = [
 _started = time.time()
 # Jobs write here what they did and what went wrong, for the end of the output.
 _NOTES = Path(tempfile.gettempdir()) / f"workings-{os.getpid()}.notes"
+# Folders of build/ that hold no outputs of jobs.
+WORKING = {"downloads", "latex", "resume"}
 # The one output that a failed build must leave as it was.
 _REPORT = Path("report/report.pdf")
 
@@ -89,10 +91,14 @@ def prepare(given) -> tuple[dict, Callable[..., list], dict[str, Quoted]]:
     """
     files = [str(settings.DEFAULT), *map(str, given.configfiles)]
     # For the messages of jobs alone, so that they can name the file and line of a key.
-    os.environ["WORKINGS_CONFIG"] = json.dumps(files)
+    places = {"files": files, "given": dict(given.config)}
+    os.environ["WORKINGS_CONFIG"] = json.dumps(places, default=str)
     os.environ["WORKINGS_NOTES"] = str(_NOTES)
     config = settings.load(files, given.config)
     os.environ["WORKINGS_STORE"] = json.dumps(config["store"])
+    for file in EMBEDDED:
+        if not Path(file).is_file():
+            raise InputError(f"{file}: missing; 'git checkout {file}' brings it back")
     dry = _is_dry()
     if not dry:
         exclusive.begin_build()
@@ -157,18 +163,21 @@ def _is_dry() -> bool:
 
 
 def _forget_what_is_unknown(dry: bool) -> None:
-    """Without Snakemake's records nothing tells what build/ was made from: remove it.
+    """Without Snakemake's records nothing tells what build/ and the report were made from.
 
-    What is still right comes back from the store; the report stays until the new one is there.
+    What is in build/ goes, and what is still right comes back from the store; the report stays
+    until the new one is there, but is given a date before all of its sources.
     """
-    if any(Path(".snakemake/metadata").glob("*")) or not (runs := manifests.read()):
+    old = [folder for folder in Path("build").glob("*/") if folder.name not in WORKING]
+    if any(Path(".snakemake/metadata").glob("*")) or not (old or _REPORT.exists()):
         return
-    say("workings: .snakemake is gone; every result in build/ is looked up again")
+    say("workings: .snakemake is gone; every result is looked up again")
     if dry:
         return
-    shutil.rmtree(manifests.FOLDER)
-    for path in {path for run in runs for path in run.paths.values()} - {str(_REPORT)}:
-        Path(path).unlink(missing_ok=True)
+    for folder in old:
+        shutil.rmtree(folder)
+    if _REPORT.exists():
+        os.utime(_REPORT, (0, 0))
 
 
 def _quoted(section: str) -> Quoted:

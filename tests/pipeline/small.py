@@ -24,7 +24,7 @@ from snakemake.exceptions import WorkflowError
 from analysis.pipeline import workflow as workings
 
 workings.JOBS = ["counted", "doubled"]
-workings.DERIVED = []
+workings.DERIVED = workings.EMBEDDED = []
 workings.SECTIONS = ["first", "second"]
 try:
     config, job, quoted = workings.prepare(workflow.config_settings)

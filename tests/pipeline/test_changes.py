@@ -112,11 +112,11 @@ TABLE = {
     "all dates": (touch_everything, NOTHING, NOTHING, ["counted(5)"]),
     "a fresh checkout": (check_out_again, NOTHING, NOTHING, ["counted(5)"]),
     "a package upgrade": (upgrade, {DOUBLED}, {SECOND, "report"}, ["doubled(10)"]),
-    "a refactored helper": (replace("analysis/maths/far.py", "n * factor", "factor * n"), {COUNTED}, {DOUBLED, FIRST, "report"}, ["counted(5)"]),
+    "a refactored helper": (replace("analysis/maths/far.py", "n * factor", "factor * n"), {COUNTED}, {DOUBLED, FIRST, SECOND, "report"}, ["counted(5)"]),
     "deleted .snakemake": (remove(".snakemake"), NOTHING, ALL, ["counted(5)"]),
     "deleted .snakemake, and a value": (both(remove(".snakemake"), OFFSET), {DOUBLED, SECOND, "report"}, {COUNTED, FIRST}, ["doubled(11)"]),
     "deleted build": (remove("build"), NOTHING, NOTHING, ["counted(5)"]),
-    "deleted build, and a value": (both(remove("build"), OFFSET), {DOUBLED, SECOND, "report"}, {COUNTED, FIRST}, ["doubled(11)"]),
+    "deleted build, and a value": (both(remove("build"), OFFSET), {DOUBLED, SECOND, "report"}, NOTHING, ["doubled(11)"]),
     "deleted build and .snakemake": (remove("build", ".snakemake"), NOTHING, ALL, ["counted(5)"]),
     "deleted store": (remove(".cache"), NOTHING, NOTHING, ["counted(5)"]),
 }  # fmt: skip
@@ -171,16 +171,32 @@ def test_a_reverted_change_is_restored(built):
     assert (built / "report/report.pdf").read_bytes() == before
 
 
-def test_a_dry_run_names_the_reason(built):
-    for change, words in (
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
         ("a helper two imports away", "code analysis/maths/far.py"),
         ("a config value that is used", "config doubled.offset = 1"),
         ("a package upgrade", "package fakepackage 1.1"),
         ("a partial", "templates/partial.tex.j2"),
         ("data under its old date", "words.txt"),
-    ):
-        TABLE[change][0](built)
-        assert words in build(built, "-n").said
+    ],
+)
+def test_a_dry_run_names_the_reason(built, change, words):
+    TABLE[change][0](built)
+    assert words in build(built, "-n").said
+
+
+def test_a_failed_page_is_not_forgotten(built):
+    """Also when the sections that it should have been made from are deleted meanwhile."""
+    OFFSET(built)
+    broken = replace("report/report.tex", "\\printbibliography", "\\unknowncommand")
+    broken(built)
+    assert not build(built)
+    assert "doubled(10)" in page(built)
+    shutil.rmtree(built / "build")
+    replace("report/report.tex", "\\unknowncommand", "\\printbibliography")(built)
+    assert build(built)
+    assert "doubled(11)" in page(built)
 
 
 def test_a_damaged_entry_of_the_store_is_computed_again(built):
