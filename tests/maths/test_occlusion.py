@@ -1,5 +1,6 @@
 """Occlusion maps against brute force in double precision, paper and captum."""
 
+import os
 import subprocess
 import sys
 import warnings
@@ -644,22 +645,33 @@ occluder = Occluder(network)
 with open("/proc/self/clear_refs", "w") as forget:
     forget.write("5")
 before, kept = peak("VmRSS"), []
-for turn in range(int(sys.argv[3])):
+for turn in range(8):
     for image in images:
-        o = occluder(image, 0, keep=["logits"])
+        o = occluder(image, 0, keep=["logits", "probabilities"])
         if sys.argv[1] == "hoard":
-            kept.append(np.repeat(o.logits, 5))
+            kept.append(o)
     if turn == 0:
         early = peak()
 print(early - before, peak() - early)
 """
 
+# What an array frees goes back to the system at once, instead of staying in a heap whose size
+# depends on the order of things: the process holds what the program holds.
+_HONEST_HEAP = {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": "16384",
+    "MALLOC_TRIM_THRESHOLD_": "16384",
+    "OMP_NUM_THREADS": "1",
+}
 
-def _memory(kind, images, turns):
+
+def _memory(kind, images):
+    """Peaks in MB: of the first 50 images over what was there before, and of 350 more over that."""
     ran = subprocess.run(
-        [sys.executable, "-c", _MEMORY, kind, str(images), str(turns)],
+        [sys.executable, "-c", _MEMORY, kind, str(images)],
         capture_output=True,
         text=True,
+        env=os.environ | _HONEST_HEAP,
     )
     assert ran.returncode == 0, ran.stderr
     return [float(word) for word in ran.stdout.split()]
@@ -669,6 +681,6 @@ def _memory(kind, images, turns):
 def test_work_memory_is_one_images(tmp_path):
     """At most 32 MB, and none of it grows with the number of images; a hoarder is seen."""
     np.save(tmp_path / "images.npy", strokes(50)[0])
-    work, growth = _memory("plain", tmp_path / "images.npy", 6)
-    assert work <= 32 and growth <= 2
-    assert _memory("hoard", tmp_path / "images.npy", 3)[1] > 5
+    work, growth = _memory("plain", tmp_path / "images.npy")
+    assert work <= 32 and growth <= 3
+    assert _memory("hoard", tmp_path / "images.npy")[1] > 10
