@@ -68,8 +68,6 @@ class FlippingPatch:
     """The probability of that class with the patch."""
     positions: int
     """Number of positions at which a patch of this size changes the class."""
-    recomputed: int = 0
-    """Positions, over all sizes tried, evaluated again by the reference."""
 
 
 # -- arguments -------------------------------------------------------------------------------------
@@ -104,14 +102,19 @@ def request(network: nn.Module, image: Any, fill: Any) -> Request:
 
 
 def check_network(network: nn.Module) -> None:
-    """Refuse BatchNorm and Dropout in training mode; other layers act alike in both modes."""
+    """Refuse layers whose answer depends on chance or on the other images of a batch."""
+    batch, chance = nn.modules.batchnorm, nn.modules.dropout
     for name, layer in network.named_modules():
-        if layer.training and isinstance(
-            layer, nn.modules.batchnorm._NormBase | nn.modules.dropout._DropoutNd
-        ):
+        told = f"layer {name} ({type(layer).__name__})"
+        if layer.training and isinstance(layer, batch._NormBase | chance._DropoutNd | nn.RReLU):
             raise OcclusionError(
-                f"layer {name} ({type(layer).__name__}) is in training mode, where its answer "
-                "depends on chance or on the batch; call network.eval() first"
+                f"{told} is in training mode, where its answer depends on chance or on the batch; "
+                "call network.eval() first"
+            )
+        if isinstance(layer, batch._BatchNorm) and layer.running_mean is None:
+            raise OcclusionError(
+                f"{told} keeps no running statistics, so its answer depends on the batch in either "
+                "mode; make it with track_running_stats=True"
             )
 
 
@@ -358,7 +361,7 @@ def smallest_flipping_patch_dense(
     return None
 
 
-def flipping(ask: Request, at: Grid, answers: Answers, recomputed: int = 0) -> FlippingPatch | None:
+def flipping(ask: Request, at: Grid, answers: Answers) -> FlippingPatch | None:
     """The position whose new class is the most probable (the first of those within MARGIN)."""
     was = int(ask.clean.argmax())
     p = answers.p.numpy().take(answers.content, axis=0)  # (R * C, classes)
@@ -377,7 +380,6 @@ def flipping(ask: Request, at: Grid, answers: Answers, recomputed: int = 0) -> F
         label=int(predicted[best]),
         p=float(p[best]),
         positions=int(flips.sum()),
-        recomputed=recomputed,
     )
 
 
