@@ -173,7 +173,7 @@ def draw(atlas: Atlas, image: np.ndarray, digit: int):
         axes.set_title(title, pad=2)
     bar = figure.colorbar(
         drawn,
-        cax=figures.panel(figure, 0.0, bottom - high - 5.2, 5 * side + 4 * gap, 2.0),
+        cax=figures.panel(figure, 3.0, bottom - high - 5.2, 5 * side + 4 * gap - 6.0, 2.0),
         orientation="horizontal",
     )
     bar.outline.set_visible(False)
