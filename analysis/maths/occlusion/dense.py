@@ -237,19 +237,23 @@ def dense_answers(ask: Request, at: Grid, batch: int = 64) -> Answers:
 
 
 def idle_positions(ask: Request, at: Grid) -> np.ndarray:
-    """(R * C,) bool: every covered pixel already has the fill's value.
+    """(R * C,) bool: every covered pixel already has the fill's value."""
+    return covers_none((ask.image != ask.fill).any(0).numpy(), *at).ravel()
 
-    With S the summed-area table of the pixels that differ (Crow 1984), a rectangle holds
-    S[b, d] - S[a, d] - S[b, c] + S[a, c] of them.
+
+def covers_none(
+    mask: np.ndarray, patch: tuple[int, int], rows: np.ndarray, columns: np.ndarray
+) -> np.ndarray:
+    """(R, C) bool: where the patch covers no pixel of a mask; beyond the edge there are none.
+
+    With S the summed-area table of the mask (Crow 1984), a rectangle holds
+    S[b, d] - S[a, d] - S[b, c] + S[a, c] of its pixels.
     """
-    patch, rows, columns = at
-    differs = (ask.image != ask.fill).any(0).numpy()  # (H, W)
-    table = np.zeros((differs.shape[0] + 1, differs.shape[1] + 1), dtype=np.int64)
-    table[1:, 1:] = differs.cumsum(0).cumsum(1)
-    a, b = (np.clip(rows + d, 0, differs.shape[0]) for d in (0, patch[0]))
-    c, d = (np.clip(columns + e, 0, differs.shape[1]) for e in (0, patch[1]))
-    inside = table[b][:, d] - table[a][:, d] - table[b][:, c] + table[a][:, c]  # (R, C)
-    return (inside == 0).ravel()
+    table = np.zeros((mask.shape[0] + 1, mask.shape[1] + 1), dtype=np.int64)
+    table[1:, 1:] = mask.cumsum(0).cumsum(1)
+    a, b = (np.clip(rows + d, 0, mask.shape[0]) for d in (0, patch[0]))
+    c, d = (np.clip(columns + e, 0, mask.shape[1]) for e in (0, patch[1]))
+    return table[b][:, d] - table[a][:, d] - table[b][:, c] + table[a][:, c] == 0
 
 
 def result(
