@@ -173,7 +173,7 @@ def draw(atlas: Atlas, image: np.ndarray, digit: int):
         axes.set_title(title, pad=2)
     bar = figure.colorbar(
         drawn,
-        cax=figures.panel(figure, 0.0, bottom - high - 5.2, 5 * side + 4 * gap, 2.0),
+        cax=figures.panel(figure, 3.0, bottom - high - 5.2, 5 * side + 4 * gap - 6.0, 2.0),
         orientation="horizontal",
     )
     bar.outline.set_visible(False)
@@ -182,12 +182,9 @@ def draw(atlas: Atlas, image: np.ndarray, digit: int):
 
 def _map(axes, atlas: Atlas, drop: np.ndarray, ink: np.ndarray, level: float, scale: dict):
     """One drop map, each cell where the patch's centre is, and the outline of the ink."""
-    rows, columns = atlas.rows, atlas.columns
-    down = (rows[1] - rows[0]) / 2 if len(rows) > 1 else 0.5
-    across = (columns[1] - columns[0]) / 2 if len(columns) > 1 else 0.5
     drawn = axes.imshow(
         np.kron(drop, np.ones((8, 8))),
-        extent=(columns[0] - across, columns[-1] + across, rows[-1] + down, rows[0] - down),
+        extent=figures.extent(atlas.rows, atlas.columns),
         interpolation="none",
         cmap=figures.PROBABILITY,
         **scale,

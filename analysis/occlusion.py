@@ -66,9 +66,7 @@ def draw(map_: Occlusion, image: np.ndarray, values: dict):
     axes[0].set_title(f"The digit {map_.label}")
 
     rows, columns = centres(map_.rows, height), centres(map_.columns, width)
-    step = (map_.rows[1] - map_.rows[0]) / 2 if len(map_.rows) > 1 else 0.5
-    extent = (columns[0] - step, columns[-1] + step, rows[-1] + step, rows[0] - step)
-    shown = {"extent": extent, "interpolation": "none", "aspect": "equal"}
+    shown = {"extent": figures.extent(rows, columns), "interpolation": "none", "aspect": "equal"}
     for panel, values_at, title in (
         (axes[1], map_.p_true, f"Probability of {map_.label}"),
         (axes[2], map_.p_max, "Highest probability"),

@@ -10,7 +10,7 @@ import torch
 from analysis.data import storage
 from analysis.maths import network as cnn
 from analysis.maths.hot_spot import centres, label_places
-from analysis.maths.occlusion import Occluder, Occlusion
+from analysis.maths.occlusion import Occluder, Occlusion, covers_none
 from analysis.reporting import figures, measurements
 from analysis.reporting.progress import track
 
@@ -21,28 +21,8 @@ def name_of(fill: float) -> str:
 
 
 def covers_no_ink(image: np.ndarray, map_: Occlusion) -> np.ndarray:
-    """R × C: whether every pixel under the patch is 0. Pixels beyond the edge are none.
-
-    Sums over rectangles by differences of S(r, c), the sum of everything above r and left of c:
-
-        Σ_{r0≤r<r1, c0≤c<c1} x = S(r1, c1) − S(r0, c1) − S(r1, c0) + S(r0, c0)
-
-    Args:
-        image: the digit, 28 × 28.
-        map_: any map of it; only the patch and its places are read.
-    """
-    height, width = image.shape
-    inked = np.zeros((height + 1, width + 1), dtype=int)
-    inked[1:, 1:] = (image > 0).cumsum(axis=0).cumsum(axis=1)
-    top, bottom = (np.clip(map_.rows + k, 0, height) for k in (0, map_.patch[0]))
-    left, right = (np.clip(map_.columns + k, 0, width) for k in (0, map_.patch[1]))
-    sums = (
-        inked[np.ix_(bottom, right)]
-        - inked[np.ix_(top, right)]
-        - inked[np.ix_(bottom, left)]
-        + inked[np.ix_(top, left)]
-    )  # (R, C)
-    return sums == 0
+    """R × C: whether every pixel of the digit, 28 × 28, under the map's patch is 0."""
+    return covers_none(image > 0, map_.patch, map_.rows, map_.columns)
 
 
 class Tally:
@@ -175,12 +155,7 @@ def _draw_colour(axes: list, map_: Occlusion, image: np.ndarray, fill: float, va
             (left - 0.5, top - 0.5), width, height, fill=False, edgecolor=figures.WARM, lw=1.0
         )
     )
-    down = (rows[1] - rows[0]) / 2 if len(rows) > 1 else 0.5
-    across = (columns[1] - columns[0]) / 2 if len(columns) > 1 else 0.5
-    shown = {
-        "extent": (columns[0] - across, columns[-1] + across, rows[-1] + down, rows[0] - down),
-        "interpolation": "none",
-    }
+    shown = {"extent": figures.extent(rows, columns), "interpolation": "none"}
     drawn = axes[1].imshow(np.kron(map_.p_true, np.ones((8, 8))), vmin=0.0, vmax=1.0, **shown)
     figures.labels(axes[2], map_.predicted, label_places(map_.predicted, rows, columns), **shown)
     for panel in axes[1:]:

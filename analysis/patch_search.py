@@ -30,15 +30,14 @@ class Searched:
     index: int
     label: int
     found: FlippingPatch | None
+    recomputed: int = 0
 
 
-# One image: its index, its label, and the fields of its FlippingPatch; the size 0 says there is none.
+# One image: its index, the positions evaluated again by the reference, and the fields of its
+# FlippingPatch; the size 0 says there is none.
+FLIPPING = ("size", "row", "column", "was", "label", "p", "positions")
 RECORD = np.dtype(
-    [
-        *((name, np.int64) for name in ("index", "was", "size", "row", "column", "label")),
-        ("p", np.float64),
-        *((name, np.int64) for name in ("positions", "recomputed")),
-    ]
+    [(name, np.float64 if name == "p" else np.int64) for name in ("index", "recomputed", *FLIPPING)]
 )
 
 
@@ -82,8 +81,9 @@ def search_chunk(chunk: list[tuple[int, np.ndarray]]) -> np.ndarray:
     for record, (index, image) in zip(records, chunk, strict=True):
         record["index"] = index
         found = _search(image)
+        record["recomputed"] = _search.recomputed
         if found is not None:
-            for name in RECORD.names[1:]:
+            for name in FLIPPING:
                 record[name] = getattr(found, name)
     return records
 
@@ -114,9 +114,8 @@ def searched_of(records: np.ndarray, labels: np.ndarray) -> list[Searched]:
         Searched(
             int(r["index"]),
             int(labels[r["index"]]),
-            FlippingPatch(**{name: r[name].item() for name in RECORD.names[1:]})
-            if r["size"]
-            else None,
+            FlippingPatch(**{name: r[name].item() for name in FLIPPING}) if r["size"] else None,
+            int(r["recomputed"]),
         )
         for r in records
     ]
@@ -193,7 +192,7 @@ def measure(
         "median": float(np.median(sizes)) if flipped else None,
         "largest_needed": int(sizes.max()) if flipped else None,
         "images_by_size": [int((sizes == k).sum()) for k in range(1, config["largest"] + 1)],
-        "positions_evaluated_again": sum(s.found.recomputed for s in flipped),
+        "positions_evaluated_again": sum(s.recomputed for s in searched),
         "classes": classes,
         "easiest": [k for k, m in medians.items() if m == min(medians.values())],
         "hardest": [k for k, m in medians.items() if m == max(medians.values())],

@@ -69,10 +69,10 @@ def flip(label: int, size: int, was: int) -> FlippingPatch:
 SEARCHED = [
     Searched(0, 6, flip(4, 9, 6)),
     Searched(1, 6, flip(0, 4, 6)),
-    Searched(2, 6, None),
+    Searched(2, 6, None, recomputed=5),
     Searched(3, 1, flip(7, 3, 1)),
     Searched(4, 0, flip(4, 20, 0)),
-    Searched(5, 1, None),
+    Searched(5, 1, None, recomputed=1),
 ]
 
 
@@ -81,6 +81,7 @@ def test_the_counts_of_a_search_made_by_hand():
     values = measure(SEARCHED, 7, 0, {"per_class": 2, "largest": 20}, 6, reached)
     assert (values["searched"], values["flipped"], values["share_flipped"]) == (6, 4, 4 / 6)
     assert values["passed_over_as_wrongly_labelled"] == 7
+    assert values["positions_evaluated_again"] == 6
     assert (values["smallest"], values["median"], values["largest_needed"]) == (3, 6.5, 20)
     assert values["presumed"] == [
         {"label": 4, "digits": 1},

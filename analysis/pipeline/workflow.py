@@ -177,7 +177,7 @@ def _forget_what_is_unknown(dry: bool) -> None:
     for folder in old:
         shutil.rmtree(folder)
     if _REPORT.exists():
-        os.utime(_REPORT, (0, 0))
+        os.utime(_REPORT, (1, 1))  # 0 would mean no date to Snakemake
 
 
 def _quoted(section: str) -> Quoted:

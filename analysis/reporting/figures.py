@@ -88,6 +88,12 @@ def signed(axes: Axes, image: np.ndarray, scale: float, factor: int = 12):
     return pixels(axes, image, factor, cmap=SIGNED, vmin=-scale, vmax=scale)
 
 
+def extent(rows: np.ndarray, columns: np.ndarray) -> tuple[float, float, float, float]:
+    """The edges of a map whose cells are centred on these evenly spaced rows and columns."""
+    down, across = ((at[1] - at[0]) / 2 if len(at) > 1 else 0.5 for at in (rows, columns))
+    return columns[0] - across, columns[-1] + across, rows[-1] + down, rows[0] - down
+
+
 def on_label(label: int) -> str:
     """The ink that reads best on the colour of `label`."""
     return "black" if label == 9 else "white"

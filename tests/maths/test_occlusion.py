@@ -1,5 +1,6 @@
 """Occlusion maps against brute force in double precision, paper and captum."""
 
+import os
 import subprocess
 import sys
 import warnings
@@ -382,7 +383,9 @@ def test_close_calls_are_the_references():
     reference = occlude_dense(network, image, 0, 3, keep=["logits"])
     assert o.recomputed == o.p_true.size == 64
     np.testing.assert_allclose(o.logits, reference.logits, atol=1e-7)
-    np.testing.assert_array_equal(o.predicted, reference.predicted)
+    search = PatchSearch(network, (1, 10, 10), sizes=[3])
+    search(image)
+    assert search.recomputed == 64, "whether it finds a square or not"
 
 
 # -- captum ----------------------------------------------------------------------------------------
@@ -546,9 +549,12 @@ def test_nested_sequences_and_hooks():
     with warnings.catch_warnings():
         warnings.simplefilter("error", OcclusionWarning)
         check(occlude(network, image, 0, 2, keep=["probabilities"]), brute(network, image, (2, 2)))
-    inner[1].register_forward_hook(lambda module, given, made: made + 1)
-    with pytest.warns(OcclusionWarning, match="hook"):
-        check(occlude(network, image, 0, 2, keep=["probabilities"]), brute(network, image, (2, 2)))
+    for module in (inner[1], inner, network):
+        hook = module.register_forward_hook(lambda module, given, made: 2 * made)
+        with pytest.warns(OcclusionWarning, match="has a forward hook"):
+            o = occlude(network, image, 0, 2, keep=["probabilities"])
+        check(o, brute(network, image, (2, 2)))
+        hook.remove()
 
 
 # -- bad input -------------------------------------------------------------------------------------
@@ -590,7 +596,8 @@ def test_bad_sizes_are_told(sizes):
             function(net.build(DEFAULT), image, sizes=sizes)
 
 
-@pytest.mark.parametrize("layer", [nn.Dropout(0.5), nn.BatchNorm2d(2)])
+@pytest.mark.parametrize("layer", [nn.Dropout(0.5), nn.BatchNorm2d(2), nn.RReLU()])
+@pytest.mark.filterwarnings("ignore::analysis.maths.occlusion.OcclusionWarning")
 def test_training_mode_is_refused_where_it_matters(layer):
     network = nn.Sequential(nn.Conv2d(1, 2, 3), layer, nn.Flatten(), nn.Linear(32, 2))
     image = torch.rand(1, 6, 6)
@@ -600,6 +607,14 @@ def test_training_mode_is_refused_where_it_matters(layer):
     check(
         occlude(network.eval(), image, 0, 2, keep=["probabilities"]), brute(network, image, (2, 2))
     )
+
+
+def test_statistics_of_the_batch_are_refused_in_either_mode():
+    norm = nn.BatchNorm2d(2, track_running_stats=False)
+    network = nn.Sequential(nn.Conv2d(1, 2, 3), norm, nn.Flatten(), nn.Linear(32, 2)).eval()
+    for function in (occlude, occlude_dense):
+        with pytest.raises(OcclusionError, match=r"layer 1 .* keeps no running statistics"):
+            function(network, torch.rand(1, 6, 6), 0, 2)
 
 
 def test_training_mode_without_such_layers_is_the_same():
@@ -644,22 +659,33 @@ occluder = Occluder(network)
 with open("/proc/self/clear_refs", "w") as forget:
     forget.write("5")
 before, kept = peak("VmRSS"), []
-for turn in range(int(sys.argv[3])):
+for turn in range(8):
     for image in images:
-        o = occluder(image, 0, keep=["logits"])
+        o = occluder(image, 0, keep=["logits", "probabilities"])
         if sys.argv[1] == "hoard":
-            kept.append(np.repeat(o.logits, 5))
+            kept.append(o)
     if turn == 0:
         early = peak()
 print(early - before, peak() - early)
 """
 
+# What an array frees goes back to the system at once, instead of staying in a heap whose size
+# depends on the order of things: the process holds what the program holds.
+_HONEST_HEAP = {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": "16384",
+    "MALLOC_TRIM_THRESHOLD_": "16384",
+    "OMP_NUM_THREADS": "1",
+}
 
-def _memory(kind, images, turns):
+
+def _memory(kind, images):
+    """Peaks in MB: of the first 50 images over what was there before, and of 350 more over that."""
     ran = subprocess.run(
-        [sys.executable, "-c", _MEMORY, kind, str(images), str(turns)],
+        [sys.executable, "-c", _MEMORY, kind, str(images)],
         capture_output=True,
         text=True,
+        env=os.environ | _HONEST_HEAP,
     )
     assert ran.returncode == 0, ran.stderr
     return [float(word) for word in ran.stdout.split()]
@@ -669,6 +695,6 @@ def _memory(kind, images, turns):
 def test_work_memory_is_one_images(tmp_path):
     """At most 32 MB, and none of it grows with the number of images; a hoarder is seen."""
     np.save(tmp_path / "images.npy", strokes(50)[0])
-    work, growth = _memory("plain", tmp_path / "images.npy", 6)
-    assert work <= 32 and growth <= 2
-    assert _memory("hoard", tmp_path / "images.npy", 3)[1] > 5
+    work, growth = _memory("plain", tmp_path / "images.npy")
+    assert work <= 32 and growth <= 3
+    assert _memory("hoard", tmp_path / "images.npy")[1] > 10

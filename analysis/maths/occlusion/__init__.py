@@ -22,6 +22,7 @@ from .dense import (
     Occlusion,
     OcclusionError,
     attribution,
+    covers_none,
     occlude_dense,
     smallest_flipping_patch_dense,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "PatchSearch",
     "SizeSweep",
     "attribution",
+    "covers_none",
     "occlude",
     "occlude_dense",
     "occlude_into",

@@ -68,8 +68,6 @@ class FlippingPatch:
     """The probability of that class with the patch."""
     positions: int
     """Number of positions at which a patch of this size changes the class."""
-    recomputed: int = 0
-    """Positions, over all sizes tried, evaluated again by the reference."""
 
 
 # -- arguments -------------------------------------------------------------------------------------
@@ -104,14 +102,19 @@ def request(network: nn.Module, image: Any, fill: Any) -> Request:
 
 
 def check_network(network: nn.Module) -> None:
-    """Refuse BatchNorm and Dropout in training mode; other layers act alike in both modes."""
+    """Refuse layers whose answer depends on chance or on the other images of a batch."""
+    batch, chance = nn.modules.batchnorm, nn.modules.dropout
     for name, layer in network.named_modules():
-        if layer.training and isinstance(
-            layer, nn.modules.batchnorm._NormBase | nn.modules.dropout._DropoutNd
-        ):
+        told = f"layer {name} ({type(layer).__name__})"
+        if layer.training and isinstance(layer, batch._NormBase | chance._DropoutNd | nn.RReLU):
             raise OcclusionError(
-                f"layer {name} ({type(layer).__name__}) is in training mode, where its answer "
-                "depends on chance or on the batch; call network.eval() first"
+                f"{told} is in training mode, where its answer depends on chance or on the batch; "
+                "call network.eval() first"
+            )
+        if isinstance(layer, batch._BatchNorm) and layer.running_mean is None:
+            raise OcclusionError(
+                f"{told} keeps no running statistics, so its answer depends on the batch in either "
+                "mode; make it with track_running_stats=True"
             )
 
 
@@ -234,19 +237,23 @@ def dense_answers(ask: Request, at: Grid, batch: int = 64) -> Answers:
 
 
 def idle_positions(ask: Request, at: Grid) -> np.ndarray:
-    """(R * C,) bool: every covered pixel already has the fill's value.
+    """(R * C,) bool: every covered pixel already has the fill's value."""
+    return covers_none((ask.image != ask.fill).any(0).numpy(), *at).ravel()
 
-    With S the summed-area table of the pixels that differ (Crow 1984), a rectangle holds
-    S[b, d] - S[a, d] - S[b, c] + S[a, c] of them.
+
+def covers_none(
+    mask: np.ndarray, patch: tuple[int, int], rows: np.ndarray, columns: np.ndarray
+) -> np.ndarray:
+    """(R, C) bool: where the patch covers no pixel of a mask; beyond the edge there are none.
+
+    With S the summed-area table of the mask (Crow 1984), a rectangle holds
+    S[b, d] - S[a, d] - S[b, c] + S[a, c] of its pixels.
     """
-    patch, rows, columns = at
-    differs = (ask.image != ask.fill).any(0).numpy()  # (H, W)
-    table = np.zeros((differs.shape[0] + 1, differs.shape[1] + 1), dtype=np.int64)
-    table[1:, 1:] = differs.cumsum(0).cumsum(1)
-    a, b = (np.clip(rows + d, 0, differs.shape[0]) for d in (0, patch[0]))
-    c, d = (np.clip(columns + e, 0, differs.shape[1]) for e in (0, patch[1]))
-    inside = table[b][:, d] - table[a][:, d] - table[b][:, c] + table[a][:, c]  # (R, C)
-    return (inside == 0).ravel()
+    table = np.zeros((mask.shape[0] + 1, mask.shape[1] + 1), dtype=np.int64)
+    table[1:, 1:] = mask.cumsum(0).cumsum(1)
+    a, b = (np.clip(rows + d, 0, mask.shape[0]) for d in (0, patch[0]))
+    c, d = (np.clip(columns + e, 0, mask.shape[1]) for e in (0, patch[1]))
+    return table[b][:, d] - table[a][:, d] - table[b][:, c] + table[a][:, c] == 0
 
 
 def result(
@@ -358,7 +365,7 @@ def smallest_flipping_patch_dense(
     return None
 
 
-def flipping(ask: Request, at: Grid, answers: Answers, recomputed: int = 0) -> FlippingPatch | None:
+def flipping(ask: Request, at: Grid, answers: Answers) -> FlippingPatch | None:
     """The position whose new class is the most probable (the first of those within MARGIN)."""
     was = int(ask.clean.argmax())
     p = answers.p.numpy().take(answers.content, axis=0)  # (R * C, classes)
@@ -377,7 +384,6 @@ def flipping(ask: Request, at: Grid, answers: Answers, recomputed: int = 0) -> F
         label=int(predicted[best]),
         p=float(p[best]),
         positions=int(flips.sum()),
-        recomputed=recomputed,
     )
 
 

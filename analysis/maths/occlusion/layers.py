@@ -65,6 +65,9 @@ def read(network: nn.Module, shape: tuple[int, int, int]) -> list[Stage]:
     Unsupported
         Names the layer.
     """
+    for name, layer in network.named_modules():
+        if layer._forward_hooks or layer._forward_pre_hooks:
+            raise Unsupported(f"{f'layer {name}' if name else 'the network'} has a forward hook")
     channels, rows, columns = shape
     stages: list[Stage] = []
     flat = False
@@ -109,8 +112,6 @@ def _flattened(network: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.M
     if type(network) is not nn.Sequential:
         raise Unsupported(f"{type(network).__name__} is not a plain nn.Sequential")
     for name, layer in network.named_children():
-        if layer._forward_hooks or layer._forward_pre_hooks:
-            raise Unsupported(f"layer {prefix}{name} has a forward hook")
         if isinstance(layer, nn.Sequential):
             yield from _flattened(layer, f"{prefix}{name}.")
         else:

@@ -214,20 +214,22 @@ class PatchSearch:
         self._make = lambda part: _Evaluator(network, shape, part, stride, fill, outside, scratch)
         self._parts = [self.sizes[n : n + _TOGETHER] for n in range(0, len(self.sizes), _TOGETHER)]
         self._evaluators = [self._make(self._parts[0])]
+        self.recomputed = 0
+        """Positions of the last image, over all sizes tried, evaluated again by the reference."""
 
     def __call__(self, image: Any) -> FlippingPatch | None:
         """The smallest square that changes the class of (channels, rows, columns), or None."""
-        recomputed = 0
+        self.recomputed = 0
         for n, part in enumerate(self._parts):
             if n == len(self._evaluators):
                 self._evaluators.append(self._make(part))
             seen = self._evaluators[n](image)
             for k, at in enumerate(seen.grids):
-                answers = seen.answers(k)
-                found = flipping(seen.ask, at, answers, recomputed + seen.recomputed)
+                before = seen.recomputed
+                found = flipping(seen.ask, at, seen.answers(k))
+                self.recomputed += seen.recomputed - before
                 if found is not None:
                     return found
-            recomputed += seen.recomputed
         return None
 
 
