@@ -7,10 +7,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: report test test-all check tex environment lock clean
+.PHONY: report watch reproduce test test-all check tex environment lock clean clean-cache
 
 report: tex environment  ## the report, from nothing
 	$(BIN)/snakemake --cores $(CORES)
+
+watch: tex environment  ## rebuild on every save
+	$(BIN)/python -m analysis.pipeline.watch --cores $(CORES)
+
+reproduce: tex environment  ## build the last commit three times and compare every byte
+	$(BIN)/python -m analysis.pipeline.reproduce
 
 test: tex environment check  ## all tests but the slow ones
 	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile
@@ -40,5 +46,8 @@ $(READY): requirements.lock
 lock:  ## write requirements.lock anew from pyproject.toml
 	$(PYTHON) analysis/pipeline/lock.py
 
-clean:  ## everything generated but the environment
+clean:  ## everything generated but the store and the environment
 	rm -rf build .snakemake report/report.pdf
+
+clean-cache:  ## the store of finished jobs
+	rm -rf .cache
