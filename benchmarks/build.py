@@ -1,0 +1,131 @@
+"""How long a build takes, against the same build with plain `script:` rules, in one run.
+
+    python benchmarks/build.py [--configfile config/tiny.yaml]
+
+Two copies of this checkout are built side by side, step by step: cold; cold with a warm store; with
+nothing changed; with one changed word of prose; with another occlusion patch. The reference has the
+same rules and jobs, each as a plain Snakemake `script:` with Snakemake's own rules of what to run
+again, without runner, fingerprints and store. Times are of the whole command with all it starts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+PLAIN = """
+import os, sys
+sys.path.insert(0, os.getcwd())
+from types import SimpleNamespace
+from analysis import {job}
+from analysis.pipeline import fingerprint
+config = fingerprint.config_of(list(snakemake.params)[1:])
+{job}.main(
+    config,
+    SimpleNamespace(**dict(snakemake.input.items())),
+    SimpleNamespace(**dict(snakemake.output.items())),
+)
+"""
+
+
+def copy(folder: Path) -> Path:
+    """The files of this checkout as they are now."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, check=True, capture_output=True, text=True,
+    ).stdout.splitlines()  # fmt: skip
+    for name in listed:
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    return folder
+
+
+def plain(folder: Path) -> Path:
+    """Turn each rule's `shell: RUN` into a script of its own."""
+    shutil.rmtree(folder / "profiles")
+    text = (folder / "Snakefile").read_text()
+    rules = re.split(r"^(?=rule \w+:)", text, flags=re.MULTILINE)
+    for place, rule in enumerate(rules):
+        if not (name := re.match(r"rule (\w+):", rule)):
+            continue
+        job = "section" if name[1] == "frontmatter" else name[1]
+        (folder / "plain").mkdir(exist_ok=True)
+        (folder / f"plain/{name[1]}.py").write_text(PLAIN.format(job=job))
+        rules[place] = re.sub(
+            r"    shell:\n        RUN.*\n", f'    script:\n        "plain/{name[1]}.py"\n', rule
+        )
+    (folder / "Snakefile").write_text("".join(rules))
+    return folder
+
+
+def timed(command: list[str], folder: Path) -> tuple[float, float]:
+    """Seconds of the clock and of the processors that the command took with all it started."""
+    started, before = time.monotonic(), os.times()
+    ran = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    after = os.times()
+    if ran.returncode != 0:
+        raise SystemExit(ran.stdout.decode()[-3000:])
+    used = after.children_user + after.children_system
+    return time.monotonic() - started, used - before.children_user - before.children_system
+
+
+def change(name: str, old: str, new: str):
+    def make(folder: Path) -> None:
+        path = folder / name
+        text = path.read_text(encoding="utf-8")
+        assert old in text, f"{name} has no {old!r} any more"
+        path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+    return make
+
+
+def empty(folder: Path) -> None:
+    """As after a fresh clone, but for the store."""
+    for name in ("build", ".snakemake"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    (folder / "report/report.pdf").unlink(missing_ok=True)
+
+
+STEPS = {
+    "cold": lambda folder: None,
+    "cold, warm store": empty,
+    "nothing changed": lambda folder: None,
+    "one changed word": change("templates/sections/digits.tex.j2", "The ", "These "),
+    "another patch": change("config/default.yaml", "patch: 8 ", "patch: 7 "),
+}
+
+
+def main() -> None:
+    given = argparse.ArgumentParser()
+    given.add_argument("--configfile")
+    given.add_argument("--cores", default=str(os.cpu_count()))
+    given = given.parse_args()
+    options = ["--cores", given.cores]
+    options += ["--configfile", given.configfile] if given.configfile else []
+    with tempfile.TemporaryDirectory(prefix="workings-") as place:
+        ours, reference = copy(Path(place) / "ours"), plain(copy(Path(place) / "plain"))
+        snakemake = [sys.executable, "-m", "snakemake"]
+        version = [timed([*snakemake, "--version"], ours) for _ in range(3)]
+        start = sorted(version)[1]
+        print(f"{'seconds':20}{'ours':>9}{'CPU':>9}{'plain':>9}{'CPU':>9}{'plain/ours':>12}")
+        print(f"{'snakemake --version':20}{start[0]:9.2f}{start[1]:9.2f}")
+        for name, prepare in STEPS.items():
+            row = []
+            for folder in (ours, reference):
+                prepare(folder)
+                row += timed([*snakemake, *options], folder)
+            print(f"{name:20}" + "".join(f"{s:9.2f}" for s in row) + f"{row[2] / row[0]:12.2f}")
+
+
+if __name__ == "__main__":
+    main()
