@@ -246,6 +246,66 @@ def test_a_word_of_prose_sets_only_its_section_and_the_page(built):
     assert "The images are" in text
 
 
+def append(name: str, text: str):
+    """A change at the end of a file."""
+
+    def change(folder: Path) -> None:
+        path = folder / name
+        path.write_text(path.read_text(encoding="utf-8") + text, encoding="utf-8")
+
+    return change
+
+
+def remove(*names: str):
+    def change(folder: Path) -> None:
+        for name in names:
+            shutil.rmtree(folder / name)
+
+    return change
+
+
+def check_out_again(folder: Path) -> None:
+    for path in copy_project(folder / "again").rglob("*"):
+        if path.is_file() and path.name != "tiny.yaml":
+            shutil.copyfile(path, folder / path.relative_to(folder / "again"))
+    shutil.rmtree(folder / "again")
+
+
+# What changed, and the jobs that compute; what follows is restored, since no output differs.
+CHANGES = {
+    "a script": (append("analysis/filters.py", "\nANOTHER = 1\n"), {"filters"}),
+    "a helper": (append("analysis/maths/translation.py", "\nANOTHER = 1\n"), {"translation"}),
+    "a helper of helpers": (
+        append("analysis/maths/hot_spot.py", "\nANOTHER = 1\n"),
+        {"occlusion", "atlas", "patch_colour"},
+    ),
+    "a comment": (append("analysis/maths/network.py", "\n# A comment.\n"), set()),
+    "a value that no job is given": (append("tiny.yaml", "store: {megabytes: 900}\n"), set()),
+    "the style": (append("report/workings.sty", "\n\\def\\another{}\n"), {"report"}),
+    "the bibliography": (append("report/references.bib", "\n@book{a, title={B}}\n"), {"report"}),
+    "a fresh checkout": (check_out_again, set()),
+    "deleted build": (remove("build"), set()),
+    "deleted .snakemake": (remove(".snakemake"), set()),
+    "deleted both": (remove("build", ".snakemake"), set()),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_of_the_real_report_computes_just_what_it_must(built, change):
+    make, computed = CHANGES[change]
+    files = [*built.glob("build/measurements/*"), *built.glob("build/figures/*")]
+    before = {path: path.read_bytes() for path in [*files, built / "report/report.pdf"]}
+    make(built)
+    run = snakemake(built)
+    assert run.returncode == 0, run.stdout[-3000:]
+    found = re.search(r"computed: ([^;)]*)", run.stdout)
+    assert set(found[1].split(", ") if found else []) == computed, run.stdout[-2000:]
+    for path, content in before.items():
+        assert path.read_bytes() == content, path
+    assert "Nothing to be done" in snakemake(built).stdout
+
+
 FILL = """
 from types import SimpleNamespace
 from analysis import section
