@@ -293,8 +293,9 @@ rule section:
     output:
         section="build/sections/{section}.tex",
         quotes="build/quotes/{section}.json",
+        claims="build/claims/{section}.json",
     params:
-        *job("section"),
+        *job("section", "report.claims"),
     message:
         "Fill the section '{wildcards.section}' with the measurements that it quotes."
     shell:
@@ -309,6 +310,7 @@ rule frontmatter:
     output:
         section="build/sections/frontmatter.tex",
         quotes="build/quotes/frontmatter.json",
+        claims="build/claims/frontmatter.json",
     params:
         *job("section", "report"),
     message:

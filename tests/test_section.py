@@ -29,13 +29,13 @@ def run(folder: Path, template: str, values: dict) -> tuple[str, list[dict]]:
     (folder / "derivations").mkdir(exist_ok=True)
     (folder / "derivations/job.json").write_text(json.dumps({"names": [], "parts": [part]}))
     section.main(
-        {"report": {"title": TITLE}},
+        {"report": {"title": TITLE, "claims": "fail"}},
         SimpleNamespace(
             template=["templates/sections/job.tex.j2"],
             measurements=["job.json"],
             derivations=["derivations/job.json"],
         ),
-        SimpleNamespace(section="out.tex", quotes="quotes.json"),
+        SimpleNamespace(section="out.tex", quotes="quotes.json", claims="claims.json"),
     )
     return Path("out.tex").read_text(), json.loads(Path("quotes.json").read_text())
 
