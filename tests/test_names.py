@@ -78,6 +78,14 @@ def test_every_table_is_referred_to():
             )
 
 
+def test_every_assertion_of_the_original_is_a_claim():
+    original = yaml.safe_load((ROOT / "config/original.yaml").read_text())
+    claims = {
+        claim for section in SECTIONS for claim in re.findall(r"claim\('(\w+)'", template(section))
+    }
+    assert set(original["assertions"]) - claims == set()
+
+
 def test_no_section_holds_a_typed_decimal():
     for section in [*SECTIONS, "ledger"]:
         assert typed_decimals(template(section)) == [], section
