@@ -36,6 +36,7 @@ rule report:
             "build/sections/patch_search.tex",
             "build/sections/recurrence.tex",
             "build/sections/gradient_check.tex",
+            "build/sections/originals.tex",
             "build/sections/memory.tex",
             "build/sections/built.tex",
             "build/sections/ledger.tex",
@@ -260,6 +261,21 @@ rule gradient_check:
         *job("gradient_check", "recurrence"),
     message:
         "Check the derived gradients against four independent ways to get them."
+    shell:
+        RUN
+
+
+rule originals:
+    input:
+        original="config/original.yaml",
+        recurrence="build/measurements/recurrence.json",
+        gradient_check="build/measurements/gradient_check.json",
+    output:
+        measurements="build/measurements/originals.json",
+    params:
+        *job("originals", "recurrence", "gradient_check.epsilon"),
+    message:
+        "Compare every number that the original printed with the recomputed one."
     shell:
         RUN
 

@@ -45,6 +45,7 @@ JOBS = [
     "patch_search",
     "recurrence",
     "gradient_check",
+    "originals",
     "memory",
 ]
 DERIVED = ["recurrence"]
