@@ -128,7 +128,7 @@ def measure(original: Mapping[str, Any], recurrence: Mapping, check: Mapping) ->
         }
         for line, symbol in [
             ("y", r"\hat y_t"),
-            *((name, symbol.format(t="t", p="t-1")) for name, (symbol, _) in BY_STEP.items()),
+            *((name, symbol.format(t="t", p="{t-1}")) for name, (symbol, _) in BY_STEP.items()),
         ]
     ]
     numbers = [number for quantity in quantities for number in quantity.pop("numbers")]
@@ -140,6 +140,11 @@ def measure(original: Mapping[str, Any], recurrence: Mapping, check: Mapping) ->
         "by_step": by_step,
         "damaged_matrices": damaged,
         "departures": [n for n in numbers if n["verdict"] != comparison.AGREES],
+        "results_agree": all(
+            q["verdict"] == comparison.AGREES
+            for q in quantities
+            if q["line"] in ("loss", "total", "update")
+        ),
         "counts": {
             **_counts(numbers),
             "quantities": len(quantities),

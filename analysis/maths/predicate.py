@@ -168,7 +168,7 @@ def _check(node: ast.expr, text: str, *, item: bool = False, depth: int = 1) -> 
             within(node.left, *node.comparators)
         case ast.Call(func=ast.Name(id=name), keywords=[]) if name in _FUNCTIONS:
             wanted = {"abs": 1, "len": 1, "all": 2, "any": 2, "near": 3}.get(name)
-            if wanted and len(node.args) != wanted or len(node.args) < 1:
+            if (wanted and len(node.args) != wanted) or len(node.args) < 1:
                 raise _refusal(
                     f"{name} takes {wanted or 'one or more'}, not {len(node.args)}, arguments",
                     node.col_offset,
@@ -186,7 +186,8 @@ def _check(node: ast.expr, text: str, *, item: bool = False, depth: int = 1) -> 
             )
         case _:
             raise _refusal(
-                f"`{_source(node, text)}` is not part of a predicate", getattr(node, "col_offset", 0)
+                f"`{_source(node, text)}` is not part of a predicate",
+                getattr(node, "col_offset", 0),
             )
 
 
@@ -324,9 +325,7 @@ class _Evaluation:
     def call(self, name: str, node: ast.Call) -> Any:
         if name in ("all", "any"):
             items = self.list(node.args[0])
-            each = (
-                _Evaluation(self.text, self.ask, item).boolean(node.args[1]) for item in items
-            )
+            each = (_Evaluation(self.text, self.ask, item).boolean(node.args[1]) for item in items)
             return all(each) if name == "all" else any(each)
         if name == "len":
             return len(self.list(node.args[0]))

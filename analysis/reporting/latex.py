@@ -405,7 +405,9 @@ class Section:
             text = escape("true" if value is True else "false" if value is False else str(value))
         elif isinstance(value, int | float):
             exact = isinstance(value, int) or len(repr(value)) <= 8
-            notation = "exact" if exact else "significant" if 1e-3 < abs(value) < 1e6 else "scientific"
+            notation = (
+                "exact" if exact else "significant" if 1e-3 < abs(value) < 1e6 else "scientific"
+            )
             text = number(value, None if exact else 4, notation).latex()
         else:
             text = f"{len(value)} items"

@@ -17,7 +17,10 @@ MEASURED = {
     "occlusion.spot.vertical": "middle",
     "occlusion.labels": [4, 0],
     "occlusion.empty": [],
-    "memory.gains": [{"rate": 0.4, "lstm": [{"rate": 0.5}]}, {"rate": 0.7, "lstm": [{"rate": 0.9}]}],
+    "memory.gains": [
+        {"rate": 0.4, "lstm": [{"rate": 0.5}]},
+        {"rate": 0.7, "lstm": [{"rate": 0.9}]},
+    ],
     "memory.gains.0.rate": 0.4,
     "recurrence.lines.dl_db[0]": [-0.07, 0.07],
     "recurrence.lines.dl_db[0].1": 0.07,
