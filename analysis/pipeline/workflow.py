@@ -16,7 +16,7 @@ from pathlib import Path
 from analysis.job import params
 from analysis.pipeline import settings
 from analysis.pipeline.errors import InputError
-from analysis.reporting import latex
+from analysis.reporting import latex, lint
 
 __all__ = [
     "EMBEDDED",
@@ -27,6 +27,7 @@ __all__ = [
     "say_done",
     "say_failed",
     "style_files",
+    "templates",
 ]
 
 # The interpreter that runs Snakemake, also where the environment was not activated.
@@ -85,7 +86,15 @@ def prepare(given) -> tuple[dict, Callable[..., list], dict[str, Quoted]]:
     os.environ["WORKINGS_CONFIG"] = json.dumps(files)
     os.environ["WORKINGS_ERRORS"] = str(_ERRORS)
     config = settings.load(files, given.config)
+    if found := lint.of_templates(templates()):
+        raise InputError("\n".join(map(str, found)))
     return config, partial(params, config), {name: _quoted(name) for name in SECTIONS}
+
+
+def templates() -> list[Path]:
+    """Every section's template with its partials."""
+    names = [f"sections/{section}.tex.j2" for section in (*SECTIONS, "ledger")]
+    return list(dict.fromkeys(Path(file) for name in names for file in latex.partials(name)))
 
 
 def style_files() -> list[str]:

@@ -102,7 +102,7 @@ def partials(template: str, folder: Path = TEMPLATES) -> list[str]:
         name = waiting.pop()
         if name not in found:
             found.append(name)
-            waiting += [n for n in meta.find_referenced_templates(_parse(folder / name)) if n]
+            waiting += [n for n in meta.find_referenced_templates(parse(folder / name)) if n]
     return [str(folder / name) for name in found]
 
 
@@ -126,12 +126,13 @@ def _texts(template: str, folder: Path) -> set[str]:
     """Every quoted text in the expressions of the template and its partials."""
     found: set[str] = set()
     for file in partials(template, folder):
-        tree = _parse(Path(file))
+        tree = parse(Path(file))
         found |= {c.value for c in tree.find_all(jinja2.nodes.Const) if isinstance(c.value, str)}
     return found
 
 
-def _parse(file: Path) -> jinja2.nodes.Template:
+def parse(file: Path) -> jinja2.nodes.Template:
+    """The syntax tree of a template; InputError with its line when it cannot be read."""
     try:
         tree = _tree(file, file.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -445,7 +446,8 @@ class Section:
             raise InputError(f"'{key}': {error}") from None
 
     def _measured(self, key: str, value: Any, text: str) -> TeX:
-        self._quotes.append({"key": key, "value": value, "text": text})
+        place = self._place()
+        self._quotes.append({"key": key, "value": value, "text": text, "place": place})
         return TeX(f"\\measured{{{key}}}{{{self._name}.{len(self._quotes)}}}{{{text}}}")
 
     def _helpers(self) -> dict[str, Any]:
@@ -464,7 +466,7 @@ def _short(value: Any) -> str:
 
 
 def fill(template: str, section: Section, folder: Path = TEMPLATES) -> tuple[str, list[dict]]:
-    """The template filled for `section`, and what it quoted: {key, value, text} in print order.
+    """The template filled for `section`, and what it quoted in print order: {key, value, text, place}.
 
     Raises:
         InputError: with template:line, whatever in the template or its measurements is wrong.
