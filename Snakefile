@@ -60,6 +60,10 @@ rule report:
             "build/figures/memory.pdf",
             "build/figures/memory_recall.pdf",
         ],
+        attached=[
+            "build/ledger.json",
+            *[f"build/measurements/{name}.json" for name in workings.JOBS],
+        ],
     output:
         report=update("report/report.pdf"),
     params:
@@ -338,13 +342,19 @@ rule frontmatter:
 rule ledger:
     input:
         template="templates/sections/ledger.tex.j2",
+        templates=list(map(str, workings.templates())),
         quotes=[f"build/quotes/{section}.json" for section in workings.SECTIONS],
+        claims=[f"build/claims/{section}.json" for section in workings.SECTIONS],
+        measurements=[f"build/measurements/{name}.json" for name in workings.JOBS],
+        figures=rules.report.input.figures,
+        **{name: list(getattr(rules, name).input) for name in workings.JOBS},
     output:
         section="build/sections/ledger.tex",
+        ledger="build/ledger.json",
     params:
-        *job("ledger"),
+        *job("ledger", "report.repository", "commit"),
     message:
-        "List every printed number with the job that measured it."
+        "List every printed number and figure with the job, line and inputs it came from."
     shell:
         RUN
 

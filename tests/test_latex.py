@@ -83,7 +83,8 @@ def test_accented_letters_and_quotes_pass(text):
 def test_a_number_is_linked_and_recorded(tmp_path):
     text, quotes = fill(tmp_path, r"Loss \VAR{num('job.loss', digits=2)}.")
     assert text == r"Loss \measured{job.loss}{job.1}{9.43}."
-    assert quotes == [{"key": "job.loss", "value": 9.4348, "text": "9.43"}]
+    place = f"{tmp_path}/sections/job.tex.j2:1"
+    assert quotes == [{"key": "job.loss", "value": 9.4348, "text": "9.43", "place": place}]
 
 
 def test_quotes_come_in_the_order_of_print(tmp_path):

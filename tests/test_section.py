@@ -49,7 +49,8 @@ def test_a_section_is_filled_from_measurements_config_and_derivation(tmp_path, m
         r"\title{100 \% of \$5 \& \#1: a\_b \{c\} \textasciitilde{}d \textasciicircum{}e"
         r" \textbackslash{}f}"
     ) in text
-    assert quotes == [{"key": "job.loss", "value": 9.4348, "text": "9.435"}]
+    place = "templates/sections/job.tex.j2:3"
+    assert quotes == [{"key": "job.loss", "value": 9.4348, "text": "9.435", "place": place}]
 
 
 def test_one_changed_value_changes_exactly_its_occurrences(tmp_path, monkeypatch):

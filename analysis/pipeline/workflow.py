@@ -14,12 +14,13 @@ from functools import partial
 from pathlib import Path
 
 from analysis.job import params
-from analysis.pipeline import settings
+from analysis.pipeline import commit, settings
 from analysis.pipeline.errors import InputError
 from analysis.reporting import latex, lint
 
 __all__ = [
     "EMBEDDED",
+    "JOBS",
     "PYTHON",
     "SECTIONS",
     "InputError",
@@ -88,7 +89,8 @@ def prepare(given) -> tuple[dict, Callable[..., list], dict[str, Quoted]]:
     config = settings.load(files, given.config)
     if found := lint.of_templates(templates()):
         raise InputError("\n".join(map(str, found)))
-    return config, partial(params, config), {name: _quoted(name) for name in SECTIONS}
+    known = config | {"commit": commit.read()}
+    return config, partial(params, known), {name: _quoted(name) for name in SECTIONS}
 
 
 def templates() -> list[Path]:

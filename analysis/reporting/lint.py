@@ -44,7 +44,7 @@ STRUCTURAL = re.compile(
 # In a formula whole numbers from 0 to 2 (indices, exponents, 1 − h²); anything else is a value.
 _MATHS = re.compile(r"\\\((.*?)\\\)|\\\[(.*?)\\\]", re.DOTALL)
 _SMALL = re.compile(r"(?<![\d.])[012](?![\d.]*\d)")
-_DIGIT = re.compile(r"(?<![\w])-?\d[\d.,]*")
+_DIGIT = re.compile(r"(?<![\w-])-?\d[\d.,]*")  # SHA-256 is a name
 
 # Measurements that no template names, with the reason.
 UNQUOTED = {
@@ -99,9 +99,9 @@ def _prose(tree: nodes.Template) -> Iterator[tuple[int, str]]:
             predicates = name == "holds" or (
                 name == "claim" and call.args[1:2] and argument is call.args[1]
             )
-            if isinstance(argument, nodes.Const) and isinstance(argument.value, str):
-                if " " in argument.value and not predicates:
-                    yield argument.lineno, argument.value
+            words = argument.value if isinstance(argument, nodes.Const) else None
+            if isinstance(words, str) and " " in words and not predicates:
+                yield argument.lineno, words
 
 
 def _typed_digits(file: Path, line: int, text: str) -> Iterator[Finding]:
