@@ -22,9 +22,7 @@ def recorded_at(key: str, script: str, sources: dict[str, str]) -> tuple[str, in
     return None
 
 
-def line_of_key(
-    source: str, key: str, whole: bool = False, recorded: bool = False
-) -> int | None:
+def line_of_key(source: str, key: str, whole: bool = False, recorded: bool = False) -> int | None:
     """The line that records `key` (without its job's name) in the code `source`.
 
     With `whole` the key's last word must be there; with `recorded` only where a value is recorded.
@@ -85,6 +83,8 @@ def _places(source: str) -> list[tuple[tuple[str, ...], int, bool]]:
 
 def _walk(node: ast.AST, above: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], int, bool]]:
     match node:
+        case ast.FunctionDef(name=name):  # a part of a key is often what a function returns
+            above = (*above, name)
         case ast.Dict():
             for key, value in zip(node.keys, node.values, strict=True):
                 path = above
