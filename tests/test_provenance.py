@@ -76,5 +76,5 @@ def test_ten_keys_of_real_jobs_have_the_line_that_a_reader_expects(in_root):
         job, _, rest = key.partition(".")
         script = f"analysis/{job}.py"
         text = Path(script).read_text()
-        file, line = recorded_at(rest, script, {script: text})
+        _, line = recorded_at(rest, script, {script: text})
         assert json.dumps(key.split(".")[-1]) in text.split("\n")[line - 1], (key, line)
