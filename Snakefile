@@ -16,6 +16,7 @@ STYLE = workings.style_files()
 
 wildcard_constraints:
     section="|".join(sorted(set(quoted) - {"frontmatter"})),
+    seed="[0-9]+",
 
 
 rule report:
@@ -62,7 +63,7 @@ rule report:
         ],
         attached=[
             "build/ledger.json",
-            *[f"build/measurements/{name}.json" for name in workings.JOBS],
+            *[f"build/measurements/{name}.json" for name in workings.recorded(config)],
         ],
     output:
         report=update("report/report.pdf"),
@@ -302,6 +303,49 @@ rule memory:
         RUN
 
 
+# How much of a result is the seed: `snakemake --cores 4 seeds`; no part of the report unless the
+# configuration's seeds.report asks for it.
+
+
+rule seeds:
+    input:
+        runs=[f"build/seeds/{seed}.json" for seed in config["seeds"]["values"]],
+    output:
+        measurements="build/measurements/seeds.json",
+    params:
+        *job("seeds"),
+    message:
+        "Gather how far each headline measurement spreads over other seeds."
+    shell:
+        RUN
+
+
+rule seed:
+    input:
+        digits="build/data/digits.npz",
+        style=STYLE,
+    output:
+        measurements="build/seeds/{seed}.json",
+    params:
+        *job(
+            "seed",
+            "classifier",
+            "filters",
+            "feature_maps",
+            "translation",
+            "occlusion",
+            "patch_colour",
+            "atlas",
+            "patch_search",
+            "memory",
+        ),
+        lambda wildcards: f"config seed.value = {wildcards.seed}",
+    message:
+        "Measure everything that a seed decides once more, from the seed {wildcards.seed}."
+    shell:
+        RUN
+
+
 # The write-up.
 
 
@@ -345,9 +389,9 @@ rule ledger:
         templates=list(map(str, workings.templates())),
         quotes=[f"build/quotes/{section}.json" for section in workings.SECTIONS],
         claims=[f"build/claims/{section}.json" for section in workings.SECTIONS],
-        measurements=[f"build/measurements/{name}.json" for name in workings.JOBS],
+        measurements=[f"build/measurements/{name}.json" for name in workings.recorded(config)],
         figures=rules.report.input.figures,
-        **{name: list(getattr(rules, name).input) for name in workings.JOBS},
+        **{name: list(getattr(rules, name).input) for name in workings.recorded(config)},
     output:
         section="build/sections/ledger.tex",
         ledger="build/ledger.json",

@@ -16,6 +16,8 @@ ROOT = Path(__file__).parents[1]
 RULES = set(re.findall(r"^rule (\w+):", (ROOT / "Snakefile").read_text(), flags=re.MULTILINE))
 # Jobs that write the report up and measure nothing, and the runner.
 WRITE_UP = {"section", "ledger", "report", "job"}
+# Jobs that measure again from other seeds, on demand.
+AGAIN = {"seed", "seeds"}
 # Sections without a job of their own.
 NO_JOB = {"frontmatter", "built"}
 # A job without settings of its own: it compares what others measured.
@@ -43,10 +45,10 @@ def test_a_job_has_one_name(job):
 
 def test_every_script_is_a_job_and_every_block_is_read():
     scripts = {path.stem for path in (ROOT / "analysis").glob("*.py")} - {"__init__"}
-    assert scripts == set(JOBS) | WRITE_UP
-    assert set(JOBS) | (WRITE_UP - {"job"}) | {"frontmatter"} == RULES
+    assert scripts == set(JOBS) | WRITE_UP | AGAIN
+    assert set(JOBS) | (WRITE_UP - {"job"}) | {"frontmatter"} | AGAIN == RULES
     blocks = yaml.safe_load((ROOT / "config/default.yaml").read_text())
-    assert set(blocks) == set(JOBS) - NO_SETTINGS | {"report"}
+    assert set(blocks) == set(JOBS) - NO_SETTINGS | {"report", "seeds"}
     assert {
         path.name.removesuffix(".tex.j2") for path in (ROOT / "templates/sections").iterdir()
     } == (set(SECTIONS) | {"ledger"})

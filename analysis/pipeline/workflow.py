@@ -25,6 +25,7 @@ __all__ = [
     "SECTIONS",
     "InputError",
     "prepare",
+    "recorded",
     "say_done",
     "say_failed",
     "style_files",
@@ -90,7 +91,9 @@ def prepare(given) -> tuple[dict, Callable[..., list], dict[str, Quoted]]:
     if found := lint.of_templates(templates()):
         raise InputError("\n".join(map(str, found)))
     known = config | {"commit": commit.read()}
-    return config, partial(params, known), {name: _quoted(name) for name in SECTIONS}
+    return config, partial(params, known), {
+        name: _quoted(name, recorded(config)) for name in SECTIONS
+    }
 
 
 def templates() -> list[Path]:
@@ -122,10 +125,15 @@ def say_failed() -> None:
         print("\n" + "\n".join(dict.fromkeys(messages)), file=sys.stderr)
 
 
-def _quoted(section: str) -> Quoted:
+def recorded(config: dict) -> list[str]:
+    """The jobs whose measurements the report may print: with the seeds' runs only when it is asked."""
+    return [*JOBS, *(["seeds"] if config["seeds"]["report"] else [])]
+
+
+def _quoted(section: str, jobs: list[str]) -> Quoted:
     template = f"sections/{section}.tex.j2"
     return Quoted(
         templates=latex.partials(template),
-        measurements=[f"build/measurements/{job}.json" for job in latex.quoted(template, JOBS)],
+        measurements=[f"build/measurements/{job}.json" for job in latex.quoted(template, jobs)],
         derivations=[f"build/derivations/{job}.json" for job in latex.derived(template, DERIVED)],
     )

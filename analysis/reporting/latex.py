@@ -113,6 +113,8 @@ def quoted(template: str, jobs: Iterable[str], folder: Path = TEMPLATES) -> list
     name and a point.
     """
     named = {job for text in _texts(template, folder) for job in predicates.jobs_in(text)}
+    if _calls(template, folder) & {"spread", "seeds"}:
+        named.add("seeds")
     return [job for job in jobs if job in named]
 
 
@@ -120,6 +122,13 @@ def derived(template: str, jobs: Iterable[str], folder: Path = TEMPLATES) -> lis
     """Those of `jobs` whose derivation the template and its partials name."""
     texts = _texts(template, folder)
     return [job for job in jobs if job in texts]
+
+
+def _calls(template: str, folder: Path) -> set[str]:
+    """The helpers that the template and its partials call."""
+    trees = [parse(Path(file)) for file in partials(template, folder)]
+    calls = (call.node for tree in trees for call in tree.find_all(jinja2.nodes.Call))
+    return {node.name for node in calls if isinstance(node, jinja2.nodes.Name)}
 
 
 def _texts(template: str, folder: Path) -> set[str]:
@@ -198,6 +207,20 @@ class Section:
         """The number under `key`, linked to its row in the ledger."""
         value = self._measurements[key]
         return self._measured(key, value, self._format(key, value, digits, notation, unit).latex())
+
+    def spread(self, key: str, digits: int | None = None, notation: str | None = None) -> TeX:
+        """“± 0.2 %” after the number under `key`: its deviation over the runs from other seeds.
+
+        Nothing where these were not asked for (seeds.report), so that it can always stand there.
+        """
+        if "seeds" not in self._measurements:
+            return TeX("")
+        deviation = self.num(f"seeds.spread.{key}.deviation", digits, notation)
+        return TeX(rf"\,\ensuremath{{\pm}}\,{deviation}")
+
+    def seeds(self) -> TeX:
+        """The number of these runs; nothing where they were not asked for."""
+        return self.num("seeds.count") if "seeds" in self._measurements else TeX("")
 
     def text(self, key: str) -> TeX:
         """The text under `key` (a word that a job measured), linked to its row in the ledger."""

@@ -51,6 +51,7 @@ UNQUOTED = {
     "classifier.confusion": "drawn as a figure",
     "gradient_check.best": "its range is printed, best step by best step it is in the figure",
     "recurrence.gradients": "read by the job gradient_check",
+    "seeds.runs": "read by make diff",
     "patch_search.moves": "drawn as a figure",
     "patch_search.images_by_size": "drawn as a figure",
     "originals.quantities": "counted in a table by steps",
