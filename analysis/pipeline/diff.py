@@ -93,7 +93,10 @@ def describe(found: dict, base: str) -> str:
             for c in found["claims_flipped"]
         ),
         f"sentences that cite what moved: {len(found['sentences'])}",
-        *(f"  {s['section']}: {s['sentence']}  [{', '.join(s['keys'])}]" for s in found["sentences"]),
+        *(
+            f"  {s['section']}: {s['sentence']}  [{', '.join(s['keys'])}]"
+            for s in found["sentences"]
+        ),
         f"figures that changed: {len(found['figures'])}",
         *(f"  {name}" for name in found["figures"]),
     ]
@@ -180,7 +183,9 @@ def built(base: str, config: list[str]) -> Iterator[Path]:
                 command[3:3] = ["--configfile", *files]
             run = subprocess.run(command, cwd=tree, capture_output=True, text=True)
             if run.returncode != 0:
-                raise InputError(f"BASE={base} does not build:\n{(run.stdout + run.stderr)[-2000:]}")
+                raise InputError(
+                    f"BASE={base} does not build:\n{(run.stdout + run.stderr)[-2000:]}"
+                )
             yield tree / "build"
         finally:
             subprocess.run(["git", "worktree", "remove", "--force", str(tree)], check=False)
@@ -219,12 +224,18 @@ def _measured(build: Path) -> dict[str, Any]:
     folder = build / "measurements" if (build / "measurements").is_dir() else build
     files = [p for p in sorted(folder.glob("*.json")) if p.name != Path(SEEDS).name]
     if not files:
-        raise InputError(f"{folder}: holds no measurements; build the report, or name another folder")
+        raise InputError(
+            f"{folder}: holds no measurements; build the report, or name another folder"
+        )
     return {path.stem: read(path) for path in files}
 
 
 def _claims(build: Path) -> list[dict]:
-    return [c for path in sorted((build / "claims").glob("*.json")) for c in json.loads(path.read_text())]
+    return [
+        c
+        for path in sorted((build / "claims").glob("*.json"))
+        for c in json.loads(path.read_text())
+    ]
 
 
 def _upwards(keys: set[str]) -> set[str]:
@@ -273,7 +284,11 @@ def _without_links(text: str) -> str:
 
 
 def _row(row: dict) -> str:
-    change = f" (change {row['change']:.3g}, allowed {row['tolerance']:.3g})" if row["change"] is not None else ""
+    change = (
+        f" (change {row['change']:.3g}, allowed {row['tolerance']:.3g})"
+        if row["change"] is not None
+        else ""
+    )
     return f"{row['key']}: {_short(row['before'])} -> {_short(row['after'])}{change}"
 
 

@@ -91,9 +91,11 @@ def prepare(given) -> tuple[dict, Callable[..., list], dict[str, Quoted]]:
     if found := lint.of_templates(templates()):
         raise InputError("\n".join(map(str, found)))
     known = config | {"commit": commit.read()}
-    return config, partial(params, known), {
-        name: _quoted(name, recorded(config)) for name in SECTIONS
-    }
+    return (
+        config,
+        partial(params, known),
+        {name: _quoted(name, recorded(config)) for name in SECTIONS},
+    )
 
 
 def templates() -> list[Path]:
