@@ -385,13 +385,13 @@ rule frontmatter:
 
 rule ledger:
     input:
+        **{name: list(getattr(rules, name).input) for name in workings.recorded(config)},
         template="templates/sections/ledger.tex.j2",
         templates=list(map(str, workings.templates())),
         quotes=[f"build/quotes/{section}.json" for section in workings.SECTIONS],
         claims=[f"build/claims/{section}.json" for section in workings.SECTIONS],
         measurements=[f"build/measurements/{name}.json" for name in workings.recorded(config)],
         figures=rules.report.input.figures,
-        **{name: list(getattr(rules, name).input) for name in workings.recorded(config)},
     output:
         section="build/sections/ledger.tex",
         ledger="build/ledger.json",
