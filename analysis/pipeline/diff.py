@@ -81,9 +81,9 @@ def describe(found: dict, base: str) -> str:
         f"within the range over the seeds: {len(found['within_seeds'])}",
         *(f"  {_row(row)}" for row in found["within_seeds"]),
         f"new keys: {len(found['new'])}",
-        *(f"  {key}" for key in found["new"]),
+        *(f"  {line}" for line in _grouped(found["new"])),
         f"keys that are gone: {len(found['gone'])}",
-        *(f"  {key}" for key in found["gone"]),
+        *(f"  {line}" for line in _grouped(found["gone"])),
         f"claims that flipped: {len(found['claims_flipped'])}"
         if found["claims_compared"]
         else "claims: none are kept in the base",
@@ -281,6 +281,15 @@ def _without_links(text: str) -> str:
             end += 1
         text = text[: found.start()] + text[found.end() : end - 1] + text[end:]
     return text
+
+
+def _grouped(keys: list[str]) -> list[str]:
+    """Keys by their first two words, with how many values there are below."""
+    groups: dict[str, int] = {}
+    for key in keys:
+        group = ".".join(key.split(".")[:2])
+        groups[group] = groups.get(group, 0) + 1
+    return [group if count == 1 else f"{group} ({count} values)" for group, count in groups.items()]
 
 
 def _row(row: dict) -> str:
