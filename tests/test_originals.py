@@ -130,7 +130,7 @@ def test_another_cell_leaves_nothing_to_compare_and_says_so(in_root, tmp_path, c
     assert values["comparable"] is False
     section = latex.Section("originals", Measurements({"originals": values}))
     text, _ = latex.fill("sections/originals.tex.j2", section)
-    assert "there is nothing here to compare" in text and "table" not in text
+    assert " differ. So there is nothing here to compare" in text and "table" not in text
 
 
 def test_the_section_prints_every_departure(in_root, values, recomputed):

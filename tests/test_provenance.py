@@ -22,6 +22,7 @@ def measure(images):
     }
     values["late"] = 5
     values["late"]["deep"] = 6
+    seen = images["only_read"]
     return values | dict(word=7)
 
 def update(name):
@@ -39,11 +40,12 @@ def main(config, inputs, outputs):
         ("rows", 5),
         ("loss", 3),
         ("gates.loss", 7),
-        ("update.uphill.loss", 17),
+        ("update.uphill.loss", 18),
         ("gates.0.loss.1", 7),
         ("late", 12),
         ("late.deep", 13),
-        ("word", 14),
+        ("word", 15),
+        ("only_read", None),
         ("most_test_images", 9),
         ("test_only", 10),
         ("rows.unknown_part", 5),  # the word above
@@ -61,8 +63,13 @@ def test_a_module_that_the_script_reaches_is_asked_before_a_word_above():
     assert recorded_at("other", "job.py", sources) is None
 
 
+def test_what_is_copied_from_a_configuration_is_recorded_where_it_is_copied():
+    source = 'T = config["length"]\nvalues = {\n    **{key: config[key] for key in config},\n}\n'
+    assert line_of_key(source, "length") == 3
+
+
 def test_the_line_that_writes_an_output():
-    assert line_of_output(SOURCE, "deep") == 21
+    assert line_of_output(SOURCE, "deep") == 22
     assert line_of_output(SOURCE, "figure") is None
 
 

@@ -163,18 +163,16 @@ def built(base: str, config: list[str]) -> Iterator[Path]:
     if folder.is_dir():
         yield folder.parent if folder.name == "measurements" else folder
         return
-    known = subprocess.run(
-        ["git", "rev-parse", "--verify", "--quiet", f"{base}^{{commit}}"],
-        capture_output=True, text=True,
-    )  # fmt: skip
+    if shutil.which("git") is None:
+        raise InputError(f"BASE={base}: not a folder, and git is not installed")
+    known = _git("rev-parse", "--verify", "--quiet", f"{base}^{{commit}}")
     if known.returncode != 0:
         raise InputError(f"BASE={base}: neither a folder nor a commit of this repository")
     with tempfile.TemporaryDirectory(prefix="workings-base-") as parent:
         tree = Path(parent, "tree")
-        subprocess.run(
-            ["git", "worktree", "add", "--detach", "--quiet", str(tree), known.stdout.strip()],
-            check=True,
-        )
+        added = _git("worktree", "add", "--detach", "--quiet", str(tree), known.stdout.strip())
+        if added.returncode != 0:
+            raise InputError(f"BASE={base} cannot be checked out: {added.stderr.strip()[-300:]}")
         try:
             files = [str(Path(file).resolve()) for file in config]
             command = [sys.executable, "-m", "snakemake", "--cores", str(os.cpu_count() or 1)]
@@ -188,7 +186,7 @@ def built(base: str, config: list[str]) -> Iterator[Path]:
                 )
             yield tree / "build"
         finally:
-            subprocess.run(["git", "worktree", "remove", "--force", str(tree)], check=False)
+            _git("worktree", "remove", "--force", str(tree))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -218,6 +216,10 @@ def main(arguments: list[str] | None = None) -> int:
     print(text, end="")
     print(f"workings: {note}\nworkings: all of it is in {OUT}")
     return 1 if is_changed(found) else 0
+
+
+def _git(*arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(["git", *arguments], capture_output=True, text=True)
 
 
 def _measured(build: Path) -> dict[str, Any]:

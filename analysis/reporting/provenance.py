@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
+COPIED = "**"  # a mapping whose keys are another's, say the configuration's
+
 
 def recorded_at(key: str, script: str, sources: dict[str, str]) -> tuple[str, int] | None:
     """(file, line) that records `key` (without its job's name): in the job's `script`, or else in
@@ -29,7 +31,8 @@ def line_of_key(source: str, key: str, whole: bool = False, recorded: bool = Fal
 
     Of the places where a word of the key is written, in a mapping, as a keyword or as an index, the
     one counts whose surroundings share most of the key's words, from the last word backwards; places
-    in lists are not written and count as nothing. None when no word of the key is there.
+    in lists are not written and count as nothing. Where no word is there, it is where a whole mapping
+    is copied; None when there is no such place.
     """
     words = [word for word in key.split(".") if not word.isdigit()]
     places = _places(source)
@@ -38,11 +41,13 @@ def line_of_key(source: str, key: str, whole: bool = False, recorded: bool = Fal
         found = [
             place
             for place in places
-            if _is(place[0][-1], wanted[-1]) and (place[2] or not recorded)
+            if _is(place[0][-1], wanted[-1])
+            and not (recorded and (not place[2] or "*" in place[0][-1]))
         ]
         if found:
             return max(found, key=lambda place: _likely(place, wanted))[1]
-    return None
+    copied = [line for path, line, _ in places if path[-1] == COPIED]
+    return min(copied, default=None) if not whole else None
 
 
 def line_of_output(source: str, name: str) -> int | None:
@@ -95,6 +100,11 @@ def _walk(node: ast.AST, above: tuple[str, ...]) -> Iterator[tuple[tuple[str, ..
             return
         case ast.DictComp(key=ast.JoinedStr() as key):
             yield (*above, _word(key)), key.lineno, True
+        case ast.DictComp(key=ast.Name() as key):
+            yield (*above, COPIED), key.lineno, True
+        case ast.Subscript(ctx=ast.Load()):  # what is read is not recorded here
+            yield from _walk(node.value, above)
+            return
         case ast.Assign(targets=[*targets]):
             for target in targets:
                 inside = (*above, *_indices(target))
@@ -126,7 +136,9 @@ def _word(key: ast.AST | None) -> str | None:
 
 def _is(word: str, wanted: str) -> bool:
     """Whether a word of the code is the wanted one; one that is all hole is too little to tell."""
-    return word == wanted or ("*" in word and word != "*" and fnmatchcase(wanted, word))
+    return word == wanted or (
+        "*" in word and word not in ("*", COPIED) and fnmatchcase(wanted, word)
+    )
 
 
 def _indices(target: ast.AST) -> tuple[str, ...]:
