@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: report watch reproduce test test-all check tex environment lock clean clean-cache
+.PHONY: report watch reproduce test test-all check lint diff tex environment lock clean clean-cache
 
 report: tex environment  ## the report, from nothing
 	$(BIN)/snakemake --cores $(CORES)
@@ -28,6 +28,12 @@ check: environment  ## the code's form
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile
+
+lint: environment  ## what an editor would stop at in the templates, file:line each
+	@$(BIN)/python -m analysis.pipeline.lint
+
+diff: environment  ## what changed since BASE, a commit or a saved build folder
+	@$(BIN)/python -m analysis.pipeline.diff "$(BASE)"
 
 tex:
 	@report/install_tex.sh

@@ -16,6 +16,7 @@ STYLE = workings.style_files()
 
 wildcard_constraints:
     section="|".join(sorted(set(quoted) - {"frontmatter"})),
+    seed="[0-9]+",
 
 
 rule report:
@@ -36,6 +37,7 @@ rule report:
             "build/sections/patch_search.tex",
             "build/sections/recurrence.tex",
             "build/sections/gradient_check.tex",
+            "build/sections/originals.tex",
             "build/sections/memory.tex",
             "build/sections/built.tex",
             "build/sections/ledger.tex",
@@ -58,6 +60,10 @@ rule report:
             "build/figures/gradient_check.pdf",
             "build/figures/memory.pdf",
             "build/figures/memory_recall.pdf",
+        ],
+        attached=[
+            "build/ledger.json",
+            *[f"build/measurements/{name}.json" for name in workings.recorded(config)],
         ],
     output:
         report=update("report/report.pdf"),
@@ -265,6 +271,21 @@ rule gradient_check:
         RUN
 
 
+rule originals:
+    input:
+        original="config/original.yaml",
+        recurrence="build/measurements/recurrence.json",
+        gradient_check="build/measurements/gradient_check.json",
+    output:
+        measurements="build/measurements/originals.json",
+    params:
+        *job("originals", "recurrence", "gradient_check.epsilon"),
+    message:
+        "Compare every number that the original printed with the recomputed one."
+    shell:
+        RUN
+
+
 # Problem 4: why recurrent networks are hard to train.
 
 
@@ -283,6 +304,49 @@ rule memory:
         RUN
 
 
+# How much of a result is the seed: `snakemake --cores 4 seeds`; no part of the report unless the
+# configuration's seeds.report asks for it.
+
+
+rule seeds:
+    input:
+        runs=[f"build/seeds/{seed}.json" for seed in config["seeds"]["values"]],
+    output:
+        measurements="build/measurements/seeds.json",
+    params:
+        *job("seeds"),
+    message:
+        "Gather how far each headline measurement spreads over other seeds."
+    shell:
+        RUN
+
+
+rule seed:
+    input:
+        digits="build/data/digits.npz",
+        style=STYLE,
+    output:
+        measurements="build/seeds/{seed}.json",
+    params:
+        *job(
+            "seed",
+            "classifier",
+            "filters",
+            "feature_maps",
+            "translation",
+            "occlusion",
+            "patch_colour",
+            "atlas",
+            "patch_search",
+            "memory",
+        ),
+        lambda wildcards: f"config seed.value = {wildcards.seed}",
+    message:
+        "Measure everything that a seed decides once more, from the seed {wildcards.seed}."
+    shell:
+        RUN
+
+
 # The write-up.
 
 
@@ -294,8 +358,9 @@ rule section:
     output:
         section="build/sections/{section}.tex",
         quotes="build/quotes/{section}.json",
+        claims="build/claims/{section}.json",
     params:
-        *job("section"),
+        *job("section", "report.claims"),
     message:
         "Fill the section '{wildcards.section}' with the measurements that it quotes."
     shell:
@@ -310,6 +375,7 @@ rule frontmatter:
     output:
         section="build/sections/frontmatter.tex",
         quotes="build/quotes/frontmatter.json",
+        claims="build/claims/frontmatter.json",
     params:
         *job("section", "report"),
     message:
@@ -320,14 +386,20 @@ rule frontmatter:
 
 rule ledger:
     input:
+        **{name: list(getattr(rules, name).input) for name in workings.recorded(config)},
         template="templates/sections/ledger.tex.j2",
+        templates=list(map(str, workings.templates())),
         quotes=[f"build/quotes/{section}.json" for section in workings.SECTIONS],
+        claims=[f"build/claims/{section}.json" for section in workings.SECTIONS],
+        measurements=[f"build/measurements/{name}.json" for name in workings.recorded(config)],
+        figures=rules.report.input.figures,
     output:
         section="build/sections/ledger.tex",
+        ledger="build/ledger.json",
     params:
-        *job("ledger"),
+        *job("ledger", "report.repository", "commit"),
     message:
-        "List every printed number with the job that measured it."
+        "List every printed number and figure with the job, line and inputs it came from."
     shell:
         RUN
 

@@ -16,7 +16,10 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
     derivations = {Path(path).stem: read(path) for path in inputs.derivations}
     # A section may also print what a person chose: config.report.title and the like.
     measurements.jobs["config"] = config
-    section = latex.Section(name, measurements, derivations)
+    refuted_too = config["report"]["claims"] == "report"
+    section = latex.Section(name, measurements, derivations, refuted_too)
     text, quotes = latex.fill(f"sections/{name}.tex.j2", section)
     Path(outputs.section).write_text(text, encoding="utf-8")
     Path(outputs.quotes).write_text(json.dumps(quotes, indent=1), encoding="utf-8")
+    claims = json.dumps(latex.claims_of(section), indent=1, ensure_ascii=False)
+    Path(outputs.claims).write_text(claims, encoding="utf-8")

@@ -83,7 +83,8 @@ def test_accented_letters_and_quotes_pass(text):
 def test_a_number_is_linked_and_recorded(tmp_path):
     text, quotes = fill(tmp_path, r"Loss \VAR{num('job.loss', digits=2)}.")
     assert text == r"Loss \measured{job.loss}{job.1}{9.43}."
-    assert quotes == [{"key": "job.loss", "value": 9.4348, "text": "9.43"}]
+    place = f"{tmp_path}/sections/job.tex.j2:1"
+    assert quotes == [{"key": "job.loss", "value": 9.4348, "text": "9.43", "place": place}]
 
 
 def test_quotes_come_in_the_order_of_print(tmp_path):
@@ -278,16 +279,84 @@ def test_a_ragged_table_is_refused(tmp_path):
     assert "table 'job': row 1 has 1 cells, the header 2" in said
 
 
-def test_a_claim_that_holds_is_printed_and_recorded(tmp_path):
-    text, quotes = fill(tmp_path, r"\VAR{claim('falls', 'job.holds', 'The loss falls.')}")
-    assert text == r"\claim{falls}{The loss falls.}{\measured{job.holds}{job.1}{holds}}"
-    assert quotes[0]["value"] is True
+def filled(tmp_path: Path, text: str, report_refuted: bool = False) -> tuple[str, list[dict]]:
+    """`text` filled, and the claims it made."""
+    (tmp_path / "job.tex.j2").write_text(text, encoding="utf-8")
+    section = latex.Section("job", Measurements(MEASURED), report_refuted=report_refuted)
+    return latex.fill("job.tex.j2", section, tmp_path)[0], latex.claims_of(section)
 
 
-@pytest.mark.parametrize("key", ["fails", "loss", "word", "count"])
-def test_a_claim_that_does_not_hold_fails_the_build(tmp_path, key):
-    said = refusal(tmp_path, rf"\VAR{{claim('falls', 'job.{key}', 'The loss falls.')}}")
-    assert "the claim 'falls' does not hold: “The loss falls.” rests on" in said
+def test_a_claim_that_holds_is_printed_with_its_evidence_and_recorded(tmp_path):
+    text, claims = filled(
+        tmp_path, "\n" + r"\VAR{claim('falls', 'job.holds and job.loss > 9', 'The  loss falls.')}"
+    )
+    assert text == (
+        "\n\\claim{falls}{The loss falls.}{holds}"
+        r"{\texttt{job\allowbreak{}.\allowbreak{}holds} = \measured{job.holds}{job.1}{true}, "
+        r"\texttt{job\allowbreak{}.\allowbreak{}loss} = \measured{job.loss}{job.2}{9.4348}}"
+    )
+    assert claims == [
+        {
+            "name": "falls",
+            "predicate": "job.holds and job.loss > 9",
+            "holds": True,
+            "sentence": "The loss falls.",
+            "values": {"job.holds": True, "job.loss": 9.4348},
+            "place": f"{tmp_path}/job.tex.j2:2",
+        }
+    ]
+
+
+def test_a_claim_that_does_not_hold_fails_the_build_and_says_all(tmp_path):
+    said = refusal(tmp_path, "\n" + r"\VAR{claim('falls', 'job.loss < 9', 'The loss falls.')}")
+    assert said == (
+        "sections/job.tex.j2:2: the claim 'falls' does not hold: “The loss falls.” rests on the "
+        "predicate `job.loss < 9`, where job.loss is 9.4348"
+    )
+
+
+def test_a_refuted_claim_is_printed_when_the_configuration_asks_for_it(tmp_path):
+    text, claims = filled(tmp_path, r"\VAR{claim('falls', 'job.fails', 'It falls.')}", True)
+    assert text.startswith(r"\refutedclaim{falls}{It falls.}{refuted}{")
+    assert claims[0]["holds"] is False
+
+
+@pytest.mark.parametrize(
+    ("predicate", "said"),
+    [("job.loss > 9", "It falls.}{holds"), ("job.fails", "No.}{does not hold")],
+)
+def test_a_claim_with_two_wordings_chooses_by_its_predicate(tmp_path, predicate, said):
+    call = rf"\VAR{{claim('falls', '{predicate}', holds='It falls.', fails='No.')}}"
+    assert filled(tmp_path, call)[0].startswith(rf"\claim{{falls}}{{{said}}}{{")
+
+
+def test_inline_wording_follows_a_predicate(tmp_path):
+    call = r"\BLOCK{ if holds('any(job.vector, item < 0)') }low\BLOCK{ else }high\BLOCK{ endif }"
+    assert fill(tmp_path, call) == ("low", [])
+
+
+@pytest.mark.parametrize(
+    ("predicate", "message"),
+    [
+        ("job.lose < 1", "no measurement 'job.lose': did you mean 'loss'?"),
+        ("job.holds and job.vector < 1", "column 15 of the predicate `job.holds and job.vector < 1`"
+         ": `job.vector` is a list of 2 items, where a number is needed"),
+        ("__import__(0)", "`__import__` is not a function here"),
+        ("job.loss.__class__ == 1", "is not the key of a measurement"),
+        ("claim.falls", "a claim rests on measurements, not on another claim"),
+        ("1 + " * 300 + "1 > job.loss", "a predicate of 1212 characters; at most 500"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("helper", ["holds('{}')", "claim('c', '{}', 'It falls.')"])
+def test_a_predicate_that_is_none_names_the_templates_line(tmp_path, helper, predicate, message):
+    said = refusal(tmp_path, "one\n" + r"\VAR{" + helper.format(predicate) + "}")
+    assert said.startswith("sections/job.tex.j2:2: ") and message in said
+
+
+@pytest.mark.parametrize("words", ["", ", 'a', holds='b', fails='c'", ", holds='b'", ", fails='c'"])
+def test_a_claim_has_one_sentence_or_two_wordings(tmp_path, words):
+    said = refusal(tmp_path, rf"\VAR{{claim('falls', 'job.holds'{words})}}")
+    assert "claim 'falls': give one sentence, or both holds=… and fails=…" in said
 
 
 # -- what a section depends on ---------------------------------------------------------------------
@@ -319,6 +388,14 @@ def test_the_jobs_a_section_quotes_are_found_through_partials(folder):
     # `three.x` is prose and `six.z` a comment
     assert latex.quoted("sections/a.tex.j2", jobs, folder) == ["one", "two"]
     assert latex.derived("sections/a.tex.j2", jobs, folder) == ["four"]
+
+
+def test_a_job_that_only_a_predicate_names_is_found(folder):
+    (folder / "sections/b.tex.j2").write_text(
+        r"\VAR{claim('c', 'not one.x and all(two.list, item.y < three.z)', 'Of six.')}"
+    )
+    jobs = ["one", "two", "three", "six"]
+    assert latex.quoted("sections/b.tex.j2", jobs, folder) == ["one", "two", "three"]
 
 
 def test_code_may_break_and_is_escaped():

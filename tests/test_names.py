@@ -16,8 +16,12 @@ ROOT = Path(__file__).parents[1]
 RULES = set(re.findall(r"^rule (\w+):", (ROOT / "Snakefile").read_text(), flags=re.MULTILINE))
 # Jobs that write the report up and measure nothing, and the runner.
 WRITE_UP = {"section", "ledger", "report", "job"}
+# Jobs that measure again from other seeds, on demand.
+AGAIN = {"seed", "seeds"}
 # Sections without a job of their own.
 NO_JOB = {"frontmatter", "built"}
+# A job without settings of its own: it compares what others measured.
+NO_SETTINGS = {"originals"}
 
 
 def template(section: str) -> str:
@@ -31,7 +35,7 @@ def test_a_job_has_one_name(job):
     snakefile = (ROOT / "Snakefile").read_text()
     assert job in RULES
     assert (ROOT / f"analysis/{job}.py").is_file()
-    assert job in default and job in schema["properties"]
+    assert (job in default and job in schema["properties"]) is (job not in NO_SETTINGS)
     assert f'"build/measurements/{job}.json"' in snakefile
     assert re.search(rf'\*job\(\s*"{job}"', snakefile)
     assert f'"build/sections/{job}.tex"' in snakefile
@@ -41,10 +45,10 @@ def test_a_job_has_one_name(job):
 
 def test_every_script_is_a_job_and_every_block_is_read():
     scripts = {path.stem for path in (ROOT / "analysis").glob("*.py")} - {"__init__"}
-    assert scripts == set(JOBS) | WRITE_UP
-    assert set(JOBS) | (WRITE_UP - {"job"}) | {"frontmatter"} == RULES
+    assert scripts == set(JOBS) | WRITE_UP | AGAIN
+    assert set(JOBS) | (WRITE_UP - {"job"}) | {"frontmatter"} | AGAIN == RULES
     blocks = yaml.safe_load((ROOT / "config/default.yaml").read_text())
-    assert set(blocks) == set(JOBS) | {"report", "store"}
+    assert set(blocks) == set(JOBS) - NO_SETTINGS | {"report", "store", "seeds"}
     assert {
         path.name.removesuffix(".tex.j2") for path in (ROOT / "templates/sections").iterdir()
     } == (set(SECTIONS) | {"ledger"})
@@ -76,6 +80,14 @@ def test_every_table_is_referred_to():
             assert re.search(rf"\\[cC]ref{{[^}}]*tab:{table}[,}}]", text), (
                 f"{table}: never referred to"
             )
+
+
+def test_every_assertion_of_the_original_is_a_claim():
+    original = yaml.safe_load((ROOT / "config/original.yaml").read_text())
+    claims = {
+        claim for section in SECTIONS for claim in re.findall(r"claim\('(\w+)'", template(section))
+    }
+    assert set(original["assertions"]) - claims == set()
 
 
 def test_no_section_holds_a_typed_decimal():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -130,6 +131,41 @@ def test_every_printed_number_links_to_its_row_and_back(finished, pdf):
             assert {use, row} <= targets and {use, row} <= links
 
 
+def test_every_figure_links_to_its_row_and_back(finished, pdf):
+    targets = set(pdf.named_destinations)
+    links = {link for page in pdf.pages for link in internal_links(page)}
+    names = [path.stem for path in (finished / "build/figures").glob("*.pdf")]
+    assert len(names) > 8
+    for name in names:
+        assert {f"use:figure.{name}", f"ledger:figure.{name}"} <= targets & links
+
+
+def test_results_and_ledger_are_attached_and_match(finished, pdf, tmp_path):
+    report = str(finished / "report/report.pdf")
+    listed = subprocess.run(["pdfdetach", "-list", report], capture_output=True, text=True).stdout
+    subprocess.run(["pdfdetach", "-saveall", "-o", str(tmp_path), report], check=True)
+    files = {p.name: p for p in (finished / "build/measurements").glob("*.json")}
+    files["ledger.json"] = finished / "build/ledger.json"
+    assert set(files) == {path.name for path in tmp_path.iterdir()}
+    for name, path in files.items():
+        assert name in listed
+        assert hashlib.sha256((tmp_path / name).read_bytes()).digest() == (
+            hashlib.sha256(path.read_bytes()).digest()
+        ), name
+    ledger = json.loads(files["ledger.json"].read_text())
+    for job in ledger["jobs"]:
+        for file in (job["measurements"], *job["inputs"]):
+            data = (finished / file["path"]).read_bytes()
+            assert file["sha256"] == hashlib.sha256(data).hexdigest()
+
+
+def test_every_number_has_the_line_that_records_it(finished):
+    for job in json.loads((finished / "build/ledger.json").read_text())["jobs"]:
+        for row in [*job["numbers"], *job["figures"]]:
+            text = (finished / row["file"]).read_text().split("\n")
+            assert row["line"] and text[row["line"] - 1].strip(), row
+
+
 def internal_links(page) -> list[str]:
     found = []
     for annotation in page.get("/Annots", []):
@@ -168,32 +204,6 @@ def test_the_pdf_says_its_language_and_has_bookmarks_and_no_date(pdf):
     assert "/CreationDate" not in pdf.metadata and "/ModDate" not in pdf.metadata
 
 
-# Measurements that no template names, with the reason.
-UNQUOTED = {
-    "classifier.confusion": "drawn as a figure",
-    "recurrence.gradients": "read by the job gradient_check",
-    "patch_search.moves": "drawn as a figure",
-    "patch_search.images_by_size": "drawn as a figure",
-}
-
-
-def test_no_measurement_is_quoted_nowhere(finished):
-    """Each top-level measurement stands in some template, printed or deciding a wording."""
-    templates = "".join(p.read_text() for p in (finished / "templates").rglob("*.j2"))
-    quoted = {
-        tuple(quote["key"].split(".")[:2])
-        for path in (finished / "build/quotes").glob("*.json")
-        for quote in json.loads(path.read_text())
-    }
-    unused = [
-        f"{path.stem}.{key}"
-        for path in sorted((finished / "build/measurements").glob("*.json"))
-        for key in json.loads(path.read_text())
-        if (path.stem, key) not in quoted and f"{path.stem}.{key}" not in templates
-    ]
-    assert set(unused) == set(UNQUOTED)
-
-
 def test_measurements_hold_no_path_and_no_date(finished):
     for path in (finished / "build/measurements").glob("*.json"):
         text = path.read_text()
@@ -221,7 +231,7 @@ def test_a_comment_runs_nothing_and_a_helper_only_its_jobs(built):
     assert jobs_to_run(built) == set()
     helper.write_text(helper.read_text() + "\nANOTHER = 1\n")
     assert jobs_to_run(built) == {
-        *("gradient_check", "section", "frontmatter", "ledger", "report"),
+        *("gradient_check", "originals", "section", "frontmatter", "ledger", "report"),
     }
 
 
@@ -349,6 +359,39 @@ def test_a_file_that_was_edited_by_hand_is_said_and_made_again(built, name):
     assert path.read_bytes() == before
 
 
+def commit(folder: Path, message: str) -> None:
+    who = ["-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
+    for arguments in (["add", "-A"], ["commit", "-q", "-m", message]):
+        subprocess.run(["git", *who, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+def test_a_commit_sets_the_ledger_and_the_page_and_a_clean_clone_the_same_lines(built):
+    subprocess.run(["git", "init", "-q"], cwd=built, check=True)
+    commit(built, "first")
+    assert jobs_to_run(built) == {"ledger", "report"}
+    run = snakemake(built)
+    assert run.returncode == 0, run.stdout[-3000:]
+    first = json.loads((built / "build/ledger.json").read_text())
+    assert first["commit"] and first["changed"] == []
+    script = built / "analysis/occlusion.py"
+    script.write_text("# A comment.\n" + script.read_text())
+    assert jobs_to_run(built) == set()
+    commit(built, "second")
+    assert jobs_to_run(built) == {"ledger", "report"}
+    assert snakemake(built, "build/ledger.json").returncode == 0
+    second = json.loads((built / "build/ledger.json").read_text())
+    before, after = (
+        [
+            row["line"]
+            for job in ledger["jobs"]
+            for row in job["numbers"]
+            if row["file"] == "analysis/occlusion.py"
+        ]
+        for ledger in (first, second)
+    )
+    assert after == [line + 1 for line in before] != []
+
+
 # What a person gets wrong
 
 
@@ -431,6 +474,37 @@ def test_an_undefined_reference_is_refused(built):
     template = built / "templates/sections/digits.tex.j2"
     template.write_text(template.read_text() + "\nSee \\cref{fig:nowhere}.\n")
     assert "reference to nothing: fig:nowhere" in refused(built)
+
+
+def test_a_claim_that_broke_says_all_and_can_be_reported(built):
+    template = built / "templates/sections/digits.tex.j2"
+    line = len(template.read_text().splitlines()) + 2
+    said = (
+        r"\VAR{claim('small', 'digits.rows < 20 and digits.columns < 20', 'The digits are small.')}"
+    )
+    template.write_text(f"{template.read_text()}\n{said}\n")
+    output = refused(built)
+    assert (
+        f"templates/sections/digits.tex.j2:{line}: the claim 'small' does not hold: “The digits are "
+        "small.” rests on the predicate `digits.rows < 20 and digits.columns < 20`, where "
+        "digits.rows is 28" in output
+    )
+    (built / "reported.yaml").write_text("report: {claims: report}\n")
+    run = snakemake(built, config="reported.yaml")
+    assert run.returncode == 0, run.stdout[-3000:]
+    words = subprocess.run(
+        ["pdftotext", "report/report.pdf", "-"], cwd=built, capture_output=True, text=True
+    ).stdout
+    assert "The digits are small." in words and "refuted" in words
+
+
+def test_a_typed_digit_and_a_gone_citation_are_refused_before_anything_runs(built):
+    template = built / "templates/sections/digits.tex.j2"
+    template.write_text(template.read_text() + "\nOf 97 images \\parencite{nobody2020}.\n")
+    output = refused(built)
+    assert "the digits 97 are typed" in output
+    assert "the citation 'nobody2020' is not in report/references.bib" in output
+    assert "Finished jobid" not in output
 
 
 def test_a_full_disk_is_said_and_the_build_goes_on_afterwards(built):

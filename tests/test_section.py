@@ -29,13 +29,13 @@ def run(folder: Path, template: str, values: dict) -> tuple[str, list[dict]]:
     (folder / "derivations").mkdir(exist_ok=True)
     (folder / "derivations/job.json").write_text(json.dumps({"names": [], "parts": [part]}))
     section.main(
-        {"report": {"title": TITLE}},
+        {"report": {"title": TITLE, "claims": "fail"}},
         SimpleNamespace(
             template=["templates/sections/job.tex.j2"],
             measurements=["job.json"],
             derivations=["derivations/job.json"],
         ),
-        SimpleNamespace(section="out.tex", quotes="quotes.json"),
+        SimpleNamespace(section="out.tex", quotes="quotes.json", claims="claims.json"),
     )
     return Path("out.tex").read_text(), json.loads(Path("quotes.json").read_text())
 
@@ -49,7 +49,8 @@ def test_a_section_is_filled_from_measurements_config_and_derivation(tmp_path, m
         r"\title{100 \% of \$5 \& \#1: a\_b \{c\} \textasciitilde{}d \textasciicircum{}e"
         r" \textbackslash{}f}"
     ) in text
-    assert quotes == [{"key": "job.loss", "value": 9.4348, "text": "9.435"}]
+    place = "templates/sections/job.tex.j2:3"
+    assert quotes == [{"key": "job.loss", "value": 9.4348, "text": "9.435", "place": place}]
 
 
 def test_one_changed_value_changes_exactly_its_occurrences(tmp_path, monkeypatch):

@@ -17,22 +17,25 @@ from pathlib import Path
 from typing import Any
 
 from analysis.job import params
-from analysis.pipeline import exclusive, manifests, settings
+from analysis.pipeline import commit, exclusive, manifests, settings
 from analysis.pipeline.errors import InputError
 from analysis.pipeline.store import Store
-from analysis.reporting import latex
+from analysis.reporting import latex, lint
 from analysis.reporting.progress import say
 
 __all__ = [
     "EMBEDDED",
+    "JOBS",
     "PYTHON",
     "SECTIONS",
     "InputError",
     "found_digits",
     "prepare",
+    "recorded",
     "say_done",
     "say_failed",
     "style_files",
+    "templates",
 ]
 
 # The interpreter that runs Snakemake, also where the environment was not activated.
@@ -51,6 +54,7 @@ JOBS = [
     "patch_search",
     "recurrence",
     "gradient_check",
+    "originals",
     "memory",
 ]
 DERIVED = ["recurrence"]
@@ -99,13 +103,26 @@ def prepare(given) -> tuple[dict, Callable[..., list], dict[str, Quoted]]:
     for file in EMBEDDED:
         if not Path(file).is_file():
             raise InputError(f"{file}: missing; 'git checkout {file}' brings it back")
+    if found := lint.of_templates(templates()):
+        raise InputError("\n".join(map(str, found)))
     dry = _is_dry()
     if not dry:
         exclusive.begin_build()
     if not (dry and exclusive.is_building()):
         _forget_what_is_unknown(dry)
         manifests.look_over(Store(**config["store"]), mend=not dry)
-    return config, partial(params, config), {name: _quoted(name) for name in SECTIONS}
+    known = config | {"commit": commit.read()}
+    return (
+        config,
+        partial(params, known),
+        {name: _quoted(name, recorded(config)) for name in SECTIONS},
+    )
+
+
+def templates() -> list[Path]:
+    """Every section's template with its partials."""
+    names = [f"sections/{section}.tex.j2" for section in (*SECTIONS, "ledger")]
+    return list(dict.fromkeys(Path(file) for name in names for file in latex.partials(name)))
 
 
 def found_digits(config: Mapping[str, Any]) -> list[str]:
@@ -180,10 +197,15 @@ def _forget_what_is_unknown(dry: bool) -> None:
         os.utime(_REPORT, (1, 1))  # 0 would mean no date to Snakemake
 
 
-def _quoted(section: str) -> Quoted:
+def recorded(config: dict) -> list[str]:
+    """The jobs whose measurements the report may print: with the seeds' runs only when it is asked."""
+    return [*JOBS, *(["seeds"] if config["seeds"]["report"] else [])]
+
+
+def _quoted(section: str, jobs: list[str]) -> Quoted:
     template = f"sections/{section}.tex.j2"
     return Quoted(
         templates=latex.partials(template),
-        measurements=[f"build/measurements/{job}.json" for job in latex.quoted(template, JOBS)],
+        measurements=[f"build/measurements/{job}.json" for job in latex.quoted(template, jobs)],
         derivations=[f"build/derivations/{job}.json" for job in latex.derived(template, DERIVED)],
     )

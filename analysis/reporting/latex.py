@@ -11,6 +11,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
+import sys
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
@@ -21,6 +22,8 @@ import jinja2
 from jinja2 import meta
 from jinja2.sandbox import SandboxedEnvironment
 
+from analysis.maths import predicate as predicates
+from analysis.maths.expression import ExpressionError
 from analysis.pipeline.errors import InputError
 from analysis.reporting.measurements import Measurements
 from analysis.reporting.numbers import Number, number
@@ -99,17 +102,20 @@ def partials(template: str, folder: Path = TEMPLATES) -> list[str]:
         name = waiting.pop()
         if name not in found:
             found.append(name)
-            waiting += [n for n in meta.find_referenced_templates(_parse(folder / name)) if n]
+            waiting += [n for n in meta.find_referenced_templates(parse(folder / name)) if n]
     return [str(folder / name) for name in found]
 
 
 def quoted(template: str, jobs: Iterable[str], folder: Path = TEMPLATES) -> list[str]:
     """Those of `jobs` whose keys the template and its partials name, in the given order.
 
-    A key is a text in the template that begins with the job's name and a point.
+    A key is a text in the template, or a part of one (of a predicate), that begins with the job's
+    name and a point.
     """
-    texts = _texts(template, folder)
-    return [job for job in jobs if any(text.startswith(f"{job}.") for text in texts)]
+    named = {job for text in _texts(template, folder) for job in predicates.jobs_in(text)}
+    if _calls(template, folder) & {"spread", "seeds"}:
+        named.add("seeds")
+    return [job for job in jobs if job in named]
 
 
 def derived(template: str, jobs: Iterable[str], folder: Path = TEMPLATES) -> list[str]:
@@ -118,16 +124,24 @@ def derived(template: str, jobs: Iterable[str], folder: Path = TEMPLATES) -> lis
     return [job for job in jobs if job in texts]
 
 
+def _calls(template: str, folder: Path) -> set[str]:
+    """The helpers that the template and its partials call."""
+    trees = [parse(Path(file)) for file in partials(template, folder)]
+    calls = (call.node for tree in trees for call in tree.find_all(jinja2.nodes.Call))
+    return {node.name for node in calls if isinstance(node, jinja2.nodes.Name)}
+
+
 def _texts(template: str, folder: Path) -> set[str]:
     """Every quoted text in the expressions of the template and its partials."""
     found: set[str] = set()
     for file in partials(template, folder):
-        tree = _parse(Path(file))
+        tree = parse(Path(file))
         found |= {c.value for c in tree.find_all(jinja2.nodes.Const) if isinstance(c.value, str)}
     return found
 
 
-def _parse(file: Path) -> jinja2.nodes.Template:
+def parse(file: Path) -> jinja2.nodes.Template:
+    """The syntax tree of a template; InputError with its line when it cannot be read."""
     try:
         tree = _tree(file, file.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -166,15 +180,22 @@ class Section:
         name: the section's name; it makes the labels and the anchors of the quotes.
         measurements: the jobs whose keys the template may name.
         derivations: for each job that derives, what `analysis.recurrence.printed` gives.
+        report_refuted: print a claim that does not hold as refuted, instead of failing.
     """
 
     def __init__(
-        self, name: str, measurements: Measurements, derivations: Mapping[str, Any] | None = None
+        self,
+        name: str,
+        measurements: Measurements,
+        derivations: Mapping[str, Any] | None = None,
+        report_refuted: bool = False,
     ) -> None:
         self._name = name
         self._measurements = measurements
         self._derivations = dict(derivations or {})
+        self._report_refuted = report_refuted
         self._quotes: list[dict[str, Any]] = []
+        self._claims: list[dict[str, Any]] = []
 
     def num(
         self,
@@ -186,6 +207,20 @@ class Section:
         """The number under `key`, linked to its row in the ledger."""
         value = self._measurements[key]
         return self._measured(key, value, self._format(key, value, digits, notation, unit).latex())
+
+    def spread(self, key: str, digits: int | None = None, notation: str | None = None) -> TeX:
+        """“± 0.2 %” after the number under `key`: its deviation over the runs from other seeds.
+
+        Nothing where these were not asked for (seeds.report), so that it can always stand there.
+        """
+        if "seeds" not in self._measurements:
+            return TeX("")
+        deviation = self.num(f"seeds.spread.{key}.deviation", digits, notation)
+        return TeX(rf"\,\ensuremath{{\pm}}\,{deviation}")
+
+    def seeds(self) -> TeX:
+        """The number of these runs; nothing where they were not asked for."""
+        return self.num("seeds.count") if "seeds" in self._measurements else TeX("")
 
     def text(self, key: str) -> TeX:
         """The text under `key` (a word that a job measured), linked to its row in the ledger."""
@@ -275,20 +310,55 @@ class Section:
             f"{body}\n\\end{{measuredtable}}"
         )
 
-    def claim(self, name: str, key: str, sentence: str) -> TeX:
-        """A sentence that holds because the measurement under `key` is true.
+    def holds(self, predicate: str) -> bool:
+        """Whether the predicate holds, to decide between two wordings."""
+        return self._judged(predicate)[0]
+
+    def claim(
+        self,
+        name: str,
+        predicate: str,
+        sentence: str | None = None,
+        *,
+        holds: str | None = None,
+        fails: str | None = None,
+    ) -> TeX:
+        """A sentence with the predicate that it rests on, its verdict and the values.
+
+        With `sentence` the predicate must hold; with `holds` and `fails` it chooses the wording.
 
         Raises:
-            InputError: it is false, so the sentence must not be printed.
+            InputError: it does not hold, so the sentence must not be printed (unless the
+                configuration's report.claims is `report`: then it is printed as refuted); or the
+                predicate is not one.
         """
-        value = self._measurements[key]
-        if value is not True:
-            raise InputError(
-                f"the claim '{name}' does not hold: “{' '.join(sentence.split())}” rests on "
-                f"'{key}', which is {json.dumps(value)}, not true"
-            )
-        quote = self._measured(key, value, "holds")
-        return TeX(f"\\claim{{{name}}}{{{' '.join(sentence.split())}}}{{{quote}}}")
+        if (sentence is None) == (holds is None) or (holds is None) != (fails is None):
+            raise InputError(f"claim '{name}': give one sentence, or both holds=… and fails=…")
+        verdict, values = self._judged(predicate)
+        if sentence is None:
+            said = " ".join((holds if verdict else fails).split())
+            shown, command = ("holds" if verdict else "does not hold"), "claim"
+        else:
+            said = " ".join(sentence.split())
+            shown, command = ("holds", "claim") if verdict else ("refuted", "refutedclaim")
+            if not verdict and not self._report_refuted:
+                listed = "; ".join(f"{key} is {_short(value)}" for key, value in values.items())
+                raise InputError(
+                    f"the claim '{name}' does not hold: “{said}” rests on the predicate "
+                    f"`{' '.join(predicate.split())}`, where {listed}"
+                )
+        self._claims.append(
+            {
+                "name": name,
+                "predicate": " ".join(predicate.split()),
+                "holds": verdict,
+                "sentence": said,
+                "values": values,
+                "place": self._place(),
+            }
+        )
+        evidence = ", ".join(self._evidence(predicate, key, v) for key, v in values.items())
+        return TeX(f"\\{command}{{{name}}}{{{said}}}{{{shown}}}{{{evidence}}}")
 
     def parts(self, job: str) -> list[str]:
         """The names of the parts of the job's derivation, in order."""
@@ -347,6 +417,37 @@ class Section:
         """`text` unescaped: for the names of anchors, which are made by the project alone."""
         return TeX(text)
 
+    def _judged(self, predicate: str) -> tuple[bool, dict[str, Any]]:
+        """The verdict on the predicate, and the values of the keys that it asked for."""
+        try:
+            return predicates.parse(predicate).holds(self._measurements.__getitem__)
+        except ExpressionError as error:
+            raise InputError(refused_predicate(predicate, error)) from None
+
+    def _evidence(self, predicate: str, key: str, value: Any) -> str:
+        """A key of a claim's predicate with its value, linked to its row in the ledger."""
+        if isinstance(value, bool | str) or value is None:
+            text = escape("true" if value is True else "false" if value is False else str(value))
+        elif isinstance(value, int | float):
+            exact = isinstance(value, int) or len(repr(value)) <= 8
+            notation = (
+                "exact" if exact else "significant" if 1e-3 < abs(value) < 1e6 else "scientific"
+            )
+            text = number(value, None if exact else 4, notation).latex()
+        else:
+            text = f"{len(value)} items"
+        return f"{self.code(key)} = {self._measured(key, value, text)}"
+
+    def _place(self) -> str:
+        """file:line of the template whose helper is running."""
+        frame = sys._getframe(1)
+        while frame is not None:
+            template = frame.f_globals.get("__jinja_template__")
+            if template is not None and template.filename:
+                return f"{template.filename}:{template.get_corresponding_lineno(frame.f_lineno)}"
+            frame = frame.f_back
+        return ""
+
     def _derivation(self, job: str) -> Mapping[str, Any]:
         if job not in self._derivations:
             raise InputError(f"no derivation '{job}'; there is {', '.join(self._derivations)}")
@@ -369,15 +470,27 @@ class Section:
             raise InputError(f"'{key}': {error}") from None
 
     def _measured(self, key: str, value: Any, text: str) -> TeX:
-        self._quotes.append({"key": key, "value": value, "text": text})
+        place = self._place()
+        self._quotes.append({"key": key, "value": value, "text": text, "place": place})
         return TeX(f"\\measured{{{key}}}{{{self._name}.{len(self._quotes)}}}{{{text}}}")
 
     def _helpers(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in dir(self) if not name.startswith("_")}
 
 
+def refused_predicate(predicate: str, error: ExpressionError) -> str:
+    """The message for a predicate that cannot be read or worked out."""
+    where = f"column {error.column} of " if error.column else ""
+    return f"{where}the predicate `{' '.join(predicate.split()):.300}`: {error.message}"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 120 else f"{text[:118]} …"
+
+
 def fill(template: str, section: Section, folder: Path = TEMPLATES) -> tuple[str, list[dict]]:
-    """The template filled for `section`, and what it quoted: {key, value, text} in print order.
+    """The template filled for `section`, and what it quoted in print order: {key, value, text, place}.
 
     Raises:
         InputError: with template:line, whatever in the template or its measurements is wrong.
@@ -388,6 +501,11 @@ def fill(template: str, section: Section, folder: Path = TEMPLATES) -> tuple[str
     except (InputError, jinja2.TemplateError, TypeError, ValueError, LookupError) as error:
         raise InputError(f"{_line_of(error, folder, template)}: {error}") from None
     return text, section._quotes
+
+
+def claims_of(section: Section) -> list[dict]:
+    """The claims that a filled section made: {name, predicate, holds, sentence, values, place}."""
+    return section._claims
 
 
 def _line_of(error: Exception, folder: Path, template: str) -> str:

@@ -7,14 +7,16 @@ The notation is always explicit:
     scientific   `digits` significant ones, times a power       4.37 × 10⁻²
     percent      hundredths, `digits` after the point           43.7 %
     exact        a whole number, or the shortest decimal that reads back as the same float
+    printed      digits that were printed elsewhere, recorded as a text, one by one
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 
-NOTATIONS = ("fixed", "significant", "scientific", "percent", "exact")
+NOTATIONS = ("fixed", "significant", "scientific", "percent", "exact", "printed")
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Number:
 
 
 def number(
-    value: float, digits: int | None = None, notation: str | None = None, unit: str = ""
+    value: float | str, digits: int | None = None, notation: str | None = None, unit: str = ""
 ) -> Number:
     """Format `value`.
 
@@ -55,6 +57,10 @@ def number(
         ValueError: no such notation, digits missing or negative.
         TypeError: `value` is not a number.
     """
+    if notation == "printed":
+        if not (isinstance(value, str) and re.fullmatch(r"-?\d+(\.\d*)?", value)):
+            raise TypeError(f"{value!r:.60} is not a printed decimal number")
+        return _signed(value, unit=unit)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"{value!r:.60} is not a number")
     if notation is None:

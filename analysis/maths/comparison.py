@@ -1,0 +1,155 @@
+"""Printed numbers against recomputed ones, with no tolerance: the digits themselves decide.
+
+A printed number agrees when rounding the recomputed one to the printed decimals gives it. One that
+does not is, in this order,
+
+    misprint   one slip of the pen away from what it should have read: another sign, one digit lost
+               or added, or another number of the same place; or an element lost or added
+    rounding   as a double, a neighbour of the recomputed double, or exactly what double precision
+               makes of other printed numbers
+    wrong      none of these
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_HALF_EVEN, Decimal
+
+AGREES, MISPRINT, ROUNDING, WRONG = "agrees", "misprint", "rounding", "wrong"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One printed number beside the recomputed one.
+
+    `printed` is None for an element that was not printed, `recomputed` and `should` are None for
+    one that was printed and does not belong there.
+    """
+
+    printed: str | None
+    recomputed: float | None
+    should: str | None
+    digits: int | None
+    verdict: str
+    slip: str = ""
+
+
+def decimals(printed: str) -> int:
+    """The decimals of a printed number: 2 for `0.50`, 0 for `2.`."""
+    return len(printed.partition(".")[2])
+
+
+def rounded(value: float, places: int) -> str:
+    """The value, exactly as the double holds it, rounded to so many decimals."""
+    unit = Decimal(1).scaleb(-places)
+    result = Decimal(value).quantize(unit, rounding=ROUND_HALF_EVEN)
+    return f"{abs(result) if result == 0 else result:f}"
+
+
+def agrees(printed: str, value: float) -> bool:
+    """Whether rounding `value` to the printed decimals gives the printed number."""
+    return Decimal(printed) == Decimal(rounded(value, decimals(printed)))
+
+
+def digits_of_agreement(printed: str, value: float) -> int:
+    """The most significant digits to which both round to the same number."""
+    most = len(Decimal(printed).as_tuple().digits)
+    for digits in range(most, 0, -1):
+        if f"{Decimal(printed):.{digits - 1}e}" == f"{Decimal(value):.{digits - 1}e}":
+            return digits
+    return 0
+
+
+def slip(printed: str, value: float) -> str:
+    """The one slip of the pen that made `printed` of the right number, or nothing."""
+    if agrees(_negated(printed), value):
+        return "sign"
+    for name, text in [(name, t) for name, t in _neighbours(printed) if t.strip("-.")]:
+        if agrees(text, value):
+            return name
+    should = rounded(value, decimals(printed) + 1)
+    if any(
+        Decimal(should[:i] + should[i + 1 :] or "0") == Decimal(printed)
+        for i, digit in enumerate(should)
+        if digit.isdigit() and (should[:i] + should[i + 1 :]).strip("-.")
+    ):
+        return "lost digit"
+    return ""
+
+
+def compare(
+    printed: str, value: float, follows: float | None = None, others: Iterable[float] = ()
+) -> Compared:
+    """One printed number beside the recomputed `value`.
+
+    `follows` is what double precision makes of other printed numbers, where it was made of them;
+    `others` are the numbers that stand around it, which may have got into its place.
+    """
+    should = rounded(value, decimals(printed))
+    digits = digits_of_agreement(printed, value)
+    if agrees(printed, value):
+        return Compared(printed, value, should, digits, AGREES)
+    neighbours = (math.nextafter(value, -math.inf), math.nextafter(value, math.inf))
+    if float(printed) in (*neighbours, follows):
+        return Compared(printed, value, should, digits, ROUNDING)
+    found = slip(printed, value)
+    if found == "lost digit":
+        should = rounded(value, decimals(printed) + 1)
+    elif found == "added digit":
+        should = rounded(value, decimals(printed) - 1)
+    elif not found and any(agrees(printed, other) for other in others):
+        found = "another number"
+    return Compared(printed, value, should, digits, MISPRINT if found else WRONG, found)
+
+
+def aligned(
+    printed: Sequence[str], values: Sequence[float], others: Sequence[float] = ()
+) -> list[Compared]:
+    """A printed row beside the right one, either of which may have elements that the other lacks.
+
+    The alignment is the one with the fewest disagreements (Levenshtein's distance, by dynamic
+    programming); where both rows are equally long it is element by element.
+    """
+    if len(printed) == len(values):
+        return [compare(p, v, others=others) for p, v in zip(printed, values, strict=True)]
+    rows, columns = len(printed), len(values)
+    # cost[i][j]: of aligning printed[i:] with values[j:]
+    cost = [[(rows - i) + (columns - j) for j in range(columns + 1)] for i in range(rows + 1)]
+    for i in range(rows - 1, -1, -1):
+        for j in range(columns - 1, -1, -1):
+            both = cost[i + 1][j + 1] + (not agrees(printed[i], values[j]))
+            cost[i][j] = min(both, 1 + cost[i + 1][j], 1 + cost[i][j + 1])
+    i = j = 0
+    found = []
+    while i < rows or j < columns:
+        if (
+            i < rows
+            and j < columns
+            and cost[i][j] == cost[i + 1][j + 1] + (not agrees(printed[i], values[j]))
+        ):
+            found.append(compare(printed[i], values[j], others=others))
+            i, j = i + 1, j + 1
+        elif j < columns and cost[i][j] == 1 + cost[i][j + 1]:
+            places = max(map(decimals, printed))
+            should = rounded(values[j], places)
+            found.append(Compared(None, values[j], should, None, MISPRINT, "lost element"))
+            j += 1
+        else:
+            found.append(Compared(printed[i], None, None, None, MISPRINT, "added element"))
+            i += 1
+    return found
+
+
+def _negated(printed: str) -> str:
+    return printed[1:] if printed.startswith("-") else f"-{printed}"
+
+
+def _neighbours(printed: str) -> list[tuple[str, str]]:
+    """What `printed` would be without one of its digits."""
+    return [
+        ("added digit", printed[:i] + printed[i + 1 :])
+        for i, digit in enumerate(printed)
+        if digit.isdigit()
+    ]

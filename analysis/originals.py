@@ -1,0 +1,272 @@
+"""Compare every number that the original write-up printed with the recomputed one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from analysis.maths import comparison
+from analysis.maths.comparison import Compared
+from analysis.maths.expression import ExpressionError, number_from
+from analysis.pipeline import settings
+from analysis.pipeline.errors import InputError
+from analysis.reporting import measurements
+
+# What the original printed for each step of backpropagation: its name there, its symbol here, and
+# the line of the derivation that has its value.
+BY_STEP = {
+    "dl_dy": (r"d\ell_{t}/dy_{t}", "jacobian/dl_dy[{t}]"),
+    "dy_do": (r"dy_{t}/do_{t}", "jacobian/dy_do[{t}]"),
+    "dl_do": (r"d\ell_{t}/do_{t}", "dl_do[{t}]"),
+    "do_dh": (r"do_{t}/dh_{t}", "V"),
+    "dl_dh": (r"d\ell_{t}/dh_{t}", "dl_dh[{t}]"),
+    "dh_da": (r"dh_{t}/da_{t}", "jacobian/dh_da[{t}]"),
+    "dl_da": (r"d\ell_{t}/da_{t}", "dl_da[{t}]"),
+    "dh_prev_db": (r"dh_{p}/db", "dh_prev_db[{t}]"),
+    "da_db": (r"da_{t}/db", "da_db[{t}]"),
+    "dl_db": (r"d\ell_{t}/db", "dl_db[{t}]"),
+}
+
+
+def differences(original: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
+    """The keys of the configuration whose values are not the original's problem."""
+    chosen = config["recurrence"]
+    update = chosen.get("update", {})
+    pairs = {
+        "recurrence.cell": (_lines(chosen["cell"]), _lines(original["cell"])),
+        "recurrence.loss": (_lines(chosen["loss"]), _lines(original["loss_per_step"])),
+        "recurrence.parameters": (chosen["parameters"], original["parameters"]),
+        "recurrence.inputs": (chosen.get("inputs", []), original["inputs"]),
+        "recurrence.initial_state": (
+            chosen["initial_state"],
+            {"h": original["initial_state"]},
+        ),
+        "recurrence.forward_mode": (chosen.get("forward_mode", [])[:1], ["b"]),
+        "recurrence.update": (
+            [update.get("parameter"), update.get("rate", 0)],
+            [original["update"]["parameter"], original["update"]["rate"]],
+        ),
+        "gradient_check.epsilon": (
+            config["gradient_check"]["epsilon"],
+            original["central_differences"]["epsilon"],
+        ),
+    }
+    return [key for key, (ours, theirs) in pairs.items() if _exact(ours) != _exact(theirs)]
+
+
+def compare(original: Mapping[str, Any], recurrence: Mapping, check: Mapping) -> list[dict]:
+    """Each quantity that was printed: its numbers, each with its verdict, and the counts."""
+    lines = recurrence["lines"]
+    forward, hand = original["forward"], check["by_hand"]["components"]
+    differences_printed = original["central_differences"]
+    found = [
+        _quantity("y", rf"\hat y_{{{t}}}", t, printed, lines[f"y[{t}]"])
+        for t, printed in enumerate(forward["y_hat"])
+    ]
+    found.append(_quantity("loss", "L", None, forward["loss"], recurrence["loss"]))
+    epsilon = float(differences_printed["epsilon"])
+    for place, component in enumerate(hand, 1):
+        below, above = (differences_printed[f"loss_b{place}_{side}"] for side in ("minus", "plus"))
+        found += [
+            _quantity("central", rf"L(b_{place} - \varepsilon)", None, below, component["minus"]),
+            _quantity("central", rf"L(b_{place} + \varepsilon)", None, above, component["plus"]),
+            _quantity(
+                "central",
+                rf"\Delta L/\Delta b_{place}",
+                None,
+                differences_printed[f"dL_db{place}"],
+                component["gradient"],
+                follows=(float(above) - float(below)) / (2 * epsilon),
+            ),
+        ]
+    for step in original["backpropagation"]:
+        t = step["t"]
+        values = {
+            name: _diagonal(lines[line.format(t=t)]) if name == "dh_da" else lines[line.format(t=t)]
+            for name, (_, line) in BY_STEP.items()
+            if name in step
+        }
+        around = [value for matrix in values.values() for row in _rows(matrix) for value in row]
+        found += [
+            _quantity(
+                name,
+                BY_STEP[name][0].format(t=f"{{{t}}}", p=f"{{{t - 1}}}"),
+                t,
+                step[name],
+                value,
+                others=[other for other in around if other],
+            )
+            for name, value in values.items()
+        ]
+    found.append(_quantity("total", "dL/db", None, original["dL_db"], lines["dL_db"]))
+    uphill, printed = recurrence["update"]["uphill"], original["update"]
+    found.append(_quantity("update", r"b_{\text{new}}", None, printed["new_b"], uphill["value"]))
+    found.append(_quantity("update", r"L_{\text{new}}", None, printed["new_loss"], uphill["loss"]))
+    return found
+
+
+def measure(original: Mapping[str, Any], recurrence: Mapping, check: Mapping) -> dict:
+    """The comparison number by number, those that depart, and how many there are of each kind."""
+    quantities = compare(original, recurrence, check)
+    right = {id(q): q.pop("right") for q in quantities}
+    damaged = [
+        {"symbol": q["symbol"], "right": right[id(q)]}
+        for q in quantities
+        if not q["shape_kept"] or q["lost"]
+    ]
+    steps = sorted({q["step"] for q in quantities if q["step"] is not None})
+    by_step = [
+        {
+            "symbol": symbol,
+            "steps": [
+                next((_tally(q) for q in quantities if (q["line"], q["step"]) == (line, t)), None)
+                for t in steps
+            ],
+        }
+        for line, symbol in [
+            ("y", r"\hat y_t"),
+            *((name, symbol.format(t="t", p="{t-1}")) for name, (symbol, _) in BY_STEP.items()),
+        ]
+    ]
+    numbers = [number for quantity in quantities for number in quantity.pop("numbers")]
+    before, after = original["forward"]["loss"], original["update"]["new_loss"]
+    return {
+        "quantities": quantities,
+        "numbers": numbers,
+        "steps": steps,
+        "by_step": by_step,
+        "damaged_matrices": damaged,
+        "departures": [n for n in numbers if n["verdict"] != comparison.AGREES],
+        "results_agree": all(
+            q["verdict"] == comparison.AGREES
+            for q in quantities
+            if q["line"] in ("loss", "total", "update")
+        ),
+        "counts": {
+            **_counts(numbers),
+            "quantities": len(quantities),
+            "of_other_shape": sum(not quantity["shape_kept"] for quantity in quantities),
+        },
+        "update": {
+            "loss_before": before,
+            "loss_after": after,
+            "change": float(after) - float(before),
+            "uphill": float(after) > float(before),
+        },
+    }
+
+
+def _quantity(
+    line: str,
+    symbol: str,
+    step: int | None,
+    printed: Any,
+    value: Any,
+    follows: float | None = None,
+    others: list[float] | tuple = (),
+) -> dict:
+    """One printed quantity; a number counts as an array of one."""
+    if isinstance(printed, Mapping):  # marked as doubtful in the file
+        printed = printed["values"]
+    texts, right = _rows(printed), _rows(value)
+    for text in (t for row in texts for t in row):
+        if not (isinstance(text, str) and re.fullmatch(r"-?\d+(\.\d*)?", text)):
+            raise InputError(
+                f"config/original.yaml: {symbol}: {text!r:.40} is not a printed number; write its "
+                'digits in quotes, such as "0.50"'
+            )
+    if follows is not None:
+        found = [[comparison.compare(texts[0][0], right[0][0], follows)]]
+    elif len(texts) == len(right):
+        pairs = zip(texts, right, strict=True)
+        found = [comparison.aligned(row, values, others) for row, values in pairs]
+    else:
+        flat = [v for row in right for v in row]
+        found = [comparison.aligned([t for row in texts for t in row], flat, others)]
+    numbers = [
+        {"symbol": symbol, "step": step, "place": place, **_recorded(number)}
+        for place, number in enumerate((number for row in found for number in row), 1)
+    ]
+    verdicts = [number["verdict"] for number in numbers]
+    order = (comparison.WRONG, comparison.MISPRINT, comparison.ROUNDING, comparison.AGREES)
+    return {
+        "line": line,
+        "right": value,
+        "symbol": symbol,
+        "step": step,
+        **_counts(numbers),
+        "shape_kept": [len(row) for row in texts] == [len(row) for row in right],
+        "verdict": next(verdict for verdict in order if verdict in verdicts),
+        "numbers": numbers,
+    }
+
+
+def _tally(quantity: dict) -> dict:
+    """What a table by steps prints of a quantity."""
+    return {name: quantity[name] for name in ("agree", "compared", "lost", "shape_kept")}
+
+
+def _recorded(number: Compared) -> dict:
+    return {
+        "printed": number.printed,
+        "recomputed": number.recomputed,
+        "should": number.should,
+        "digits": number.digits,
+        "verdict": number.verdict,
+        "slip": number.slip,
+    }
+
+
+def _counts(numbers: list[dict]) -> dict:
+    """How many numbers were printed, with each verdict; what was lost is counted for itself."""
+    printed = [number for number in numbers if number["printed"] is not None]
+    return {
+        "compared": len(printed),
+        "agree": sum(n["verdict"] == comparison.AGREES for n in printed),
+        "rounding": sum(n["verdict"] == comparison.ROUNDING for n in printed),
+        "misprints": sum(n["verdict"] == comparison.MISPRINT for n in printed),
+        "wrong": sum(n["verdict"] == comparison.WRONG for n in printed),
+        "lost": len(numbers) - len(printed),
+    }
+
+
+def _rows(value: Any) -> list[list]:
+    """A number, a vector or a matrix as a list of rows; a vector is one row."""
+    if not isinstance(value, list):
+        return [[value]]
+    return value if value and isinstance(value[0], list) else [value]
+
+
+def _diagonal(matrix: list[list[float]]) -> list[float]:
+    return [row[i] for i, row in enumerate(matrix)]
+
+
+def _lines(text: str) -> list[str]:
+    """The lines of a cell without comments and spaces."""
+    bare = (re.sub(r"#.*|\s", "", line) for line in text.split("\n"))
+    return [line for line in bare if line]
+
+
+def _exact(value: Any) -> Any:
+    """Numbers as exact fractions, so that 1/2 and 0.5 are equal; other texts as they are."""
+    if isinstance(value, Mapping):
+        return {key: _exact(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_exact(inner) for inner in value]
+    try:
+        return number_from(value, "")
+    except ExpressionError:
+        return value
+
+
+def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
+    original = settings.read_yaml(Path(inputs.original))["rnn"]
+    others = differences(original, config)
+    values: dict[str, Any] = {"comparable": not others, "settings_that_differ": others}
+    if not others:
+        recurrence = measurements.read(inputs.recurrence)
+        values |= measure(original, recurrence, measurements.read(inputs.gradient_check))
+    measurements.write(outputs.measurements, values)

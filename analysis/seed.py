@@ -1,0 +1,60 @@
+"""Measure once more, from another seed, everything that a seed decides."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+from analysis import (
+    atlas,
+    classifier,
+    feature_maps,
+    filters,
+    memory,
+    occlusion,
+    patch_colour,
+    patch_search,
+    translation,
+)
+from analysis.reporting import measurements
+
+# The jobs that a seed decides, in order, with the names and endings of what they write besides
+# their measurements; as in the Snakefile.
+WRITES: list[tuple[ModuleType, dict[str, str]]] = [
+    (classifier, {"model": "safetensors", "figure": "pdf", "confusion": "pdf"}),
+    (filters, {"figure": "pdf", "deep": "pdf"}),
+    (feature_maps, {"figure": "pdf", "recognisable": "pdf"}),
+    (translation, {"figure": "pdf", "accuracy": "pdf"}),
+    (occlusion, {"maps": "npz", "figure": "pdf"}),
+    (patch_colour, {"figure": "pdf"}),
+    (atlas, {"maps": "npz", "figure": "pdf"}),
+    (patch_search, {"figure": "pdf", "moves": "pdf"}),
+    (memory, {"figure": "pdf", "recall": "pdf"}),
+]
+SEEDED = ("classifier", "memory")  # the blocks of the configuration that have a seed
+
+
+def seeded(config: dict, seed: int) -> dict:
+    """The configuration with this seed in each block that has one."""
+    return config | {block: config[block] | {"seed": seed} for block in SEEDED}
+
+
+def run(config: dict, digits: str, folder: Path) -> dict[str, dict]:
+    """The measurements of every job that a seed decides, by job; `folder` holds what they write."""
+    inputs = SimpleNamespace(digits=digits, model=str(folder / "classifier_model.safetensors"))
+    found = {}
+    for module, writes in WRITES:
+        name = module.__name__.rsplit(".", 1)[-1]
+        paths = {output: str(folder / f"{name}_{output}.{end}") for output, end in writes.items()}
+        paths["measurements"] = str(folder / f"{name}.json")
+        module.main(config, inputs, SimpleNamespace(**paths))
+        found[name] = measurements.read(paths["measurements"])
+    return found
+
+
+def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
+    seed = config["seed"]["value"]
+    with tempfile.TemporaryDirectory(prefix="workings-seed-") as folder:
+        found = run(seeded(config, seed), inputs.digits, Path(folder))
+    measurements.write(outputs.measurements, {"seed": seed, "measurements": found})

@@ -1,0 +1,48 @@
+"""Gather the runs from other seeds: how far each headline measurement spreads."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable
+from types import SimpleNamespace
+
+from analysis.reporting import measurements
+from analysis.reporting.measurements import Measurements
+
+# What the report prints a ± of.
+HEADLINES = [
+    "classifier.test_accuracy",
+    "feature_maps.accuracy_gain",
+    "occlusion.lowest_probability",
+    "occlusion.share_with_another_label",
+    "patch_search.share_flipped",
+    "patch_search.median",
+    "memory.recall.capacity",
+]
+
+
+def spread(runs: list[dict], keys: Iterable[str] = HEADLINES) -> dict:
+    """Mean, standard deviation, lowest and highest of each key over the runs, nested as the key.
+
+    s = √(Σ (x_i − x̄)² / (n − 1)), the deviation of one run from the next.
+    """
+    found: dict = {}
+    for key in keys:
+        values = [Measurements(run["measurements"])[key] for run in runs]
+        *above, last = key.split(".")
+        block = found
+        for part in above:
+            block = block.setdefault(part, {})
+        block[last] = {
+            "mean": statistics.fmean(values),
+            "deviation": statistics.stdev(values),
+            "lowest": min(values),
+            "highest": max(values),
+        }
+    return found
+
+
+def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
+    runs = [measurements.read(path) for path in inputs.runs]
+    values = {"count": len(runs), "spread": spread(runs), "runs": runs}
+    measurements.write(outputs.measurements, values)
