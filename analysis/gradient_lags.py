@@ -166,7 +166,9 @@ def measure(settings: list[Setting], followed: list[Followed], config: dict) -> 
         "predictions_inside": sum(row["predicted_inside"] for row in rows),
         "farthest_from_prediction": max(rows, key=_from_prediction),
         "nearest_to_prediction": min(rows, key=_from_prediction),
-        "largest_error_with_slope": max(abs(r["gain_times_slope"] / r["rate"] - 1) for r in vanilla),
+        "largest_error_with_slope": max(
+            abs(r["gain_times_slope"] / r["rate"] - 1) for r in vanilla
+        ),
         "peer_gain": peer["gain"],
         "peer_rate": peer["rate"],
         "gated": len(gated),

@@ -17,7 +17,7 @@ RULES = set(re.findall(r"^rule (\w+):", (ROOT / "Snakefile").read_text(), flags=
 # Jobs that write the report up and measure nothing, and the runner.
 WRITE_UP = {"section", "ledger", "report", "job"}
 # Sections without a job of their own.
-NO_JOB = {"frontmatter", "built"}
+NO_JOB = {"frontmatter", "answers", "built"}
 
 
 def template(section: str) -> str:

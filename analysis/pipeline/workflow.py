@@ -45,10 +45,12 @@ JOBS = [
     "patch_search",
     "recurrence",
     "gradient_check",
-    "memory",
+    "gradient_lags",
+    "echo_state",
+    "training",
 ]
 DERIVED = ["recurrence"]
-SECTIONS = ["frontmatter", *JOBS, "built"]
+SECTIONS = ["frontmatter", *JOBS, "answers", "built"]
 
 EMBEDDED = [
     "analysis/data/train-images-idx3-ubyte.gz",
