@@ -152,7 +152,7 @@ def measure(settings: list[Setting], line: NDArray, config: dict) -> dict:
         "best_over_worst": best.capacity / worst.capacity,
         "by_leak": by_leak,
         "no_leak_is_best": best.leak == max(config["leaks"]),
-        "peaks_inside": any(
+        "peaks_inside": all(
             min(config["spectral_radii"]) < row["best_radius"] < max(config["spectral_radii"])
             for row in by_leak
         ),
@@ -204,56 +204,34 @@ def drawn(settings: list[Setting]) -> list[Setting]:
 
 def draw(settings: list[Setting], line: NDArray, config: dict):
     """Left: r² by delay. Right: the capacity against the spectral radius, under the bound."""
-    figure, (left, right) = figures.new("wide", 62.0, ncols=2, width_ratios=(1.0, 1.15))
-    shown = drawn(settings)
-    _draw_recall(left, shown, line, config)
+    figure, (left, right) = figures.new("wide", 64.0, ncols=2, width_ratios=(1.0, 1.15))
+    _draw_recall(left, drawn(settings), line, config)
     bound = min(config["units"], config["delays"] + 1)
     right.axhline(bound, color=figures.GREY, linewidth=0.9)
     right.annotate(
         f"bound: {bound}", (1, bound), (0, 3), xycoords=("axes fraction", "data"),
         textcoords="offset points", ha="right", color=figures.GREY, fontsize=7,
     )  # fmt: skip
-    lightest = figures.LinearSegmentedColormap.from_list("leaks", [figures.ACCENT, "#7FB0CC"])
-    places = np.linspace(0, 1, len(config["leaks"])) if len(config["leaks"]) > 1 else [0.0]
-    for leak, place in zip(config["leaks"], places, strict=True):
+    cool = figures.LinearSegmentedColormap.from_list("cool", [figures.ACCENT, "#8FBAD3"])
+    leaks = config["leaks"]
+    for place, leak in enumerate(leaks):
         own = sorted((s for s in settings if s.leak == leak), key=lambda s: s.radius)
-        colour = lightest(place)
+        colour = cool(place / max(len(leaks) - 1, 1))
         radii = [s.radius for s in own]
         right.vlines(
             radii, [s.capacities.min() for s in own], [s.capacities.max() for s in own],
             color=colour, linewidth=0.8,
         )  # fmt: skip
-        right.plot(radii, [s.capacity for s in own], color=colour, zorder=2)
+        right.plot(
+            radii, [s.capacity for s in own], color=colour, zorder=2,
+            label=f"leaking rate {leak:g}" + (", no leak" if leak == 1 else ""),
+        )  # fmt: skip
         for s in own:
             face = colour if s.forgets else "white"
             right.plot(s.radius, s.capacity, "o", color=colour, mfc=face, mew=0.8, zorder=3)
-    right.set(
-        title="Memory capacity",
-        xlabel="spectral radius",
-        ylim=(0, bound * 1.12),
-    )
-    _name_leaks(right, settings, config, lightest, places)
+    right.legend(loc="upper left", bbox_to_anchor=(0.01, 0.87), borderaxespad=0, labelspacing=0.3)
+    right.set(title="Memory capacity", xlabel="spectral radius", ylim=(0, bound * 1.12))
     return figure
-
-
-def _name_leaks(axes, settings: list[Setting], config: dict, colour, places) -> None:
-    """Each line's leaking rate at its left end, moved apart where lines meet."""
-    step = 0.062 * axes.get_ylim()[1]
-    at = []
-    for leak, place in zip(config["leaks"], places, strict=True):
-        first = min((s for s in settings if s.leak == leak), key=lambda s: s.radius)
-        at.append([first.capacity, f"leak {leak:g}", colour(place), first.radius])
-    at.sort(key=lambda entry: entry[0])
-    heights = [entry[0] for entry in at]
-    for i in range(1, len(heights)):
-        heights[i] = max(heights[i], heights[i - 1] + step)
-    for height, (_, name, ink, radius) in zip(heights, at, strict=True):
-        axes.annotate(
-            name, (radius, height), (-6, 0), textcoords="offset points", ha="right",
-            va="center", color=ink, fontsize=7,
-        )  # fmt: skip
-    low, high = min(config["spectral_radii"]), max(config["spectral_radii"])
-    axes.set_xlim(low - 0.22 * max(high - low, 0.1), high + 0.04 * max(high - low, 0.1))
 
 
 def _draw_recall(axes, shown: list[Setting], line: NDArray, config: dict) -> None:
@@ -263,14 +241,10 @@ def _draw_recall(axes, shown: list[Setting], line: NDArray, config: dict) -> Non
         "delay line", (min(config["units"], len(delays)) - 1, 1.0), (0, 3),
         textcoords="offset points", ha="right", color=figures.GREY, fontsize=7,
     )  # fmt: skip
-    colours = ["#7FB0CC", figures.ACCENT, figures.WARM][: len(shown)]
-    for s, colour in zip(shown, colours, strict=True):
-        axes.plot(delays, s.r2.mean(axis=0), color=colour)
-    for place, (s, colour) in enumerate(zip(shown, colours, strict=True)):
-        axes.text(
-            0.98, 0.80 - 0.085 * place, f"radius {s.radius:g}: {s.capacity:.1f}", color=colour,
-            ha="right", transform=axes.transAxes, fontsize=7,
-        )  # fmt: skip
+    for s, colour in zip(shown, ["#8FBAD3", figures.ACCENT, figures.WARM], strict=False):
+        label = f"radius {s.radius:g}: {s.capacity:.1f}"
+        axes.plot(delays, s.r2.mean(axis=0), color=colour, label=label)
+    axes.legend(loc="upper right", bbox_to_anchor=(1.0, 0.87), borderaxespad=0, labelspacing=0.3)
     axes.set(
         title="Squared correlation with the input so long ago",
         xlabel="delay, in steps",

@@ -19,6 +19,7 @@ VANISHED = 0.01  # of the gradient at lag 0, left at the farthest lag
 EXPLODED = 100.0
 CONFIDENCE = 0.95  # of the interval around a rate
 AGREED = 1e-10  # largest relative difference from autograd
+FLOOR = 1e-12  # the figure shows nothing smaller
 
 
 @dataclass(frozen=True)
@@ -162,6 +163,9 @@ def measure(settings: list[Setting], followed: list[Followed], config: dict) -> 
         "recurrent_weights_are_hard": bool(lost) and all(r["v_earlier"] == 0 for r in lost),
         "least_w_earlier": min(row["w_earlier"] for row in rows),
         "largest_w_earlier": max(row["w_earlier"] for row in rows),
+        "largest_gap_to_w": max(
+            abs(row[f"{letter}_earlier"] - row["w_earlier"]) for row in rows for letter in "ub"
+        ),
         "rates_below_prediction": sum(row["rate"] < row["predicted"] for row in rows),
         "predictions_inside": sum(row["predicted_inside"] for row in rows),
         "farthest_from_prediction": max(rows, key=_from_prediction),
@@ -217,69 +221,58 @@ def _row(setting: Setting, f: Followed) -> dict:
 
 def draw(settings: list[Setting], followed: list[Followed], config: dict):
     """A row for each kind of cell; columns: the state's gradient, and the shares of W, U and b."""
-    figure, panels = figures.new(
-        "wide", 112.0, nrows=3, ncols=4, sharex=True, sharey="col", squeeze=False
-    )
-    last = config["length"] - 1
+    figure, panels = figures.new("wide", 112.0, nrows=3, ncols=4, sharex=True, sharey="col")
     titles = ("Gradient of the state", "Share in $W$", "Share in $U$", "Share in $b$")
-    low = min(f.curve.min() for f in followed)
-    high = max(f.curve.max() for f in followed)
-    least = min(f.shares[letter].min() for f in followed for letter in "WUb")
+    curves = [[f.curve, *(f.shares[letter] for letter in "WUb")] for f in followed]
+    lowest = [max(FLOOR, min(c[column].min() for c in curves) / 3) for column in range(4)]
+    highest = [max(3.0, max(f.curve.max() for f in followed) * 3), 3.0, 3.0, 3.0]
     for row, kind in enumerate(cells.CELLS):
-        of_kind = [(s, f) for s, f in zip(settings, followed, strict=True) if s.kind == kind]
-        colours = shades(len(of_kind))
-        for column, (axes, title) in enumerate(zip(panels[row], titles, strict=True)):
-            axes.set_yscale("log")
-            if row == 0:
-                axes.set_title(title, pad=6)
-            for (_, f), colour in zip(of_kind, colours, strict=True):
-                curve = f.shares["WUb"[column - 1]] if column else f.curve
-                if not column:
-                    _dotted(axes, f.predicted, len(f.curve), low, high, colour)
-                axes.plot(np.arange(len(curve)), curve, color=colour)
+        own = [place for place, setting in enumerate(settings) if setting.kind == kind]
+        colours = shades(len(own))
+        for column, axes in enumerate(panels[row]):
+            axes.set(yscale="log", ylim=(min(lowest[1:]) if column else lowest[0], highest[column]))
+            for place, colour in zip(own, colours, strict=True):
+                curve, setting = curves[place][column], settings[place]
+                name = "gain" if setting.bias is None else "bias"
+                value = setting.gain if setting.bias is None else setting.bias
+                axes.plot(np.arange(len(curve)), curve, color=colour, label=f"{name} {value:g}")
+                if column == 0:
+                    _dotted(axes, followed[place].predicted, len(curve), colour)
             if column:
                 axes.plot(0, 1, "s", ms=3, color=figures.GREY, clip_on=False, mew=0)
-        panels[row, 0].set_ylabel(f"{kind}\nrelative to lag 0", fontsize=7)
-        panels[row, 1].set_ylabel("share of all lags", fontsize=7)
-        _name_curves(panels[row, 0], of_kind, colours)
-    panels[0, 0].set_ylim(low / 3, high * 3)
-    for column in (1, 2, 3):
-        panels[0, column].set_ylim(least / 3, 2)
-        panels[0, column].annotate(
-            "all of $V$", (0, 1), (5, 0), textcoords="offset points", va="center",
-            color=figures.GREY, fontsize=7,
+        panels[row, 0].set_ylabel(f"{kind}, relative to lag 0")
+        panels[row, 1].set_ylabel("share of all lags")
+        panels[row, 0].legend(
+            loc="lower left", borderpad=0, borderaxespad=0.3, labelspacing=0.25, handlelength=1.0
+        )
+    for axes, title in zip(panels[0], titles, strict=True):
+        axes.set_title(title, pad=6)
+    for axes in panels[:, 2:].flat:
+        axes.tick_params(labelleft=False)
+    for axes in panels[0, 1:]:
+        axes.annotate(
+            "$V$", (0, 1), (4, 1), textcoords="offset points", va="center", fontsize=7,
+            color=figures.GREY,
         )  # fmt: skip
     for axes in panels[-1]:
-        axes.set(xlabel="lag, in steps", xlim=(0, last))
+        axes.set(xlabel="lag, in steps", xlim=(0, config["length"] - 1))
     return figure
 
 
-def _dotted(axes, radius: float, length: int, low: float, high: float, colour) -> None:
+def _dotted(axes, radius: float, length: int, colour) -> None:
     """The spectral radius to the power of the lag, as far as the panel reaches."""
     at = np.arange(length)
-    log = at * np.log(radius)
-    inside = (log > np.log(low / 3)) & (log < np.log(high * 3))
-    axes.plot(at[inside], np.exp(log[inside]), ":", color=colour, linewidth=0.9)
+    low, high = np.log(axes.get_ylim())
+    inside = (at * np.log(radius) > low) & (at * np.log(radius) < high)
+    axes.plot(at[inside], radius ** at[inside], ":", color=colour, linewidth=0.9)
 
 
 def shades(n: int) -> list:
-    """The accent from light to full, and the warm counterpart for the last of more than two."""
-    if n == 1:
-        return [figures.ACCENT]
-    light = figures.LinearSegmentedColormap.from_list("shades", ["#8FBAD3", figures.ACCENT])
-    if n == 2:
-        return [light(0.0), light(1.0)]
-    return [*(light(i / (n - 2)) for i in range(n - 1)), figures.WARM]
-
-
-def _name_curves(axes, of_kind: list, colours: list) -> None:
-    """The curves' names in their colours, in the corner where falling curves are not."""
-    for place, ((setting, _), colour) in enumerate(zip(of_kind, colours, strict=True)):
-        name = f"gain {setting.gain:g}" if setting.bias is None else f"bias {setting.bias:g}"
-        axes.text(
-            0.05, 0.05 + 0.115 * (len(of_kind) - 1 - place), name, color=colour,
-            transform=axes.transAxes, fontsize=7,
-        )  # fmt: skip
+    """The accent from light to full, and its warm counterpart for the last of more than two."""
+    cool = figures.LinearSegmentedColormap.from_list("cool", ["#8FBAD3", figures.ACCENT])
+    steps = max(n - 1 if n > 2 else n, 1)
+    colours = [cool(i / max(steps - 1, 1)) for i in range(steps)] if n > 1 else [figures.ACCENT]
+    return [*colours, figures.WARM] if n > 2 else colours
 
 
 def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:

@@ -271,32 +271,37 @@ LOOK = {
 
 
 def draw(values: dict):
-    """Error over the baseline's against the delay, a row for each task, a panel for each model."""
+    """Error over the baseline's against the delay: a row for each task, a panel for each model."""
     figure, panels = figures.new("wide", 84.0, nrows=2, ncols=4, sharex=True, sharey=True)
-    names = {"adding": "adding problem", "recall": "delayed recall"}
-    floor = 1e-3
+    names = {"adding": "Adding problem", "recall": "Delayed recall"}
+    apart = 0.02 * max(values["delays"])  # marks that would lie on each other
     for row, (task, words) in zip(panels, names.items(), strict=True):
         own = values[task]
         for axes, model in zip(row, own["models"], strict=True):
             colour, marker = LOOK[model["model"]]
-            delays = [point["delay"] for point in model["points"]]
-            axes.axhline(1, color=figures.GREY, linewidth=0.9, linestyle=(0, (4, 2)))
-            relative = [
-                [max(e / own["baseline"], floor) for e in p["errors"]] for p in model["points"]
-            ]
-            axes.plot(delays, [np.median(r) for r in relative], color=colour)
-            for delay, r in zip(delays, relative, strict=True):
-                axes.plot(
-                    [delay] * len(r), r, marker, ls="", color=colour, ms=3.2, mfc="none", mew=0.8
-                )
-            axes.set(yscale="log", ylim=(floor / 1.5, 3), xticks=delays)
+            points = model["points"]
+            axes.axhline(1, color=figures.GREY, linewidth=0.8, linestyle=(0, (4, 2)))
+            delays = [point["delay"] for point in points]
+            axes.plot(delays, [point["relative"] for point in points], color=colour)
+            for point in points:
+                errors = np.sort(point["errors"]) / own["baseline"]
+                at = point["delay"] + apart * (np.arange(len(errors)) - (len(errors) - 1) / 2)
+                axes.plot(at, errors, marker, color=colour, ms=3.2, mfc="white", mew=0.8)
+            axes.set(xticks=delays, yticks=[0, 0.5, 1])
             if task == "adding":
-                axes.set_title(model["model"], color=colour)
-        row[0].set_ylabel(f"{words}\nerror / baseline", fontsize=7.5)
+                axes.set_title(model["model"])
+        row[0].set_ylabel(f"{words}\nerror / baseline")
+    highest = max(
+        max(p["errors"]) / values[t]["baseline"]
+        for t in names
+        for m in values[t]["models"]
+        for p in m["points"]
+    )
+    panels[0, 0].set_ylim(-0.05, max(1.25, 1.08 * highest))
     for axes in panels[-1]:
         axes.set_xlabel("delay, in steps")
-    panels[0, 0].annotate(
-        "baseline", (1, 1), (-1, -3), xycoords=("axes fraction", "data"), textcoords="offset points",
+    panels[0, 1].annotate(
+        "baseline", (1, 1), (0, -3), xycoords=("axes fraction", "data"), textcoords="offset points",
         ha="right", va="top", color=figures.GREY, fontsize=7,
     )  # fmt: skip
     return figure

@@ -96,7 +96,7 @@ def recurrence(kind: str, parameters: Parameters, x: Array, target: int) -> Recu
             "cell": CELLS[kind],
             "loss": LOSS,
             "parameters": parameters,
-            "initial_state": {state: rest for state in STATES[kind]},
+            "initial_state": dict.fromkeys(STATES[kind], rest),
             "inputs": x,
             "targets": targets,
         }
