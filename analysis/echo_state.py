@@ -136,7 +136,6 @@ def measure(settings: list[Setting], line: NDArray, config: dict) -> dict:
         "dense": config["density"] == 1,
         "washout": past(config),
         "judged": judged(config),
-        "least_leak": min(config["leaks"]),
         "leaks": config["leaks"],
         "least_radius": min(config["spectral_radii"]),
         "largest_radius": max(config["spectral_radii"]),

@@ -157,7 +157,6 @@ def measure(settings: list[Setting], followed: list[Followed], config: dict) -> 
         "vanished_below": VANISHED,
         "exploded_above": EXPLODED,
         "settings": rows,
-        "vanilla_settings": len(vanilla),
         "vanilla_vanishing": [row["gain"] for row in vanilla if row["vanishes"]],
         "vanilla_exploding": [row["gain"] for row in vanilla if row["explodes"]],
         "recurrent_weights_are_hard": bool(lost) and all(r["v_earlier"] == 0 for r in lost),
@@ -240,11 +239,12 @@ def draw(settings: list[Setting], followed: list[Followed], config: dict):
                     _dotted(axes, followed[place].predicted, len(curve), colour)
             if column:
                 axes.plot(0, 1, "s", ms=3, color=figures.GREY, clip_on=False, mew=0)
-        panels[row, 0].set_ylabel(f"{kind}, relative to lag 0")
+        panels[row, 0].set_ylabel("relative to lag 0")
         panels[row, 1].set_ylabel("share of all lags")
-        panels[row, 0].legend(
-            loc="lower left", borderpad=0, borderaxespad=0.3, labelspacing=0.25, handlelength=1.0
-        )
+        panels[row, 3].legend(
+            loc="center left", bbox_to_anchor=(1.02, 0.5), title=kind, title_fontsize=8,
+            alignment="left", borderpad=0, labelspacing=0.35, handlelength=1.0,
+        )  # fmt: skip
     for axes, title in zip(panels[0], titles, strict=True):
         axes.set_title(title, pad=6)
     for axes in panels[:, 2:].flat:

@@ -185,14 +185,8 @@ def measure(outcomes: dict[Trial, Outcome], config: dict) -> dict:
         "gates_win_recall": _gates_win(recall),
         "gates_lose_somewhere": _gates_lose(adding) or _gates_lose(recall),
         "gates_win_everywhere": _gates_win(adding) and _gates_win(recall),
-        "gates_win_somewhere": _gates_win(adding) or _gates_win(recall),
         "echo_state_learns_something": bool(
             adding["by_model"]["echo_state"]["solved"] + recall["by_model"]["echo_state"]["solved"]
-        ),
-        "echo_state_beats_baseline": any(
-            point["median"] < 0.5 * task["baseline"]
-            for task in tasks.values()
-            for point in task["by_model"]["echo_state"]["points"]
         ),
         "echo_state_solves_all": all(
             task["by_model"]["echo_state"]["solved"] == task["networks_each"]
