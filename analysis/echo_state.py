@@ -148,7 +148,7 @@ def measure(settings: list[Setting], line: NDArray, config: dict) -> dict:
         "within_bound": largest < bound + by_chance,
         "best": _row(best, bound),
         "worst": _row(worst, bound),
-        "best_over_worst": best.capacity / worst.capacity,
+        "best_over_worst": best.capacity / max(worst.capacity, by_chance),
         "by_leak": by_leak,
         "no_leak_is_best": best.leak == max(config["leaks"]),
         "peaks_inside": all(

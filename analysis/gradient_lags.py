@@ -124,7 +124,7 @@ def _off(
     kind: str, parameters: dict, x: NDArray, target: int, values: dict, found: lags.Lags
 ) -> tuple[float, float]:
     """How far the lag curve is from torch's autograd, relative at each lag; and the states."""
-    dh, _, moved = cells.by_autograd(kind, parameters, x, target, values)
+    dh, moved = cells.by_autograd(kind, parameters, x, target, values)
     expected = dh[::-1]  # (T, n), lag 0 first
     size = np.linalg.norm(expected, axis=1)
     apart = np.linalg.norm(found.dh - expected, axis=1)

@@ -111,7 +111,11 @@ def test_no_time_is_recorded(measured):
         ),
     ],
 )
-def test_what_the_schema_cannot_see_is_explained(tmp_path, changes, key, words):
+@pytest.mark.parametrize("processes", [1, 2])
+def test_what_the_schema_cannot_see_is_explained(
+    tmp_path, monkeypatch, processes, changes, key, words
+):
+    monkeypatch.setenv("WORKINGS_THREADS", str(processes))
     with pytest.raises(InputError, match=words) as error:
         run(tmp_path, **changes)
     assert error.value.key == f"training.{key}"

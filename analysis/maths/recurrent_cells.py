@@ -156,19 +156,19 @@ def load(kind: str, parameters: Parameters, module: torch.nn.Module, suffix: str
 
 def by_autograd(
     kind: str, parameters: Parameters, x: Array, target: int, values: Mapping[str, Array]
-) -> tuple[Array, dict[str, Array], float]:
-    """dL/dh at every step (T×n), dL/dW, dL/dU, dL/db, dL/dV of torch's cell, by autograd.
+) -> tuple[Array, float]:
+    """dL/dh at every step, T×n, by autograd through torch's cell.
 
     `values` are the states that the recurrence went through. torch's state is put back onto them after
     each step, since a chaotic cell would take another way after some rounding; the largest step by
-    which it had to be moved is the third result.
+    which it had to be moved is the second result.
     """
     import torch
 
     units, inputs = parameters["V"].shape[1], x.shape[1]
     cell = getattr(torch.nn, f"{TORCH[kind]}Cell")(inputs, units, dtype=torch.float64)
     load(kind, parameters, cell)
-    V = torch.tensor(parameters["V"], requires_grad=True)
+    V = torch.from_numpy(parameters["V"])
     names = sorted(STATES[kind], reverse=True)  # h, then c: torch's order
     state = [torch.from_numpy(values[f"{name}_prev"][0].copy()) for name in names]
     hs, moved = [], 0.0
@@ -184,11 +184,4 @@ def by_autograd(
         hs.append(state[0])
     y = torch.from_numpy(parameters["k"]) + V @ state[0]
     (torch.logsumexp(y, 0) - y[target]).backward()
-    dh = np.stack([h.grad.numpy() for h in hs])  # (T, n)
-    by_parameter = {
-        "W": cell.weight_hh.grad.numpy(),
-        "U": cell.weight_ih.grad.numpy(),
-        "b": cell.bias_ih.grad.numpy(),
-        "V": V.grad.numpy(),
-    }
-    return dh, by_parameter, moved
+    return np.stack([h.grad.numpy() for h in hs]), moved  # (T, n)
