@@ -38,7 +38,10 @@ rule report:
             "build/sections/recurrence.tex",
             "build/sections/gradient_check.tex",
             "build/sections/originals.tex",
-            "build/sections/memory.tex",
+            "build/sections/gradient_lags.tex",
+            "build/sections/echo_state.tex",
+            "build/sections/training.tex",
+            "build/sections/answers.tex",
             "build/sections/built.tex",
             "build/sections/ledger.tex",
         ],
@@ -58,8 +61,9 @@ rule report:
             "build/figures/patch_search.pdf",
             "build/figures/patch_search_moves.pdf",
             "build/figures/gradient_check.pdf",
-            "build/figures/memory.pdf",
-            "build/figures/memory_recall.pdf",
+            "build/figures/gradient_lags.pdf",
+            "build/figures/echo_state.pdf",
+            "build/figures/training.pdf",
         ],
         attached=[
             "build/ledger.json",
@@ -289,17 +293,45 @@ rule originals:
 # Problem 4: why recurrent networks are hard to train.
 
 
-rule memory:
+rule gradient_lags:
     input:
         style=STYLE,
     output:
-        measurements="build/measurements/memory.json",
-        figure="build/figures/memory.pdf",
-        recall="build/figures/memory_recall.pdf",
+        measurements="build/measurements/gradient_lags.json",
+        figure="build/figures/gradient_lags.pdf",
     params:
-        *job("memory"),
+        *job("gradient_lags"),
     message:
-        "Follow gradients back through time, and fit an echo state network."
+        "Follow the gradients of untrained recurrent networks back through time."
+    shell:
+        RUN
+
+
+rule echo_state:
+    input:
+        style=STYLE,
+    output:
+        measurements="build/measurements/echo_state.json",
+        figure="build/figures/echo_state.pdf",
+    params:
+        *job("echo_state"),
+    message:
+        "Measure how much echo state networks remember."
+    shell:
+        RUN
+
+
+rule training:
+    input:
+        style=STYLE,
+    output:
+        measurements="build/measurements/training.json",
+        figure="build/figures/training.pdf",
+    threads: 2
+    params:
+        *job("training"),
+    message:
+        "Train recurrent and echo state networks on long delays."
     shell:
         RUN
 
@@ -338,11 +370,11 @@ rule seed:
             "patch_colour",
             "atlas",
             "patch_search",
-            "memory",
+            "echo_state",
         ),
         lambda wildcards: f"config seed.value = {wildcards.seed}",
     message:
-        "Measure everything that a seed decides once more, from the seed {wildcards.seed}."
+        "Measure what a seed decides once more, from the seed {wildcards.seed}."
     shell:
         RUN
 

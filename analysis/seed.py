@@ -1,4 +1,8 @@
-"""Measure once more, from another seed, everything that a seed decides."""
+"""Measure once more, from another seed, what one seed decides.
+
+The jobs gradient_lags and training are not among it: they draw several networks themselves and print
+their range.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +13,9 @@ from types import ModuleType, SimpleNamespace
 from analysis import (
     atlas,
     classifier,
+    echo_state,
     feature_maps,
     filters,
-    memory,
     occlusion,
     patch_colour,
     patch_search,
@@ -30,9 +34,9 @@ WRITES: list[tuple[ModuleType, dict[str, str]]] = [
     (patch_colour, {"figure": "pdf"}),
     (atlas, {"maps": "npz", "figure": "pdf"}),
     (patch_search, {"figure": "pdf", "moves": "pdf"}),
-    (memory, {"figure": "pdf", "recall": "pdf"}),
+    (echo_state, {"figure": "pdf"}),
 ]
-SEEDED = ("classifier", "memory")  # the blocks of the configuration that have a seed
+SEEDED = ("classifier", "echo_state")  # the blocks of the configuration that have a seed
 
 
 def seeded(config: dict, seed: int) -> dict:

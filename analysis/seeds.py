@@ -17,7 +17,7 @@ HEADLINES = [
     "occlusion.share_with_another_label",
     "patch_search.share_flipped",
     "patch_search.median",
-    "memory.recall.capacity",
+    "echo_state.best.capacity",
 ]
 
 

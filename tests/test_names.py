@@ -19,7 +19,7 @@ WRITE_UP = {"section", "ledger", "report", "job"}
 # Jobs that measure again from other seeds, on demand.
 AGAIN = {"seed", "seeds"}
 # Sections without a job of their own.
-NO_JOB = {"frontmatter", "built"}
+NO_JOB = {"frontmatter", "answers", "built"}
 # A job without settings of its own: it compares what others measured.
 NO_SETTINGS = {"originals"}
 

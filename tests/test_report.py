@@ -48,9 +48,9 @@ from analysis.reporting.latex import escape
             "a line is 1.01 pt too wide: in paragraph at lines 3--4",
         ),
         (
-            "(./build/sections/digits.tex) (./build/sections/memory.tex\n"
+            "(./build/sections/digits.tex) (./build/sections/echo_state.tex\n"
             "Overfull \\hbox (12.5pt too wide) in paragraph at lines 3--4",
-            "a line is 12.5 pt too wide: in paragraph at lines 3--4 of build/sections/memory.tex",
+            "a line is 12.5 pt too wide: in paragraph at lines 3--4 of build/sections/echo_state.tex",
         ),
     ],
 )

@@ -80,7 +80,7 @@ def test_each_shipped_cell_holds(name):
     ("text", "value"), [("1e-4", 1e-4), ("2E+1", 20.0), ("1.e-2", 0.01), ("0.5", 0.5)]
 )
 def test_a_power_of_ten_is_a_number(tmp_path, text, value):
-    epsilon = laid_over(tmp_path, f"memory: {{ridge: {text}}}")["memory"]["ridge"]
+    epsilon = laid_over(tmp_path, f"echo_state: {{ridge: {text}}}")["echo_state"]["ridge"]
     assert epsilon == value and isinstance(epsilon, float)
 
 
@@ -135,8 +135,8 @@ def test_an_empty_file_changes_nothing(tmp_path):
             "mine.yaml:2: classifier.rate: nan; expected a number",
         ),
         (
-            "memory:\n  ridge: .inf",
-            "mine.yaml:2: memory.ridge: inf; expected a number, 0 or more",
+            "echo_state:\n  ridge: .inf",
+            "mine.yaml:2: echo_state.ridge: inf; expected a number, 0 or more",
         ),
         (
             "classifier:\n  channels:\n    - 8\n    - 0\n    - 8",

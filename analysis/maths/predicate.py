@@ -9,7 +9,7 @@ is not in the grammar is refused with its column.
     value      ::=  number | 'text' | True | False | key | item | -value | value (+ - * /) value
                  |  abs(value) | min(value, …) | max(value, …) | min(list) | max(list) | len(list)
 
-A key is a measurement's, as in its file: `occlusion.lowest_probability`, `memory.gains.0.rate`,
+A key is a measurement's, as in its file: `occlusion.lowest_probability`, `recurrence.loss`,
 `recurrence.lines.dl_db[0]`. In the second argument of `all` and `any`, `item` is each element of the
 list in turn and `item.rate` what it holds under `rate`. `near(a, b, t)` is |a − b| ≤ t; `min` and
 `max` also take one list. `and` and `or` stop as soon as they know, so that a key may be guarded:

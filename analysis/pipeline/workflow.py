@@ -55,10 +55,12 @@ JOBS = [
     "recurrence",
     "gradient_check",
     "originals",
-    "memory",
+    "gradient_lags",
+    "echo_state",
+    "training",
 ]
 DERIVED = ["recurrence"]
-SECTIONS = ["frontmatter", *JOBS, "built"]
+SECTIONS = ["frontmatter", *JOBS, "answers", "built"]
 
 EMBEDDED = [
     "analysis/data/train-images-idx3-ubyte.gz",

@@ -1,0 +1,333 @@
+"""Train recurrent networks, and fit echo state networks, on tasks that need a memory."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+
+from analysis.maths import recurrent_cells as cells
+from analysis.maths import training
+from analysis.maths.reservoir import Reservoir
+from analysis.maths.training import Adding, Outcome, Recall, Task
+from analysis.pipeline import processes
+from analysis.pipeline.errors import InputError
+from analysis.reporting import figures, measurements
+from analysis.reporting.progress import say, track
+
+ECHO_STATE = "echo state"
+MODELS = [*cells.CELLS, ECHO_STATE]
+SOLVED = 0.1  # of the baseline's error, under which a network counts as having learnt the task
+SIZES_DIFFER = 0.2  # of the number of weights that is asked for, at most
+
+
+@dataclass(frozen=True, order=True)
+class Trial:
+    """One network to train."""
+
+    task: str
+    delay: int
+    model: str
+    repeat: int
+
+
+@dataclass(frozen=True)
+class Done:
+    trial: Trial
+    outcome: Outcome
+    seconds: float  # said, not recorded: no two runs take equally long
+
+
+def tasks_of(config: dict) -> dict[str, Task]:
+    return {
+        "adding": Adding(),
+        "recall": Recall(config["symbols"], config["distractors"]),
+    }
+
+
+def check(config: dict) -> None:
+    """Whether the recurrent networks can have the number of weights that is asked for.
+
+    Raises:
+        InputError: one cannot, within `SIZES_DIFFER`.
+    """
+    wanted = config["parameters"]
+    for task in tasks_of(config).values():
+        for kind in cells.CELLS:
+            units = cells.units_for(kind, wanted, task.inputs, task.outputs)
+            nearest = cells.count(kind, units, task.inputs, task.outputs)
+            if abs(nearest / wanted - 1) > SIZES_DIFFER:
+                raise InputError(
+                    f"{wanted}: with {task.inputs} inputs and {task.outputs} outputs the nearest "
+                    f"that whole units of the {kind} cell come to is {nearest}; for a fair "
+                    "comparison more weights are right",
+                    key="training.parameters",
+                )
+
+
+def trials_of(config: dict) -> list[Trial]:
+    """Every network, those that take longest first, so that the processes end together."""
+    trials = [
+        Trial(task, delay, model, repeat)
+        for task in tasks_of(config)
+        for delay in config["delays"]
+        for model in MODELS
+        for repeat in range(config["repeats"])
+    ]
+    return sorted(trials, key=lambda t: (-t.delay, t.model != "GRU", t))
+
+
+def run_trial(config: dict, trial: Trial) -> Done:
+    """Train and test one network. Its random numbers depend on the trial alone.
+
+    Raises:
+        InputError: the echo state network's W is too sparse, or its readout is not determined.
+    """
+    started = time.monotonic()
+    task = tasks_of(config)[trial.task]
+    place = list(tasks_of(config)).index(trial.task), MODELS.index(trial.model)
+    weights, data = np.random.default_rng(
+        [config["seed"], *place, trial.delay, trial.repeat]
+    ).spawn(2)
+    if trial.model == ECHO_STATE:
+        outcome = _fit(config["echo_state"], config["test_sequences"], task, trial, weights, data)
+    else:
+        outcome = _train(config, task, trial, weights, data)
+    return Done(trial, outcome, time.monotonic() - started)
+
+
+def _train(
+    config: dict,
+    task: Task,
+    trial: Trial,
+    weights: np.random.Generator,
+    data: np.random.Generator,
+) -> Outcome:
+    units = cells.units_for(trial.model, config["parameters"], task.inputs, task.outputs)
+    parameters = cells.draw(
+        trial.model, units, task.inputs, task.outputs,
+        config["gain"], config["bias"], config["drive"], weights,
+    )  # fmt: skip
+    return training.train(
+        trial.model,
+        parameters,
+        task,
+        trial.delay,
+        data,
+        rate=config[f"{trial.task}_rate"],
+        **{key: config[key] for key in ("updates", "batch", "clip", "check_every")},
+        solved=config["stop_at"],
+        test_sequences=config["test_sequences"],
+    )
+
+
+def _fit(
+    own: dict,
+    test_sequences: int,
+    task: Task,
+    trial: Trial,
+    weights: np.random.Generator,
+    data: np.random.Generator,
+) -> Outcome:
+    chosen = {key: own[key] for key in ("spectral_radius", "leak", "input_scaling", "density")}
+    try:
+        reservoir = Reservoir.draw(own["units"], task.inputs, weights, **chosen)
+    except ValueError as error:
+        raise InputError(str(error), key="training.echo_state.density") from None
+    try:
+        return training.fit_echo_state(
+            reservoir,
+            task,
+            trial.delay,
+            data,
+            sequences=own["sequences"],
+            ridge=own["ridge"],
+            test_sequences=test_sequences,
+        )
+    except ValueError as error:
+        raise InputError(str(error), key="training.echo_state.ridge") from None
+
+
+_config: dict = {}
+
+
+def _prepare(config: dict) -> None:
+    torch.set_num_threads(1)
+    _config.update(config)
+
+
+def _work(trial: Trial) -> Done:
+    return run_trial(_config, trial)
+
+
+def run_all(config: dict, count: int) -> dict[Trial, Outcome]:
+    """Every trial, over `count` processes; the same result whatever their number."""
+    trials = trials_of(config)
+    done = processes.spread(_work, trials, _prepare, (config,), count)
+    outcomes, seconds = {}, dict.fromkeys(MODELS, 0.0)
+    for one in track(done, "networks trained", len(trials)):
+        outcomes[one.trial] = one.outcome
+        seconds[one.trial.model] += one.seconds
+    for model, total in seconds.items():
+        each = total / (len(trials) / len(MODELS))
+        say(f"{model}: {each:.2f} s to train a network, on average")
+    return outcomes
+
+
+def measure(outcomes: dict[Trial, Outcome], config: dict) -> dict:
+    """The error of each model on each task against the delay, and what its training took."""
+    tasks = {
+        name: _of_task(name, task, outcomes, config) for name, task in tasks_of(config).items()
+    }
+    adding, recall = tasks["adding"], tasks["recall"]
+    sizes = [
+        row["trained"] for task in tasks.values() for row in task["models"] if row["by_gradient"]
+    ]
+    esn = config["echo_state"]
+    return {
+        **{
+            key: config[key] for key in ("delays", "repeats", "parameters", "gain", "bias", "drive")
+        },
+        **{key: config[key] for key in ("updates", "batch", "adding_rate", "recall_rate", "clip")},
+        **{key: config[key] for key in ("symbols", "distractors", "check_every", "stop_at")},
+        **{key: config[key] for key in ("test_sequences", "seed")},
+        "echo_state": esn,
+        "solved_below": SOLVED,
+        "longest_delay": max(config["delays"]),
+        "largest_difference_in_size": max(abs(s / config["parameters"] - 1) for s in sizes),
+        "adding": adding,
+        "recall": recall,
+        **verdicts(adding, recall),
+    }
+
+
+def verdicts(adding: dict, recall: dict) -> dict:
+    """Who learnt what more often; the wordings of two sections follow it."""
+    esn = [task["by_model"]["echo_state"]["solved"] for task in (adding, recall)]
+    every = adding["networks_each"]
+    return {
+        "networks_each": every,
+        "gates_win_adding": _gates_win(adding),
+        "gates_win_recall": _gates_win(recall),
+        "gates_win_everywhere": _gates_win(adding) and _gates_win(recall),
+        "gates_lose_somewhere": _gates_lose(adding) or _gates_lose(recall),
+        "echo_state_learns_something": any(esn),
+        "echo_state_solves_all": min(esn) == every,
+    }
+
+
+def _of_task(name: str, task: Task, outcomes: dict[Trial, Outcome], config: dict) -> dict:
+    rows = [_of_model(name, model, task, outcomes, config) for model in MODELS]
+    return {
+        "baseline": task.baseline,
+        "inputs": task.inputs,
+        "networks_each": len(config["delays"]) * config["repeats"],
+        "models": rows,
+        "by_model": {row["model"].replace(" ", "_"): row for row in rows},
+        "cost_over_echo_state": min(r["multiplications"] for r in rows if r["by_gradient"])
+        / rows[-1]["multiplications"],
+    }
+
+
+def _of_model(
+    name: str, model: str, task: Task, outcomes: dict[Trial, Outcome], config: dict
+) -> dict:
+    own = {t: o for t, o in outcomes.items() if (t.task, t.model) == (name, model)}
+    points = []
+    for delay in sorted(config["delays"]):
+        here = [o for t, o in sorted(own.items()) if t.delay == delay]
+        errors = [o.error for o in here]
+        points.append(
+            {
+                "delay": delay,
+                "errors": errors,
+                "median": float(np.median(errors)),
+                "relative": float(np.median(errors)) / task.baseline,
+                "lowest": min(errors),
+                "highest": max(errors),
+                "solved": sum(e < SOLVED * task.baseline for e in errors),
+                "updates": float(np.mean([o.updates for o in here])),
+            }
+        )
+    first = next(iter(own.values()))
+    return {
+        "model": model,
+        "by_gradient": model != ECHO_STATE,
+        "units": config["echo_state"]["units"]
+        if model == ECHO_STATE
+        else cells.units_for(model, config["parameters"], task.inputs, task.outputs),
+        "trained": first.trained,
+        "points": points,
+        "last": points[-1],
+        "fades": points[0]["solved"] > points[-1]["solved"],
+        "solved": sum(point["solved"] for point in points),
+        "updates": float(np.mean([o.updates for o in own.values()])),
+        "multiplications": float(np.mean([o.multiplications for o in own.values()])),
+    }
+
+
+def _gates_win(task: dict) -> bool:
+    """Whether both gated cells learnt the task more often than the vanilla cell."""
+    by = task["by_model"]
+    return min(by["LSTM"]["solved"], by["GRU"]["solved"]) > by["vanilla"]["solved"]
+
+
+def _gates_lose(task: dict) -> bool:
+    by = task["by_model"]
+    return min(by["LSTM"]["solved"], by["GRU"]["solved"]) < by["vanilla"]["solved"]
+
+
+LOOK = {
+    "vanilla": (figures.WARM, "o"),
+    "LSTM": ("#5E9BC0", "s"),
+    "GRU": (figures.ACCENT, "D"),
+    ECHO_STATE: ("#5B7F2B", "^"),
+}
+
+
+def draw(values: dict):
+    """Error over the baseline's against the delay: a row for each task, a panel for each model."""
+    figure, panels = figures.new("wide", 84.0, nrows=2, ncols=4, sharex=True, sharey=True)
+    names = {"adding": "Adding problem", "recall": "Delayed recall"}
+    apart = 0.02 * max(values["delays"])  # marks that would lie on each other
+    for row, (task, words) in zip(panels, names.items(), strict=True):
+        own = values[task]
+        for axes, model in zip(row, own["models"], strict=True):
+            colour, marker = LOOK[model["model"]]
+            points = model["points"]
+            axes.axhline(1, color=figures.GREY, linewidth=0.8, linestyle=(0, (4, 2)))
+            delays = [point["delay"] for point in points]
+            axes.plot(delays, [point["relative"] for point in points], color=colour)
+            for point in points:
+                errors = np.sort(point["errors"]) / own["baseline"]
+                at = point["delay"] + apart * (np.arange(len(errors)) - (len(errors) - 1) / 2)
+                axes.plot(at, errors, marker, color=colour, ms=3.2, mfc="white", mew=0.8)
+            axes.set(xticks=delays, yticks=[0, 0.5, 1])
+            if task == "adding":
+                axes.set_title(model["model"])
+        row[0].set_ylabel(f"{words}\nerror / baseline")
+    highest = max(
+        max(p["errors"]) / values[t]["baseline"]
+        for t in names
+        for m in values[t]["models"]
+        for p in m["points"]
+    )
+    panels[0, 0].set_ylim(-0.05, max(1.25, 1.08 * highest))
+    for axes in panels[-1]:
+        axes.set_xlabel("delay, in steps")
+    panels[0, 1].annotate(
+        "baseline", (1, 1), (0, -3), xycoords=("axes fraction", "data"), textcoords="offset points",
+        ha="right", va="top", color=figures.GREY, fontsize=7,
+    )  # fmt: skip
+    return figure
+
+
+def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
+    own = config["training"]
+    check(own)
+    values = measure(run_all(own, processes.count()), own)
+    measurements.write(outputs.measurements, values)
+    figures.save(draw(values), outputs.figure)
