@@ -24,11 +24,14 @@ HEADLINES = [
 def spread(runs: list[dict], keys: Iterable[str] = HEADLINES) -> dict:
     """Mean, standard deviation, lowest and highest of each key over the runs, nested as the key.
 
-    s = √(Σ (x_i − x̄)² / (n − 1)), the deviation of one run from the next.
+    s = √(Σ (x_i − x̄)² / (n − 1)), the deviation of one run from the next. What a run has no value
+    of (the median of the squares, where no label changed) has no deviation.
     """
     found: dict = {}
     for key in keys:
         values = [Measurements(run["measurements"])[key] for run in runs]
+        if None in values:
+            continue
         *above, last = key.split(".")
         block = found
         for part in above:

@@ -392,6 +392,22 @@ def test_a_commit_sets_the_ledger_and_the_page_and_a_clean_clone_the_same_lines(
     assert after == [line + 1 for line in before] != []
 
 
+def test_other_seeds_are_run_on_demand_and_their_deviation_is_printed(built):
+    (built / "seeds.yaml").write_text("seeds: {values: [5, 6], report: true}\n")
+    run = snakemake(built, config="seeds.yaml")
+    assert run.returncode == 0, run.stdout[-3000:]
+    seeds = measured(built, "seeds")
+    assert [r["seed"] for r in seeds["runs"]] == [5, 6]
+    first, second = (r["measurements"]["classifier"] for r in seeds["runs"])
+    assert (first["seed"], second["seed"]) == (5, 6) and first != second
+    text = subprocess.run(
+        ["pdftotext", "report/report.pdf", "-"], cwd=built, capture_output=True, text=True
+    ).stdout
+    deviation = 100 * seeds["spread"]["classifier"]["test_accuracy"]["deviation"]
+    assert plain(f"± {deviation:.2f} %") in plain(text)
+    assert jobs_to_run(built) == {"section", "frontmatter", "ledger", "report"}  # without them
+
+
 # What a person gets wrong
 
 

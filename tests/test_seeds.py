@@ -29,6 +29,7 @@ def test_the_spread_is_numpys_and_stands_under_the_numbers_own_key():
     found = seeds.spread(runs(1.0, 2.0, 4.5), ["job.part.x"])["job"]["part"]["x"]
     assert found["deviation"] == pytest.approx(np.std([1.0, 2.0, 4.5], ddof=1), rel=1e-12)
     assert (found["lowest"], found["highest"], found["mean"]) == (1.0, 4.5, 2.5)
+    assert seeds.spread(runs(1.0, None), ["job.part.x"]) == {}
     with pytest.raises(InputError, match=r"no measurement 'job.part.y'"):
         seeds.spread(runs(1.0, 2.0), ["job.part.y"])
 

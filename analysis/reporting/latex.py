@@ -211,9 +211,10 @@ class Section:
     def spread(self, key: str, digits: int | None = None, notation: str | None = None) -> TeX:
         """“± 0.2 %” after the number under `key`: its deviation over the runs from other seeds.
 
-        Nothing where these were not asked for (seeds.report), so that it can always stand there.
+        Nothing where these were not asked for (seeds.report) or one of them had no value, so that it
+        can always stand there.
         """
-        if "seeds" not in self._measurements:
+        if f"seeds.spread.{key}" not in self._measurements:
             return TeX("")
         deviation = self.num(f"seeds.spread.{key}.deviation", digits, notation)
         return TeX(rf"\,\ensuremath{{\pm}}\,{deviation}")
