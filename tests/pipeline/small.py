@@ -38,6 +38,7 @@ rule report:
         style="report/workings.sty",
         references="report/references.bib",
         sections=["build/sections/first.tex", "build/sections/second.tex"],
+        attached=[],
     output:
         report=update("report/report.pdf"),
     params:
@@ -74,8 +75,9 @@ rule section:
     output:
         section="build/sections/{section}.tex",
         quotes="build/quotes/{section}.json",
+        claims="build/claims/{section}.json",
     params:
-        *job("section"),
+        *job("section", "report.claims"),
     shell:
         RUN
 
@@ -106,12 +108,12 @@ def main(config, inputs, outputs):
     words = measurements.read(inputs.counted)["words"]
     measurements.write(outputs.measurements, {"words": other.twice(words) + config["doubled"]["offset"]})
 ''',
-    "analysis/maths/__init__.py": "",
     "analysis/maths/near.py": "from analysis.maths import far\n\ndef scaled(n, factor):\n    return far.product(n, factor)\n",
     "analysis/maths/far.py": "def product(n, factor):\n    return n * factor\n",
     "analysis/maths/other.py": "def twice(n):\n    return 2 * n\n",
     "config/default.yaml": '''
-report: {}
+report: {claims: fail}
+seeds: {report: false}
 store: {folder: .cache/workings, megabytes: 100}
 counted: {factor: 1}
 doubled: {offset: 0}
@@ -123,6 +125,7 @@ additionalProperties: false
 required: [counted, doubled]
 properties:
   report: {type: object}
+  seeds: {type: object}
   store: {type: object}
   spare: {type: object}
   counted: {type: object, additionalProperties: false, properties: {factor: {type: integer, minimum: 1}}}
@@ -133,6 +136,7 @@ properties:
 There are counted(\\VAR{plain('counted.words')}) words.
 \\BLOCK{ include 'partial.tex.j2' }
 ''',
+    "templates/sections/ledger.tex.j2": "",
     "templates/partial.tex.j2": "This is said in a partial.\n",
     "templates/sections/second.tex.j2": '''
 \\section{Second}\\label{sec:second}
@@ -167,7 +171,15 @@ STYLE = r"""
 
 def project(folder: Path) -> Path:
     """Write the small project into the folder."""
-    for name in ("__init__.py", "job.py", "section.py", "report.py", "pipeline", "reporting"):
+    for name in (
+        "__init__.py",
+        "job.py",
+        "section.py",
+        "report.py",
+        "pipeline",
+        "reporting",
+        "maths",
+    ):
         source = ROOT / "analysis" / name
         copy = shutil.copytree if source.is_dir() else shutil.copy2
         (folder / "analysis").mkdir(parents=True, exist_ok=True)
