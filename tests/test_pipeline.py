@@ -320,11 +320,12 @@ FILL = """
 from types import SimpleNamespace
 from analysis import section
 from analysis.pipeline import workflow
-quoted = workflow._quoted("occlusion")
+quoted = workflow._quoted("occlusion", workflow.JOBS)
 inputs = SimpleNamespace(
     template=quoted.templates, measurements=quoted.measurements, derivations=quoted.derivations
 )
-section.main({}, inputs, SimpleNamespace(section="filled.tex", quotes="quotes.json"))
+outputs = SimpleNamespace(section="filled.tex", quotes="quotes.json", claims="claims.json")
+section.main({"report": {"claims": "fail"}}, inputs, outputs)
 """
 
 
