@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 from analysis.pipeline import commit, fingerprint
 from analysis.pipeline.errors import InputError
+from analysis.pipeline.store import sum_of
 from analysis.reporting import latex, lint, provenance
 from analysis.reporting.measurements import Measurements, read
 
@@ -40,10 +41,6 @@ def raw(value) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 2]} …"
 
 
-def sha256(path: str | Path) -> str:
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-
-
 class Sources:
     """The code as it was built: of the commit where it is the same code, else of the folder."""
 
@@ -53,12 +50,14 @@ class Sources:
         unchanged = [file for file in files if file not in self.changed]
         committed = commit.texts(built["sha"], unchanged)
         self.texts = {f: committed.get(f) or Path(f).read_text(encoding="utf-8") for f in files}
+        self.of_job: dict[str, dict[str, str]] = {}  # looked up once a job: there are many keys
 
     def recorded_at(self, job: str, key: str) -> tuple[str, int | None]:
         """(file, line) that records the key."""
         script = f"analysis/{job}.py"
-        texts = {file: self.texts[file] for file in measuring_code(job)}
-        return provenance.recorded_at(key, script, texts) or (script, None)
+        if job not in self.of_job:
+            self.of_job[job] = {file: self.texts[file] for file in measuring_code(job)}
+        return provenance.recorded_at(key, script, self.of_job[job]) or (script, None)
 
     def written_at(self, job: str, output: str) -> tuple[str, int | None]:
         """(file, line) that writes an output."""
@@ -86,7 +85,7 @@ def figure_row(path: str, jobs: list[str], sources: Sources) -> dict:
     job = max((job for job in jobs if name.startswith(job)), key=len)
     output = name.removeprefix(job).lstrip("_") or "figure"
     file, line = sources.written_at(job, output)
-    return {"name": name, "job": job, "sha256": sha256(path), "file": file, "line": line}
+    return {"name": name, "job": job, "sha256": sum_of(path), "file": file, "line": line}
 
 
 def listed(config: dict, inputs: SimpleNamespace) -> dict:
@@ -112,9 +111,9 @@ def listed(config: dict, inputs: SimpleNamespace) -> dict:
             "script": f"analysis/{job}.py",
             "configuration": job,
             "changed": sorted(set(measuring_code(job)) & sources.changed),
-            "measurements": {"path": path, "sha256": sha256(path)},
+            "measurements": {"path": path, "sha256": sum_of(path)},
             "inputs": [
-                {"path": file, "sha256": sha256(file)} for file in _each(getattr(inputs, job, []))
+                {"path": file, "sha256": sum_of(file)} for file in _each(getattr(inputs, job, []))
             ],
             "numbers": [row for row in numbers if row["job"] == job],
             "figures": [row for row in figures if row["job"] == job],
@@ -176,7 +175,7 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
     section = latex.Section("ledger", Measurements({"ledger": printable(whole)}))
     text, _ = latex.fill("sections/ledger.tex.j2", section)
     # So that TeX runs again when the attached ledger is another.
-    text += f"% {sha256(outputs.ledger)}\n"
+    text += f"% {sum_of(outputs.ledger)}\n"
     Path(outputs.section).write_text(text, encoding="utf-8")
 
 

@@ -100,7 +100,9 @@ STEPS = {
     "cold": lambda folder: None,
     "cold, warm store": empty,
     "nothing changed": lambda folder: None,
-    "one changed word": change("templates/sections/digits.tex.j2", "The pictures are", "The images are"),
+    "one changed word": change(
+        "templates/sections/digits.tex.j2", "The pictures are", "The images are"
+    ),
     "another patch": change("config/default.yaml", "patch: 8 ", "patch: 7 "),
 }
 
