@@ -323,7 +323,7 @@ def test_a_refuted_claim_is_printed_when_the_configuration_asks_for_it(tmp_path)
 
 @pytest.mark.parametrize(
     ("predicate", "said"),
-    [("job.loss > 9", "It falls.}{holds"), ("job.fails", "No.}{does not hold")],
+    [("job.loss > 9", "It falls.}{holds"), ("job.fails", "No.}{measured")],
 )
 def test_a_claim_with_two_wordings_chooses_by_its_predicate(tmp_path, predicate, said):
     call = rf"\VAR{{claim('falls', '{predicate}', holds='It falls.', fails='No.')}}"

@@ -338,7 +338,7 @@ class Section:
         verdict, values = self._judged(predicate)
         if sentence is None:
             said = " ".join((holds if verdict else fails).split())
-            shown, command = ("holds" if verdict else "does not hold"), "claim"
+            shown, command = ("holds" if verdict else "measured"), "claim"
         else:
             said = " ".join(sentence.split())
             shown, command = ("holds", "claim") if verdict else ("refuted", "refutedclaim")
