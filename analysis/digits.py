@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import gzip
-import hashlib
 import math
 import shutil
 import struct
@@ -18,6 +17,7 @@ import numpy as np
 
 from analysis.data import storage
 from analysis.pipeline.errors import InputError
+from analysis.pipeline.store import sum_of
 from analysis.reporting import figures, measurements
 from analysis.reporting.progress import say
 
@@ -67,7 +67,7 @@ def unpack_embedded(files: list[str], root: Path) -> None:
     raw = root / "MNIST" / "raw"
     raw.mkdir(parents=True)
     for file in map(Path, files):
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        digest = sum_of(file)
         if digest != sums[file.name]:
             raise InputError(
                 f"{file}: damaged: its sha256 is {digest[:12]}…, {SUMS} says "

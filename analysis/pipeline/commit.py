@@ -7,13 +7,13 @@ either; the line numbers in the ledger are then those of the commit.
 
 from __future__ import annotations
 
-import hashlib
 import subprocess
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 from analysis.pipeline import fingerprint
+from analysis.pipeline.store import sum_of
 
 COUNTS = ("Snakefile", "analysis", "config", "templates", "report")
 
@@ -70,7 +70,7 @@ def _differs(path: str, committed: str | None, root: Path) -> bool:
 
 
 def _hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:12] if path.is_file() else "deleted"
+    return sum_of(path)[:12] if path.is_file() else "deleted"
 
 
 def _git(root: Path, *arguments: str, asked: bytes | None = None) -> bytes | None:
