@@ -85,8 +85,10 @@ def run(name: str, files: dict, lines: Iterable[str] = (), kept: store.Store | N
             if kept:
                 kept.keep(key, outputs, sums)
         manifests.Manifest(key, input_sums, outputs, sums).write()
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    except InputError:
+        raise
+    except Exception as error:
+        if not _of_a_full_disk(error):
             raise
         place = Path(next(iter(outputs.values()))).parent
         raise InputError(
@@ -117,6 +119,15 @@ def main() -> int:
         say(f"workings: {label}: restored from the store")
     _note(how, label)
     return 0
+
+
+def _of_a_full_disk(error: BaseException | None) -> bool:
+    """Whether the disk was full; a library that then closes its file may hide it behind an error."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _note(kind: str, text: str) -> None:

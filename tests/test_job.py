@@ -84,6 +84,35 @@ def test_a_full_disk_is_one_clear_message(give, tmp_path, number):
     assert names(tmp_path) == ["in.txt", "o.txt"]
 
 
+def test_a_full_disk_is_seen_behind_the_error_of_the_library_that_met_it(give, tmp_path):
+    class Drawing:
+        """Closes its stream on the way out, as matplotlib does, though it never opened it."""
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            self.position  # noqa: B018
+
+    def main(config, inputs, outputs):
+        with Drawing():
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(InputError, match="no room left on the disk"):
+        job.run("given", give(main))
+
+
+def test_a_fault_of_the_job_is_not_taken_for_a_full_disk(give):
+    def main(config, inputs, outputs):
+        try:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        finally:
+            {}["no such key"]
+
+    with pytest.raises(KeyError):
+        job.run("given", give(main))
+
+
 def test_a_disk_that_fills_while_the_output_is_put_in_place(give, tmp_path, monkeypatch):
     def full(descriptor):
         raise OSError(errno.ENOSPC, "No space left on device")
