@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -145,7 +146,9 @@ def test_a_number_without_its_link_is_its_text():
     assert "measured" not in diff._without_links(SECTION)
 
 
-def test_words_that_came_and_went_are_marked(builds, root):
+@pytest.fixture
+def worded(builds):
+    """Two builds that differ in a word and a number, with a shell around them."""
     if shutil.which("latexdiff") is None:
         pytest.skip("latexdiff is not installed")
     Path("report").mkdir()
@@ -155,8 +158,19 @@ def test_words_that_came_and_went_are_marked(builds, root):
     )
     Path("base/sections/s.tex").write_text("The images \\measured{job.x}{s.1}{0.94} are small.")
     Path("build/sections/s.tex").write_text("The pictures \\measured{job.x}{s.1}{0.95} are small.")
+
+
+def test_words_that_came_and_went_are_marked(worded):
     note = MARKED(Path("base"), Path("build"), Path("marked.pdf"))
     assert note == "words that came and went: marked.pdf", note
     text = subprocess.run(["pdftotext", "marked.pdf", "-"], capture_output=True, text=True).stdout
     for word in ("images", "pictures", "0.94", "0.95", "small"):
         assert word in text
+
+
+def test_a_marked_report_that_does_not_typeset_says_what_tex_missed(worded):
+    shell = Path("report/report.tex")
+    shell.write_text(shell.read_text().replace("{article}", "{article}\\usepackage{nowhere}"))
+    note = MARKED(Path("base"), Path("build"), Path("marked.pdf"))
+    assert re.search(r"report\.tex:\d+: TeX stopped: LaTeX Error: File `nowhere.sty' not", note)
+    assert not Path("marked.pdf").exists()

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.pipeline.errors import InputError
+from analysis.report import why
 from analysis.reporting import changes
 from analysis.reporting.measurements import read
 
@@ -142,12 +143,15 @@ def marked(base: Path, build: Path, out: Path) -> str:
         Path(folder, "report.tex").write_text(run.stdout, encoding="utf-8")
         environment = os.environ | {"TEXINPUTS": f"report:{os.environ.get('TEXINPUTS', '')}:"}
         made = subprocess.run(
-            ["latexmk", "-pdf", "-norc", "-silent", "-f", "-interaction=nonstopmode",
-             f"-outdir={work}", "-pdflatex=pdflatex -no-shell-escape %O %S", f"{folder}/report.tex"],
+            ["latexmk", "-pdf", "-norc", "-silent", "-f", "-file-line-error",
+             "-interaction=nonstopmode", f"-outdir={work}",
+             "-pdflatex=pdflatex -no-shell-escape %O %S", f"{folder}/report.tex"],
             env=environment, capture_output=True, text=True,
         )  # fmt: skip
         if not (work / "report.pdf").exists():
-            return f"no marked report: TeX stopped: {' '.join(made.stdout.split()[-40:])}"
+            log = work / "report.log"
+            text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+            return f"no marked report: {why(text, made.stdout + made.stderr)}"
         shutil.copyfile(work / "report.pdf", out)
     return f"words that came and went: {out}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import random
@@ -44,9 +45,11 @@ def fresh(tmp_path) -> Path:
 
 
 def start(folder: Path) -> subprocess.Popen:
+    # As under a terminal: a shell that runs these tests in the background has Ctrl-C ignored.
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     return subprocess.Popen(
         command(cores=2), cwd=folder, env=environment(folder), start_new_session=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        preexec_fn=heed, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
 
 
