@@ -105,14 +105,14 @@ def _stops(log: str) -> list[tuple[str, str, str]]:
 def why(log: str, output: str) -> str:
     """Where TeX stopped and what it said, from its log and from what latexmk printed."""
     stops = _stops(log)
+    said = re.search(r"^! (.*)$", log, flags=re.MULTILINE)
     if "No space left" in output:
         return "no room left on the disk for TeX's files in build/latex; free some space"
     if not stops:
         biber = re.findall(r"^ERROR - (.*)$", output, flags=re.MULTILINE)
-        tail = "; ".join(biber) or " ".join(output.split()[-60:])
+        tail = "; ".join(biber) or (said[1] if said else " ".join(output.split()[-60:]))
         return f"TeX stopped: {tail}"
     file, line, message = stops[0]
-    said = re.search(r"^! (.*)$", log, flags=re.MULTILINE)
     if said and message == "Emergency stop.":  # of a missing package TeX tells the reason apart
         message = said[1]
     file = file.removeprefix("./")
