@@ -125,9 +125,9 @@ def printed(derivation: Derivation) -> dict:
                     {
                         "name": line.name,
                         "key": line_key(line.name) if line.value is not None else None,
-                        "rows": line.rows(),
+                        "rows": rows,
                     }
-                    for line in part.lines
+                    for line, rows in zip(part.lines, part.rows(), strict=True)
                 ],
             }
             for part in derivation.parts

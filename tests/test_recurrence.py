@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
 from copy import deepcopy
 from decimal import Decimal
 from pathlib import Path
@@ -153,6 +156,23 @@ def test_a_cell_without_update_and_forward_mode_is_derived_too(tmp_path):
     assert (values["has_update"], values["has_readings"]) == (False, False)
 
 
+def test_one_step_is_derived_and_proved(tmp_path):
+    block = {
+        "cell": "h = tanh(k * h_prev + x)",
+        "loss": "(h - target)**2",
+        "parameters": {"k": "1/2"},
+        "initial_state": {"h": 1},
+        "inputs": [1],
+        "targets": [2],
+    }
+    outputs = SimpleNamespace(measurements=tmp_path / "m.json", derivation=tmp_path / "d.json")
+    recurrence.main({"recurrence": block}, SimpleNamespace(), outputs)
+    values = measurements.read(outputs.measurements)
+    h = np.tanh(1.5)
+    assert values["gradients"]["k"] == pytest.approx(2 * (h - 2) * (1 - h**2), rel=1e-13)
+    assert values["proofs"]["all_hold"]
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -200,3 +220,68 @@ def test_the_example_of_the_documents_is_derived(root):
     page = (root / "docs/cells.md").read_text(encoding="utf-8")
     block = yaml.safe_load(page.split("```yaml\n")[1].split("```")[0])["recurrence"]
     assert float(Recurrence.from_config(block).forward().loss) == pytest.approx(9.4348270126)
+
+
+# -- the width of what is printed ------------------------------------------------------------------
+
+AWKWARD = {
+    "long names and large numbers": {
+        "cell": "h = 9/10 * h_prev + 1/10 * tanh(bias_of_all + W_hidden @ h_prev + U_input @ x)\n"
+        "y = Psi_long_name_here @ h",
+        "loss": "sum((y - x)**2)",
+        "parameters": {
+            "bias_of_all": [0, 0.25, -3, 98765.4321],
+            "W_hidden": [[0.123456789, -1, 0, 7], [0, 2, 1, 1], [1, 1, -1, 0], [1e7, 0, 0, 1e-9]],
+            "U_input": [[-1, 0], [1, -2], [100, 0.001], [12345.678, 1]],
+            "Psi_long_name_here": [[-2, 1, 3, 98765.4321], [-1, 0, 0, 1]],
+        },
+        "initial_state": {"h": [0, 0, 1, 1]},
+        "inputs": [[1, 0], [0.5, 0.25], [0, 1], [2, 2], [1, 1]],
+        "forward_mode": ["W_hidden", "bias_of_all"],
+        "update": {"parameter": "W_hidden", "rate": 0.001234},
+    },
+    "a long sum over a fraction": {
+        "cell": "g = sigmoid(W @ h_prev + U @ x + b)\n"
+        "h = g * h_prev + (1 - g) * sin(W @ h_prev) - exp(-(U @ x)**2)/3",
+        "loss": "dot(h, h) - 3*sum(h)/7",
+        "parameters": {
+            "W": [[1, -0.25], [0.5, 2]],
+            "U": [["1/3", -1, 0.24405203, 1e-5, 0], [1e-9, 1, 2, -2.982, -0.388]],
+            "b": [0.1, -0.2],
+        },
+        "initial_state": {"h": [0.5, -0.5]},
+        "inputs": [[1, 0, 2, 1, "1/7"], [-0.5, 2.915, -0.868, "2/7", -2.034]],
+        "forward_mode": ["U"],
+    },
+}
+
+
+def too_wide(folder: Path, parts: list[list[list[str]]]) -> list[str]:
+    """What TeX finds too wide for the text column, by more than a point."""
+    shown = (
+        "\\begin{align*}\n" + " \\\\\n".join(" \\\\\n".join(rows) for rows in part)
+        + "\n\\end{align*}"
+        for part in parts
+    )  # fmt: skip
+    (folder / "wide.tex").write_text(
+        "\\documentclass[fontsize=10.5pt]{scrartcl}\\usepackage{workings}\n\\begin{document}\n"
+        + "\n".join(shown)
+        + "\n\\end{document}\n"
+    )
+    ran = subprocess.run(
+        ["pdflatex", "-no-shell-escape", "-interaction=nonstopmode", "-halt-on-error", "wide.tex"],
+        cwd=folder, env=os.environ | {"TEXINPUTS": f"{ROOT / 'report'}:"}, capture_output=True,
+        text=True, errors="replace",
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stdout[-2000:]
+    found = re.findall(r"Overfull .hbox \(([\d.]+)pt", ran.stdout)
+    return [width for width in found if float(width) > 1]
+
+
+@pytest.mark.parametrize("name", AWKWARD)
+def test_every_row_fits_the_text_column(tmp_path, name):
+    cell = recurrence.read(AWKWARD[name])
+    derivation = cell.derivation(cell.forward(), digits=recurrence.DIGITS)
+    assert too_wide(tmp_path, [part.rows() for part in derivation.parts]) == []
+    unbroken = [[line.rows(left=-1000) for line in part.lines] for part in derivation.parts]
+    assert len(too_wide(tmp_path, unbroken)) > 3  # the check can fail

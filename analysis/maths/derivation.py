@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -70,10 +71,14 @@ class Line:
     pieces: tuple[Tex, ...] = field(default=(), repr=False)
     recomputed: np.ndarray | None = field(default=None, repr=False)  # the equation, run by itself
 
-    def rows(self, width: float = LINE_WIDTH) -> list[str]:
-        """The rows of an `aligned`, `align` or `align*`, without the `\\\\` between them."""
+    def rows(self, left: float | None = None) -> list[str]:
+        """The rows of an `aligned`, `align` or `align*`, without the `\\\\` between them.
+
+        left: the width, in digits, of the widest left-hand side that this one is aligned with.
+        """
         rows: list[str] = []
-        width -= symbol_width(self.lhs) + 3  # of the left-hand side and the sign, in every row
+        left = symbol_width(self.lhs) if left is None else left
+        width = LINE_WIDTH - left - 3  # without the sign
         current, used = f"{self.lhs} &= ", 0.0
         for number, piece in enumerate(self.pieces):
             broken = fragments(piece, width)
@@ -102,6 +107,11 @@ class Part:
     heading: str
     lines: tuple[Line, ...]
     note: str = ""
+
+    def rows(self) -> list[list[str]]:
+        """The rows of each line, for one alignment of all."""
+        left = max((symbol_width(line.lhs) for line in self.lines), default=0.0)
+        return [line.rows(left) for line in self.lines]
 
 
 @dataclass(frozen=True)
@@ -156,8 +166,16 @@ class Derivation:
 
 
 class _Builder:
-    def __init__(self, cell: Recurrence, run: Run, gradients: Gradients, digits: int):
+    def __init__(
+        self,
+        cell: Recurrence,
+        run: Run,
+        gradients: Gradients,
+        digits: int,
+        forward: Sequence[str],
+    ):
         self.cell, self.run, self.gradients, self.digits = cell, run, gradients, digits
+        self.forward = forward
         self.T = cell.steps
         self.fixed = {*cell.parameters, *cell.constants}
         exact = {
@@ -202,6 +220,21 @@ class _Builder:
         if name in self.cell.states:
             return symbol(self.cell.states[name], later(t, -1))
         return symbol(name, t)
+
+    @cached_property
+    def room(self) -> float:
+        """For a matrix, in digits: a line without its widest left-hand side, signs and brackets."""
+        names = [symbol(name, "t") for name in [*self.cell.lines, *self.fixed]]
+        names += [
+            rf"\operatorname{{vec}}({symbol(name)})"
+            for name in self.forward
+            if len(self.cell.shape(name)) == 2
+        ]
+        return LINE_WIDTH - max(symbol_width(f"d{name}") for name in names) - 7
+
+    def matrix(self, values: Any, less: float = 0.0) -> Tex:
+        """Numbers, beside something `less` digits wide."""
+        return typeset(np.asarray(values), self.digits, self.room - less)
 
     def numbers(self, values: dict[str, Any], shapes: Shapes) -> Callable[[Node, str], Any]:
         def value(node: Node, t: str) -> Any:
@@ -255,11 +288,11 @@ class _Builder:
         meaning: str = "",
     ) -> Line:
         """A line with numbers at one step."""
-        printer = Printer(shapes, self.label, self.digits)
+        printer = Printer(shapes, self.label, self.digits, self.room)
         equation = printer(formula, str(step))
         shown = {**values, **{k: v for k, v in self.printed.items() if k not in values}}
         substituted = printer(formula, str(step), self.numbers(shown, shapes))
-        outcome = typeset(np.asarray(result), self.digits)
+        outcome = self.matrix(result)
         pieces = [equation, substituted, outcome]
         if substituted.text == outcome.text:
             pieces = [equation, outcome]
@@ -278,7 +311,7 @@ class _Builder:
     def symbolic(
         self, name: str, lhs: str, formula: Node, shapes: Shapes, meaning: str = ""
     ) -> Line:
-        equation = Printer(shapes, self.label, self.digits)(formula, "t")
+        equation = Printer(shapes, self.label, self.digits, self.room)(formula, "t")
         return Line(name, lhs, equation.text, meaning=meaning, pieces=(equation,))
 
     # --- the parts
@@ -291,7 +324,7 @@ class _Builder:
         total = Tex(rf"\sum_{{t=0}}^{{{self.T - 1}}} \ell_{{t}}", 6)
         lines.append(Line("total_loss", "L", total.text, pieces=(total,)))
         for name, array in (cell.parameters | cell.constants).items():
-            value = typeset(array, self.digits)
+            value = self.matrix(array)
             lines.append(
                 Line(name, symbol(name), value.text, None, value.text, array, pieces=(value,))
             )
@@ -343,10 +376,11 @@ class _Builder:
             whole = " ".join(part.text for part in parts)
             return Tex(whole, sum(part.width for part in parts), 0, tuple(parts))
 
-        symbols = joined([terms[t] for t in shown], [4.0] * len(shown))
-        matrices = [typeset(np.asarray(values[t]), self.digits) for t in shown]
+        chosen = [terms[t] for t in shown]
+        symbols = joined(chosen, [symbol_width(term) for term in chosen])
+        matrices = [self.matrix(values[t]) for t in shown]
         numeric = joined([m.text for m in matrices], [m.width for m in matrices])
-        outcome = typeset(np.asarray(total), self.digits)
+        outcome = self.matrix(total)
         return Line(
             name, lhs, symbols.text, numeric.text, outcome.text, np.asarray(total),
             pieces=(symbols, numeric, outcome), recomputed=values.sum(axis=0),
@@ -388,8 +422,8 @@ class _Builder:
         return not self.fixed.issuperset(names_in(jacobian))
 
     def _jacobian_line(self, name: str, lhs: str, formula: Node, t: int, value: np.ndarray) -> Line:
-        equation = Printer(self.cell.shapes, self.label, self.digits)(formula, str(t))
-        outcome = typeset(np.asarray(value), self.digits)
+        equation = Printer(self.cell.shapes, self.label, self.digits, self.room)(formula, str(t))
+        outcome = self.matrix(value)
         return Line(
             name, lhs, equation.text, None, outcome.text, np.asarray(value),
             pieces=(equation, outcome),
@@ -448,10 +482,10 @@ class _Builder:
         if formula is None:
             return []
         shapes = self.cell.gradient_shapes
-        printer = Printer(shapes, self.label, self.digits)
+        printer = Printer(shapes, self.label, self.digits, self.room)
         summand = printer(formula, "t")
         bracketed = summand.within(1)
-        symbols = Tex(rf"\sum_{{t=0}}^{{{self.T - 1}}} {bracketed.text}", bracketed.width + 4, 1)
+        symbols = bracketed.enclosed(rf"\sum_{{t=0}}^{{{self.T - 1}}} ", width=4)
         terms = np.stack(
             [self.evaluate(formula, t, self.raw, shapes) for t in range(self.T)]
             if self.T <= MOST_STEPS
@@ -459,7 +493,7 @@ class _Builder:
         )
         total = self.gradients[parameter]
         every = terms if self.T <= MOST_STEPS else None
-        shown = [typeset(term, self.digits) for term in terms]
+        shown = [self.matrix(term) for term in terms]
         parts = [
             Tex(m.text if k == 0 else f"+ {m.text}", m.width + 2, 1) for k, m in enumerate(shown)
         ]
@@ -467,7 +501,7 @@ class _Builder:
             parts.insert(2, Tex(r"+ \cdots", 3, 1))
         whole = " ".join(part.text for part in parts)
         numeric = Tex(whole, sum(part.width for part in parts), 0, tuple(parts))
-        outcome = typeset(total, self.digits)
+        outcome = self.matrix(total)
         return [
             Line(
                 name, lhs, symbols.text, numeric.text, outcome.text, total,
@@ -497,7 +531,7 @@ class _Builder:
                         r"0" if t == 0 else self.label(tangent_name(state, parameter), str(t - 1)),
                         4,
                     )
-                    result = typeset(values[key][t], self.digits)
+                    result = self.matrix(values[key][t])
                     pieces = (result,) if t else (Tex("0", 1), result)
                     lines.append(
                         Line(
@@ -522,20 +556,23 @@ class _Builder:
     def update(self, parameter: str, rate: Fraction) -> Part:
         """One step of the given rate down the gradient, and the same step up."""
         value, gradient = self.run.parameters[parameter], self.gradients[parameter]
-        start = typeset(np.asarray(self.printed[parameter]), self.digits)
-        slope = typeset(gradient, self.digits)
+        start = self.matrix(self.printed[parameter])
         step = number_latex(rate, 6) if rate.denominator == 1 else f"{float(rate):g}"
+        slope = self.matrix(gradient, len(step) + 3)
         lines = []
         for sign, word in ((-1, "down"), (+1, "up")):
             new = value + sign * float(rate) * gradient
             plus_or_minus = "+" if sign > 0 else "-"
             derivative = rf"\frac{{dL}}{{d{symbol(parameter)}}}"
-            symbols = Tex(rf"{symbol(parameter)} {plus_or_minus} {step} \, {derivative}", 12)
-            change = Tex(rf"{plus_or_minus} {step} \, {slope.text}", slope.width + 8)
+            symbols = Tex(
+                rf"{symbol(parameter)} {plus_or_minus} {step} \, {derivative}",
+                symbol_width(symbol(parameter)) + len(step) + symbol_width(derivative) + 4,
+            )
+            change = Tex(rf"{plus_or_minus} {step} \, {slope.text}", slope.width + len(step) + 3)
             numeric = Tex(
                 f"{start.text} {change.text}", start.width + change.width, 0, (start, change)
             )
-            outcome = typeset(new, self.digits)
+            outcome = self.matrix(new)
             arrow = r"\downarrow" if sign < 0 else r"\uparrow"
             name = Tex(symbol(parameter), 2).raised(arrow).text
             lines.append(
@@ -546,7 +583,7 @@ class _Builder:
                 )
             )  # fmt: skip
             loss = np.asarray(self.cell.forward({parameter: new}).loss)
-            outcome = typeset(loss, self.digits)
+            outcome = self.matrix(loss)
             lines.append(
                 Line(
                     f"L_{word}_{parameter}", rf"L\left({name}\right)",
@@ -631,8 +668,8 @@ def derive(
     """
     run = run or cell.forward()
     gradients = cell.reverse(run)
-    build = _Builder(cell, run, gradients, digits)
     forward = cell.forward_parameters if forward_parameters is None else forward_parameters
+    build = _Builder(cell, run, gradients, digits, forward)
     parts = [
         build.definition(),
         build.forward_pass(),

@@ -233,8 +233,8 @@ def _prove_steps(cell: Recurrence, steps: int) -> list[Proof]:
         lines={**lines, "loss": state_loss},
         steps=steps,
         parameters={k: v for k, v in cell.parameters.items() if k in used},
-        inputs=None if cell.inputs is None else cell.inputs[:steps],
-        targets=None if cell.targets is None else cell.targets[:steps],
+        inputs=_first(cell.inputs, steps),
+        targets=_first(cell.targets, steps),
     )
     parameters = {name: symbols_for(name, a.shape) for name, a in short.parameters.items()}
     run = short.forward(parameters, WHOLE)
@@ -254,6 +254,11 @@ def _prove_steps(cell: Recurrence, steps: int) -> list[Proof]:
         statement = f"the sum of {next(iter(cell.initial_state))} over {steps} steps by {name}"
         proofs.append(Proof(statement, "reverse mode", _same(gradients[name], gradient)))
     return proofs
+
+
+def _first(rows: np.ndarray | None, steps: int) -> np.ndarray | None:
+    """The rows of the first steps; where there are fewer, from the beginning again."""
+    return None if rows is None else np.resize(rows, (steps, *rows.shape[1:]))
 
 
 __all__ = [

@@ -19,6 +19,7 @@ from analysis.maths.recurrence import LOSS, TARGET
 
 MOST_ROWS = 8  # beyond: the first three and the last
 LINE_WIDTH = 58  # in digits: 112 mm hold 60 at 10.5 pt
+ROOM = LINE_WIDTH - 14  # for a matrix, beside a short left-hand side
 
 _GREEK = re.compile(
     "alpha|beta|gamma|delta|epsilon|zeta|eta|theta|kappa|lambda|mu|nu|xi|pi|rho|sigma|tau|phi|chi|psi|"
@@ -49,13 +50,13 @@ class Tex:
         parts = self.enclosed(before + r"\Bigl(", r"\Bigr)").parts
         return Tex(text, self.width + 2 + width, 4, parts)
 
-    def enclosed(self, before: str, after: str = "") -> Tex:
-        """With text put before and after, whether it is broken or not."""
+    def enclosed(self, before: str, after: str = "", width: float = 1.5) -> Tex:
+        """With text, `width` wide, put before, and text after, whether it is broken or not."""
         parts = list(self.parts)
         if parts:
-            parts[0] = parts[0].enclosed(before)
+            parts[0] = parts[0].enclosed(before, width=width)
             parts[-1] = parts[-1].enclosed("", after)
-        width = self.width + 1.5 * bool(before.strip()) + bool(after)
+        width = self.width + width * bool(before.strip()) + bool(after)
         return Tex(before + self.text + after, width, self.level, tuple(parts))
 
     def raised(self, exponent: str) -> Tex:
@@ -146,7 +147,11 @@ def matrix_latex(values: np.ndarray, digits: int = 4) -> str:
     return typeset(np.asarray(values), digits).text
 
 
-def typeset(values: np.ndarray, digits: int) -> Tex:
+def typeset(values: np.ndarray, digits: int, room: float = ROOM) -> Tex:
+    """Numbers in LaTeX, no wider than `room` where that can be had.
+
+    What would be wider is set smaller, then rounded to fewer decimals, then elided to four columns.
+    """
     if values.ndim == 0:
         values = values.reshape(1)[0]
         exponent = _scale(np.array([values], dtype=object), digits)
@@ -162,25 +167,41 @@ def typeset(values: np.ndarray, digits: int) -> Tex:
     exponent = _scale(table, digits)
     if exponent:
         table = table.astype(float) / 10.0**exponent
-    small = table.shape[1] > 4 and not all(isinstance(v, Fraction) for v in table.flat)
-    cells = [[number_latex(v, min(digits, 3) if small else digits) for v in row] for row in table]
-    widths = [max(_number_width(cell) for cell in column) for column in zip(*cells, strict=True)]
-    if len(cells) > MOST_ROWS:
-        cells = [*cells[:3], [r"\vdots"] * len(cells[0]), cells[-1]]
-    if len(cells[0]) > MOST_ROWS:
-        dots = [r"\ddots" if row[0] == r"\vdots" else r"\cdots" for row in cells]
-        cells = [[*row[:3], dot, row[-1]] for row, dot in zip(cells, dots, strict=True)]
-        widths = [*widths[:3], 2, widths[-1]]
+    many = table.shape[1] > 4 and not all(isinstance(v, Fraction) for v in table.flat)
+    settings = [] if many else [(digits, False, MOST_ROWS)]
+    for columns in (MOST_ROWS, 4):
+        settings += [(d, True, columns) for d in range(min(digits, 3) if many else digits, 0, -1)]
+    for setting in settings:
+        matrix = _matrix(table, *setting)
+        if exponent:
+            matrix = Tex(rf"10^{{{exponent}}} {matrix.text}", matrix.width + 4, 2)
+        if matrix.width <= room:
+            break
+    return matrix
+
+
+def _matrix(table: np.ndarray, digits: int, small: bool, most_columns: int) -> Tex:
+    """A matrix; of more rows or columns than that, the first three and the last."""
+    rows, columns = table.shape
+    tall, wide = rows > MOST_ROWS, columns > most_columns
+    chosen = [0, 1, 2, columns - 1] if wide else range(columns)
+    cells = [
+        [number_latex(table[i, j], digits) for j in chosen]
+        for i in ([0, 1, 2, rows - 1] if tall else range(rows))
+    ]
+    widths = [max(map(_number_width, column)) for column in zip(*cells, strict=True)]
+    if tall:
+        cells.insert(3, [r"\vdots"] * len(chosen))
+    if wide:
+        for row in cells:
+            row.insert(3, r"\ddots" if row[0] == r"\vdots" else r"\cdots")
+        widths.insert(3, 2)
     width = sum(widths) + 2 * len(widths)
     body = r" \\ ".join(" & ".join(row) for row in cells)
-    if small or width > LINE_WIDTH - 16:  # the left-hand side takes its share
-        width *= 0.72
+    if small:
         text = rf"\left[\begin{{smallmatrix}} {body} \end{{smallmatrix}}\right]"
-    else:
-        text = rf"\begin{{bmatrix}} {body} \end{{bmatrix}}"
-    if exponent:
-        return Tex(rf"10^{{{exponent}}} {text}", width + 4, 2)
-    return Tex(text, width + 2)
+        return Tex(text, 0.72 * width + 2)
+    return Tex(rf"\begin{{bmatrix}} {body} \end{{bmatrix}}", width + 2)
 
 
 def _number_width(text: str) -> float:
@@ -190,8 +211,14 @@ def _number_width(text: str) -> float:
 class Printer:
     """Writes formulas at one step, in symbols or with the numbers put in."""
 
-    def __init__(self, shapes: Shapes, labels: Callable[[str, str], str], digits: int):
-        self.shapes, self.labels, self.digits = shapes, labels, digits
+    def __init__(
+        self,
+        shapes: Shapes,
+        labels: Callable[[str, str], str],
+        digits: int,
+        room: float = ROOM,
+    ):
+        self.shapes, self.labels, self.digits, self.room = shapes, labels, digits, room
 
     def __call__(
         self, node: Node, t: str, numbers: Callable[[Node, str], Any] | None = None
@@ -218,9 +245,9 @@ class Printer:
 
     def leaf(self, node: Node, t: str, numbers: Callable[[Node, str], Any]) -> Tex:
         if isinstance(node, Operation) and node.kind == "diag" and self.shapes(node)[0] > 3:
-            inner = typeset(numbers(node.arguments[0], t), self.digits)
+            inner = typeset(numbers(node.arguments[0], t), self.digits, self.room - 4)
             return Tex(rf"\operatorname{{diag}} {inner.text}", inner.width + 4)
-        return typeset(np.asarray(numbers(node, t)), self.digits)
+        return typeset(np.asarray(numbers(node, t)), self.digits, self.room)
 
     def operation(self, node: Operation, t: str, show: Callable[..., Tex], numeric: bool) -> Tex:
         kind, arguments, detail = node.kind, node.arguments, node.detail
@@ -253,6 +280,9 @@ class Printer:
                 if self.shapes(v) != ():
                     return self.product(show(u, 3), r" \oslash ", show(v, 3))
                 top, bottom = show(u), show(v)
+                if top.width > self.room:  # a fraction does not break over rows
+                    inverse = Tex(rf"\frac{{1}}{{{bottom.text}}}", bottom.width, 3)
+                    return self.product(inverse, r" \, ", show(u, 2))
                 return Tex(
                     rf"\frac{{{top.text}}}{{{bottom.text}}}", max(top.width, bottom.width), 3
                 )

@@ -140,11 +140,14 @@ def describe(schema: Mapping[str, Any]) -> str:
     elif high is not None:
         words += f" below {high}" if below == "below" else f", {high} or less"
     if "array" in types and isinstance(schema.get("items"), Mapping):
-        fewest, most = schema.get("minItems"), schema.get("maxItems")
-        if fewest is not None and fewest == most:
-            words += f" of {fewest} items"
-        elif fewest:
-            words += f" of {fewest} or more items"
+        fewest, most = schema.get("minItems", 0), schema.get("maxItems")
+        items = "different items" if schema.get("uniqueItems") else "items"
+        if most is None:
+            words += f" of {fewest} or more {items}" if fewest else ""
+        else:
+            words += (
+                f" of {fewest} {items}" if fewest == most else f" of {fewest} to {most} {items}"
+            )
         words += f", each {describe(schema['items'])}"
     return words
 

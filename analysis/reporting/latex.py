@@ -396,7 +396,9 @@ class Section:
             # A short line stays on one page, a long one may go on on the next.
             row_end = " \\\\*\n" if len(more) < 4 else " \\\\\n"
             printed.append(row_end.join([first, *more]))
-        return TeX("\\begin{align*}\n" + " \\\\[3pt]\n".join(printed) + "\n\\end{align*}")
+        # Widths are estimated before TeX sets the rows; the gap beside the text column is empty.
+        rows = " \\\\[3pt]\n".join(printed)
+        return TeX(f"{{\\hfuzz=\\marginparsep\n\\begin{{align*}}\n{rows}\n\\end{{align*}}}}")
 
     def line(self, job: str, name: str) -> TeX:
         """The name of a line of the job's derivation, linked to the line."""

@@ -181,7 +181,7 @@ def test_long_lines_are_broken_and_short_ones_are_not():
     derivation = derive(cells.cell("lstm"))
     long, short = derivation.line("dL_dh[1]"), derivation.line("y[1]")
     assert len(long.rows()) > len(short.rows()) >= 1
-    assert len(long.rows(width=1000)) == 1
+    assert len(long.rows(left=-1000)) == 1
     assert LINE_WIDTH < 1000
 
 
