@@ -427,9 +427,9 @@ def test_a_derivation_is_printed_with_the_names_of_its_lines():
     section = latex.Section("s", Measurements({"r": {"lines": {"a_0": [1.0]}}}), {"r": derivation})
     assert section.parts("r") == ["forward"]
     assert section.derivation("r", "forward") == (
-        "\\begin{align*}\n"
+        "{\\hfuzz=\\marginparsep\n\\begin{align*}\n"
         "a &= b \\linename{r.a_0}{\\measured{r.lines.a_0}{s.1}{a\\_0}} \\\\*\n&= 1 \\\\[3pt]\n"
-        "h &= a \\linename{r.rule}{rule}\n\\end{align*}"
+        "h &= a \\linename{r.rule}{rule}\n\\end{align*}}"
     )
     assert section.line("r", "a_0") == "\\derivationline{r.a_0}{a\\_0}"
     with pytest.raises(InputError, match="has no line 'a_1'; near it: a_0"):
