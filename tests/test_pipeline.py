@@ -433,6 +433,7 @@ def refused(folder: Path, **options) -> str:
         ("classifier: {rate: -0.1}", "classifier.rate: -0.1; expected a number above 0"),
         ("recurrence: {cell: h = x}", "recurrence.loss: missing; expected a text"),
         ("classifier: {epochs: many}", "classifier.epochs: 'many'; expected a whole number"),
+        ("report: {author: Ωmega}", "report.author: 'Ωmega' holds 'Ω' (U+03A9), which the"),
     ],
 )
 def test_a_wrong_value_is_refused_with_file_line_and_key(finished, wrong, expected):

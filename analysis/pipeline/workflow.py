@@ -10,7 +10,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -101,6 +101,11 @@ def prepare(given) -> tuple[dict, Callable[..., list], dict[str, Quoted]]:
     os.environ["WORKINGS_CONFIG"] = json.dumps(places, default=str)
     os.environ["WORKINGS_NOTES"] = str(_NOTES)
     config = settings.load(files, given.config)
+    for key, text in _printed(config):
+        try:
+            latex.escape(text)
+        except InputError as error:
+            raise InputError(f"{settings.locate(key, **places)}: {key}: {error}") from None
     os.environ["WORKINGS_STORE"] = json.dumps(config["store"])
     for file in EMBEDDED:
         if not Path(file).is_file():
@@ -119,6 +124,16 @@ def prepare(given) -> tuple[dict, Callable[..., list], dict[str, Quoted]]:
         partial(params, known),
         {name: _quoted(name, recorded(config)) for name in SECTIONS},
     )
+
+
+def _printed(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The key and the words of each text that the report prints as it was given."""
+    report, recurrence = config.get("report", {}), config.get("recurrence", {})
+    for name in ("title", "subtitle", "author"):
+        yield f"report.{name}", report.get(name, "")
+    yield "recurrence.name", recurrence.get("name", "")
+    for name, words in recurrence.get("meaning", {}).items():
+        yield f"recurrence.meaning.{name}", words
 
 
 def templates() -> list[Path]:
