@@ -32,7 +32,7 @@ def read(config: dict) -> Recurrence:
 
 def refused(error: RecurrenceError) -> InputError:
     """The error for the person who wrote the block, with the key that it is about."""
-    key = "recurrence." + error.place if error.place in ("cell", "loss") else "recurrence"
+    key = "recurrence." + error.place if error.place in ("cell", "loss", "update") else "recurrence"
     return InputError(str(error), key=key)
 
 
@@ -102,10 +102,8 @@ def proofs(cell: Recurrence) -> dict:
 def update(cell: Recurrence, run: Run, gradients: Gradients, parameter: str, rate: float) -> dict:
     """The parameter and the loss after p ± rate · dL/dp."""
     values: dict = {"parameter": parameter, "symbol": symbol(parameter), "rate": rate}
-    start = np.asarray(run.parameters[parameter], dtype=float)
     for name, sign in (("uphill", +1.0), ("downhill", -1.0)):
-        moved = start + sign * rate * gradients[parameter]
-        loss = float(cell.forward({parameter: moved}).loss)
+        moved, loss = cell.stepped(run, gradients, parameter, sign * rate)
         values[name] = {"value": moved, "loss": loss, "change": loss - float(run.loss)}
     values["adding_raises_the_loss"] = values["uphill"]["change"] > 0
     values["subtracting_lowers_the_loss"] = values["downhill"]["change"] < 0

@@ -555,13 +555,13 @@ class _Builder:
 
     def update(self, parameter: str, rate: Fraction) -> Part:
         """One step of the given rate down the gradient, and the same step up."""
-        value, gradient = self.run.parameters[parameter], self.gradients[parameter]
+        gradient = self.gradients[parameter]
         start = self.matrix(self.printed[parameter])
         step = number_latex(rate, 6) if rate.denominator == 1 else f"{float(rate):g}"
         slope = self.matrix(gradient, len(step) + 3)
         lines = []
         for sign, word in ((-1, "down"), (+1, "up")):
-            new = value + sign * float(rate) * gradient
+            new, loss = self.cell.stepped(self.run, self.gradients, parameter, sign * float(rate))
             plus_or_minus = "+" if sign > 0 else "-"
             derivative = rf"\frac{{dL}}{{d{symbol(parameter)}}}"
             symbols = Tex(
@@ -582,12 +582,11 @@ class _Builder:
                     (symbols, numeric, outcome),
                 )
             )  # fmt: skip
-            loss = np.asarray(self.cell.forward({parameter: new}).loss)
             outcome = self.matrix(loss)
             lines.append(
                 Line(
                     f"L_{word}_{parameter}", rf"L\left({name}\right)",
-                    outcome.text, None, outcome.text, loss, f"the loss after a step {word}",
+                    outcome.text, None, outcome.text, np.asarray(loss), f"the loss after a step {word}",
                     (outcome,),
                 )
             )  # fmt: skip

@@ -408,6 +408,26 @@ class Recurrence:
             for name, value in values.items()
         }
 
+    # --- a step along the gradient
+
+    def stepped(
+        self, run: Run, gradients: Gradients, parameter: str, rate: float
+    ) -> tuple[np.ndarray, float]:
+        """p + rate dL/dp, and the loss there.
+
+        Raises RecurrenceError where that is not finite: the step is too long.
+        """
+        value = np.asarray(run.parameters[parameter], dtype=float) + rate * gradients[parameter]
+        try:
+            return value, float(self.forward({parameter: value}).loss)
+        except RecurrenceError as error:
+            raise RecurrenceError(
+                f"a step of {rate:g} along the gradient of `{parameter}` leads to where the cell "
+                f"cannot be run ({error}); a smaller rate is right",
+                None,
+                "update",
+            ) from None
+
     # --- forward mode
 
     def tangent_lines(self, parameter: str) -> tuple[dict[str, Node], Shapes]:
