@@ -89,6 +89,8 @@ def quote(key: str, value, text: str, place: str = "t.j2:3") -> dict:
         (r"\ensuremath{-0.07}", r"\ensuremath{-0.2}", True),
         (r"\ensuremath{4.37 \times 10^{-2}}", r"\ensuremath{4.3 \times 10^{-2}}", True),
         (r"12\,345", r"12\,345", False),
+        ("9" * 40 + ".71", "9" * 40 + ".7", False),
+        ("9" * 40 + ".71", "9" * 40 + ".8", True),
         ("true", "holds", False),
     ],
 )

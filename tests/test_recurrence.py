@@ -184,7 +184,10 @@ def test_one_step_is_derived_and_proved(tmp_path):
         ({"loss": "__import__('os').system('true')"}, "loss"),
         ({"cell": BLOCK["cell"].replace("tanh(a)", "tanh(aa)")}, "aa"),
         ({"forward_mode": ["q"]}, "q"),
-        ({"update": {"parameter": "b", "rate": "1e299"}}, "update: a step of -1e.299 along"),
+        (
+            {"update": {"parameter": "c", "rate": 1e299}},
+            "update: a step of .*; a smaller rate is right",
+        ),
         ({"parameters": {**BLOCK["parameters"], "W": [[1, "x"], [0, 2]]}}, "W"),
     ],
 )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from decimal import ROUND_HALF_DOWN, ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_DOWN, ROUND_HALF_UP, Context, Decimal
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +150,10 @@ def _call(file: Path, call: nodes.Call, whole: str, claimed: dict[str, str]) -> 
             yield Finding(place, f"the claim '{constants[0]}' has its name from {first} already")
 
 
+_HALVES = (ROUND_HALF_UP, ROUND_HALF_DOWN)
+_DIGITS = Context(prec=400)  # a double printed in full has up to 309 before its point
+
+
 def _roundings(quotes: Mapping[str, list[dict]]) -> Iterator[Finding]:
     """A shorter print must be what a reader gets who rounds the longer one."""
     seen: dict[str, list[tuple[Decimal, int, str, dict]]] = {}
@@ -164,7 +168,7 @@ def _roundings(quotes: Mapping[str, list[dict]]) -> Iterator[Finding]:
             for long, more, other_power, other in prints:
                 if power == other_power and places < more:
                     unit = Decimal(1).scaleb(-places)
-                    ways = {long.quantize(unit, r) for r in (ROUND_HALF_UP, ROUND_HALF_DOWN)}
+                    ways = {long.quantize(unit, r, _DIGITS) for r in _HALVES}
                     pair = (quote["text"], other["text"])
                     if short not in ways and pair not in told:
                         told.add(pair)

@@ -281,6 +281,9 @@ def test_lost_digits_are_reported_and_doubled_precision_decides():
     assert agreement.row("r", "multiprecision").verdict == "agrees"
     # all float64 means share one rounded trajectory: they agree with each other, not with the truth
     assert agreement.row("r", "torch autograd").verdict == "agrees"
+    # central differences need a far smaller step, and lose more
+    central = check_gradients(cell, methods=["central differences"]).row("r", "central differences")
+    assert central.verdict == "agrees, ill-conditioned" and 0.5 < central.digits < row.digits
     # and a fault is still a fault there
     gradients = dict(cell.reverse(cell.forward()).parameters)
     gradients["r"] = gradients["r"] * 1.01
@@ -290,6 +293,23 @@ def test_lost_digits_are_reported_and_doubled_precision_decides():
         .verdict
         == "disagrees"
     )
+
+
+def test_where_no_digit_is_left_the_many_digits_decide():
+    agreement = check_gradients(_chaotic(100))
+    agreement.require()
+    for method in ("central differences", "doubled precision"):
+        row = agreement.row("r", method)
+        assert row.verdict == "not run" and "no digit left" in row.remark
+    assert agreement.row("r", "multiprecision").verdict == "agrees"
+
+
+def test_a_fault_shows_in_central_differences_of_a_cell_that_loses_digits():
+    cell = _chaotic(20)
+    gradients = dict(cell.reverse(cell.forward()).parameters)
+    gradients["r"] = gradients["r"] * (1 + 1e-5)
+    row = check_gradients(cell, gradients, methods=["central differences"]).rows[0]
+    assert row.verdict == "disagrees"
 
 
 def test_conditioning_is_near_one_unit_of_rounding_for_a_tame_cell():
