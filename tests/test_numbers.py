@@ -26,6 +26,15 @@ from analysis.reporting.numbers import number
         (0.98765, 3, None, "0.988", "0.988"),
         (-1.5, 2, "fixed", "-1.50", r"\ensuremath{-1.50}"),
         (2, 1, "fixed", "2.0", "2.0"),
+        (-5.16281552e41, 4, "fixed", "-5.1628 × 10^41", r"\ensuremath{-5.1628 \times 10^{41}}"),
+        (
+            5.16281552e41,
+            None,
+            "exact",
+            "5.16281552 × 10^41",
+            r"\ensuremath{5.16281552 \times 10^{41}}",
+        ),
+        (10**20, None, None, "100 000 000 000 000 000 000", r"100\,000\,000\,000\,000\,000\,000"),
         (12345.678, 1, "fixed", "12 345.7", r"12\,345.7"),
         (0.5, 0, "fixed", "0", "0"),  # half to even, as IEEE 754 and Python round
         (1.5, 0, "fixed", "2", "2"),

@@ -8,6 +8,9 @@ The notation is always explicit:
     percent      hundredths, `digits` after the point           43.7 %
     exact        a whole number, or the shortest decimal that reads back as the same float
     printed      digits that were printed elsewhere, recorded as a text, one by one
+
+A float so large that it has no digits after the point gets a power of ten instead of zeros that
+nobody measured.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 
+LARGEST = 1e16  # of floats that are written without a power of ten
 NOTATIONS = ("fixed", "significant", "scientific", "percent", "exact", "printed")
 
 
@@ -67,12 +71,19 @@ def number(
         notation = "exact" if isinstance(value, int) and digits is None else "fixed"
     if notation not in NOTATIONS:
         raise ValueError(f"notation '{notation}'; expected one of {', '.join(NOTATIONS)}")
+    large = isinstance(value, float) and LARGEST <= abs(value) < float("inf")
+    if notation == "exact" and large:
+        mantissa, exponent = repr(value).split("e")
+        return _signed(mantissa, int(exponent), unit)
     if notation == "exact":
         return _signed(_positional(Decimal(repr(value))), unit=unit)
     if digits is None:
         raise ValueError(f"the number {value!r} needs digits=…, or notation='exact'")
     if digits < 0 or (digits == 0 and notation in ("significant", "scientific")):
         raise ValueError(f"digits={digits} is too few for the notation '{notation}'")
+    if notation == "fixed" and large:
+        mantissa, exponent = f"{value:.{digits}e}".split("e")
+        return _signed(mantissa, int(exponent), unit)
     if notation == "fixed":
         return _signed(f"{value:.{digits}f}", unit=unit)
     if notation == "percent":
