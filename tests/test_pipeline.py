@@ -15,7 +15,7 @@ import pytest
 from pypdf import PdfReader
 from pypdf.generic import IndirectObject
 
-from tests.pipeline.changing import append, commit, replace, touch_everything
+from tests.pipeline.changing import append, commit, damage, replace, touch_everything
 from tests.pipeline.real import TITLE
 from tests.pipeline.running import CONFIG, build, page, plain, planned
 
@@ -216,6 +216,16 @@ def test_one_changed_value_changes_exactly_its_occurrences(built):
     changed = [(a, b) for a, b in zip(before.split("\n"), after.split("\n"), strict=True) if a != b]
     assert len(changed) == 1
     assert "0.1235" in changed[0][1]
+
+
+def test_a_result_that_was_cut_off_is_said_and_restored(built):
+    name = "build/arrays/occlusion.npz"
+    before = (built / name).read_bytes()
+    damage(name, "truncated")(built)
+    assert f"{name}: edited by hand, or cut off" in build(built, "-n").said
+    run = build(built)
+    assert "Nothing to be done" in run.said, run.said[-3000:]
+    assert (built / name).read_bytes() == before
 
 
 def test_a_commit_sets_the_ledger_and_the_page_and_a_clean_clone_the_same_lines(built):
