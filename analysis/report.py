@@ -54,7 +54,7 @@ def typeset(shell: Path) -> Path:
         log = _log(shell)
         in_a_section = any("build/sections/" in file for file, _, _ in _stops(log))
         if attempt == "from nothing" or in_a_section:
-            raise InputError(_why(log, run.stdout + run.stderr))
+            raise InputError(why(log, run.stdout + run.stderr))
         shutil.rmtree(WORK)  # TeX may have read what an interrupted run had half written
         WORK.mkdir()
     return WORK / f"{shell.stem}.pdf"
@@ -102,15 +102,19 @@ def _stops(log: str) -> list[tuple[str, str, str]]:
     return re.findall(r"^(\S+\.\w+):(\d+): (.*)$", log, flags=re.MULTILINE)
 
 
-def _why(log: str, output: str) -> str:
+def why(log: str, output: str) -> str:
+    """Where TeX stopped and what it said, from its log and from what latexmk printed."""
     stops = _stops(log)
+    said = re.search(r"^! (.*)$", log, flags=re.MULTILINE)
     if "No space left" in output:
         return "no room left on the disk for TeX's files in build/latex; free some space"
     if not stops:
         biber = re.findall(r"^ERROR - (.*)$", output, flags=re.MULTILINE)
-        tail = "; ".join(biber) or " ".join(output.split()[-60:])
+        tail = "; ".join(biber) or (said[1] if said else " ".join(output.split()[-60:]))
         return f"TeX stopped: {tail}"
     file, line, message = stops[0]
+    if said and message == "Emergency stop.":  # of a missing package TeX tells the reason apart
+        message = said[1]
     file = file.removeprefix("./")
     source = re.sub(r"^build/sections/(\w+)\.tex$", r"templates/sections/\1.tex.j2", file)
     made = f" (filled from {source})" if source != file else ""

@@ -4,14 +4,16 @@
 set -eu
 
 packages="latexmk texlive-latex-recommended texlive-latex-extra texlive-science \
-texlive-fonts-recommended texlive-bibtex-extra tex-gyre lmodern biber latexdiff poppler-utils qpdf"
+texlive-fonts-recommended texlive-bibtex-extra texlive-plain-generic tex-gyre lmodern biber \
+latexdiff poppler-utils qpdf"
 
 # The first thing that is not there, or nothing.
 missing() {
     for program in latexmk pdflatex biber kpsewhich latexdiff pdftotext pdffonts qpdf; do
         command -v "$program" >/dev/null 2>&1 || { echo "$program"; return; }
     done
-    for file in scrartcl.cls tgpagella.sty mathpazo.sty tcolorbox.sty biblatex.sty accsupp.sty; do
+    for file in scrartcl.cls tgpagella.sty mathpazo.sty tcolorbox.sty biblatex.sty accsupp.sty \
+        ulem.sty; do
         kpsewhich "$file" >/dev/null 2>&1 || { echo "$file"; return; }
     done
 }
@@ -20,8 +22,8 @@ missing() {
 
 if ! command -v apt-get >/dev/null 2>&1; then
     echo "workings: TeX Live is missing or incomplete, and this is neither Debian nor Ubuntu." >&2
-    echo "Install TeX Live with latexmk, biber, KOMA-Script, TeX Gyre, tcolorbox, biblatex and" >&2
-    echo "accsupp and latexdiff (on macOS: MacTeX), and poppler and qpdf; then run the same command again." >&2
+    echo "Install TeX Live with latexmk, biber, KOMA-Script, TeX Gyre, tcolorbox, biblatex," >&2
+    echo "accsupp, ulem and latexdiff (on macOS: MacTeX), and poppler and qpdf; then run the same command again." >&2
     exit 1
 fi
 

@@ -79,3 +79,17 @@ def small_digits() -> dict[str, np.ndarray]:
         "test_images": images(test),
         "test_labels": test.astype(np.uint8),
     }
+
+
+@pytest.fixture(scope="session")
+def trained(small_digits):
+    """Its own `classifier:` block, as far as the shape goes, and a network that knows the digits."""
+    from analysis.data import storage
+    from analysis.maths import network as cnn
+
+    config = {"channels": [4, 6, 6], "kernels": [3, 3, 3], "pool": [2, 2, 1], "hidden": 12}
+    network = storage.new_network(config)
+    images = small_digits["train_images"][:, None] / np.float32(255)
+    labels = small_digits["train_labels"].astype(np.int64)
+    cnn.train(network, images, labels, epochs=12, batch=20, rate=0.01, seed=3)
+    return config, network.eval()

@@ -101,16 +101,6 @@ def test_correlation(a, b, expected):
     assert result == (expected if expected is None else pytest.approx(expected))
 
 
-@pytest.fixture(scope="module")
-def trained(small_digits):
-    config = {"channels": [4, 6, 6], "kernels": [3, 3, 3], "pool": [2, 2, 1], "hidden": 12}
-    network = storage.new_network(config)
-    images = small_digits["train_images"][:, None] / np.float32(255)
-    labels = small_digits["train_labels"].astype(np.int64)
-    cnn.train(network, images, labels, epochs=12, batch=20, rate=0.01, seed=3)
-    return config, network.eval()
-
-
 @pytest.mark.parametrize(
     "changes", [{}, {"patch": 28, "stride": 1}, {"outside": True, "fill": 1.0, "stride": 7}]
 )

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from analysis.pipeline import diff
+from analysis.pipeline import diff, marked
 from analysis.reporting import changes
 
 BEFORE = {"job": {"x": 1.0, "n": 3, "word": "a", "list": [1, 2], "holds": True, "gone": 0}}
 AFTER = {"job": {"x": 1.05, "n": 3, "word": "b", "list": [1, 3], "holds": True, "fresh": 0}}
-MARKED = diff.marked
 SECTION = (
     "The loss is \\measured{job.x}{s.1}{\\ensuremath{1.05}}\nof 50 \\% there. Another is "
     "\\measured{job.n}{s.2}{3}. See \\cref{fig:job}."
@@ -78,7 +76,7 @@ def test_flipped_claims_and_citing_sentences_are_found():
 def builds(tmp_path, monkeypatch) -> tuple[Path, Path]:
     """Two build folders: `base` and `build`."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(diff, "marked", lambda *folders: "no marked report")
+    monkeypatch.setattr(marked, "write", lambda *folders: "no marked report")
     for name, values, holds in (("base", BEFORE, True), ("build", AFTER, False)):
         for part in ("measurements", "claims", "sections", "figures"):
             (tmp_path / name / part).mkdir(parents=True)
@@ -138,25 +136,3 @@ def test_a_broken_file_of_the_base_is_named(builds, capsys):
     (builds[0] / "measurements/job.json").write_text('{"x": ')
     assert diff.main(["base"]) == 2
     assert "base/measurements/job.json: not a whole JSON file" in capsys.readouterr().err
-
-
-def test_a_number_without_its_link_is_its_text():
-    assert diff._without_links(SECTION).startswith("The loss is \\ensuremath{1.05}\nof 50")
-    assert "measured" not in diff._without_links(SECTION)
-
-
-def test_words_that_came_and_went_are_marked(builds, root):
-    if shutil.which("latexdiff") is None:
-        pytest.skip("latexdiff is not installed")
-    Path("report").mkdir()
-    Path("report/report.tex").write_text(
-        "\\documentclass{article}\n\\newcommand{\\measuredfigure}[2]{}\n\\begin{document}\n"
-        "\\input{build/sections/s}\n\\end{document}\n"
-    )
-    Path("base/sections/s.tex").write_text("The images \\measured{job.x}{s.1}{0.94} are small.")
-    Path("build/sections/s.tex").write_text("The pictures \\measured{job.x}{s.1}{0.95} are small.")
-    note = MARKED(Path("base"), Path("build"), Path("marked.pdf"))
-    assert note == "words that came and went: marked.pdf", note
-    text = subprocess.run(["pdftotext", "marked.pdf", "-"], capture_output=True, text=True).stdout
-    for word in ("images", "pictures", "0.94", "0.95", "small"):
-        assert word in text

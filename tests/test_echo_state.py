@@ -1,17 +1,13 @@
 """The job `echo_state`: capacities under their bound, and a section whose words follow them."""
 
-from pathlib import Path
-from types import SimpleNamespace
-
 import pytest
 
 from analysis import echo_state
 from analysis.maths import reservoir as esn
 from analysis.pipeline.errors import InputError
-from analysis.reporting import latex
-from analysis.reporting.measurements import Measurements, read
+from analysis.reporting.measurements import read
+from tests import studies
 
-TEMPLATES = Path(__file__).parents[1] / "templates"
 SMALL = {
     "units": 10,
     "spectral_radii": [0.4, 0.9, 1.8],
@@ -29,16 +25,11 @@ SMALL = {
 
 def run(folder, **changes):
     """The measurements of a run with the small configuration and some `changes`."""
-    outputs = SimpleNamespace(
-        measurements=folder / "echo_state.json", figure=folder / "echo_state.pdf"
-    )
-    echo_state.main({"echo_state": SMALL | changes}, SimpleNamespace(), outputs)
-    return read(outputs.measurements)
+    return studies.run(echo_state, folder, SMALL | changes)
 
 
 def fill(measured):
-    section = latex.Section("echo_state", Measurements({"echo_state": measured}))
-    return latex.fill("sections/echo_state.tex.j2", section, TEMPLATES)
+    return studies.fill("echo_state", echo_state=measured)
 
 
 @pytest.fixture(scope="module")
@@ -71,16 +62,16 @@ def test_a_capacity_beyond_the_bound_fails_the_build(tmp_path, monkeypatch):
 def test_large_radii_lack_the_echo_state_property(measured):
     assert measured["some_forget"] and measured["some_do_not_forget"]
     assert measured["largest_radius_that_forgets"] < 1.8
-    text, _ = fill(measured)
+    text = fill(measured)
     assert "echo state property" in text and "still has a capacity" in text
 
 
 def test_the_words_follow_where_all_forget_and_where_none_does(tmp_path):
-    text, _ = fill(run(tmp_path, spectral_radii=[0.4, 0.5]))
+    text = fill(run(tmp_path, spectral_radii=[0.4, 0.5]))
     assert "the reservoirs of all" in text and "at an end of the range" in text
-    text, _ = fill(run(tmp_path, spectral_radii=[3.0, 4.0], leaks=[1.0], input_scaling=0.001))
+    text = fill(run(tmp_path, spectral_radii=[3.0, 4.0], leaks=[1.0], input_scaling=0.001))
     assert "No setting of the" in text
-    text, _ = fill(run(tmp_path, leaks=[1.0], ridge=0.0, density=0.5))
+    text = fill(run(tmp_path, leaks=[1.0], ridge=0.0, density=0.5))
     assert "without a ridge penalty" in text and "density of" in text
 
 

@@ -1,18 +1,14 @@
 """The job `gradient_lags`: its measurements, its figure, and a section whose words follow them."""
 
-from pathlib import Path
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
 from analysis import gradient_lags
 from analysis.pipeline.errors import InputError
-from analysis.reporting import latex
-from analysis.reporting.measurements import Measurements, read
+from analysis.reporting.measurements import read
+from tests import studies
 from tests.maths.test_gradient_lags import detach
 
-TEMPLATES = Path(__file__).parents[1] / "templates"
 SMALL = {
     "hidden": 16,
     "inputs": 3,
@@ -30,16 +26,11 @@ SMALL = {
 
 def run(folder, **changes):
     """The measurements of a run with the small configuration and some `changes`."""
-    outputs = SimpleNamespace(
-        measurements=folder / "gradient_lags.json", figure=folder / "gradient_lags.pdf"
-    )
-    gradient_lags.main({"gradient_lags": SMALL | changes}, SimpleNamespace(), outputs)
-    return read(outputs.measurements)
+    return studies.run(gradient_lags, folder, SMALL | changes)
 
 
 def fill(measured):
-    section = latex.Section("gradient_lags", Measurements({"gradient_lags": measured}))
-    return latex.fill("sections/gradient_lags.tex.j2", section, TEMPLATES)
+    return studies.fill("gradient_lags", gradient_lags=measured)
 
 
 @pytest.fixture(scope="module")
@@ -114,12 +105,12 @@ def test_a_gain_more_leaves_the_others_as_they_were(tmp_path, measured):
 
 
 def test_the_section_follows_the_measurement(tmp_path, measured):
-    text, _ = fill(measured)
+    text = fill(measured)
     assert r"\claim{gates_keep_gradients}" in text and "vanishes at the gain" in text
     assert f"{measured['settings'][0]['rate']:.3f}" in text
     turned = run(tmp_path, gains=[1.15], drive=0.01, length=8, biases=[-6])
     assert turned["recurrent_weights_are_hard"] is False
-    text, _ = fill(turned)
+    text = fill(turned)
     assert "At no gain tried" in text and "It explodes nowhere" in text
     assert "no gated setting has a factor nearer to one" in text
 

@@ -106,16 +106,6 @@ def test_positions_that_all_cover_ink_have_no_share_off_it():
     assert tally.values()["share_changed_off_ink"] is None
 
 
-@pytest.fixture(scope="module")
-def trained(small_digits):
-    config = {"channels": [4, 6, 6], "kernels": [3, 3, 3], "pool": [2, 2, 1], "hidden": 12}
-    network = storage.new_network(config)
-    images = small_digits["train_images"][:, None] / np.float32(255)
-    labels = small_digits["train_labels"].astype(np.int64)
-    cnn.train(network, images, labels, epochs=12, batch=20, rate=0.01, seed=3)
-    return config, network.eval()
-
-
 @pytest.mark.parametrize(
     ("fills", "changes"),
     [

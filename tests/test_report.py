@@ -134,6 +134,14 @@ def test_an_error_of_tex_names_the_template_and_the_last_report_stays():
 
 
 @pytest.mark.usefixtures("in_folder")
+def test_a_missing_package_is_named():
+    file = shell("Hello.")
+    file.write_text(file.read_text().replace("\\begin{d", "\\usepackage{nowhere}\n\\begin{d", 1))
+    with pytest.raises(InputError, match=r"TeX stopped: .*File `nowhere\.sty' not found"):
+        report.typeset(file)
+
+
+@pytest.mark.usefixtures("in_folder")
 def test_a_report_with_a_reference_to_nothing_is_refused():
     with pytest.raises(InputError, match="the report is not clean:\n  reference to nothing: gone"):
         run(r"See \ref{gone}.")

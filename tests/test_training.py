@@ -1,17 +1,12 @@
 """The job `training`, and the closing section that rests on it."""
 
-from pathlib import Path
-from types import SimpleNamespace
-
 import pytest
 
 from analysis import training
 from analysis.maths import recurrent_cells as rc
 from analysis.pipeline.errors import InputError
-from analysis.reporting import latex
-from analysis.reporting.measurements import Measurements, read
+from tests import studies
 
-TEMPLATES = Path(__file__).parents[1] / "templates"
 SMALL = {
     "delays": [8, 3],
     "repeats": 2,
@@ -44,15 +39,7 @@ SMALL = {
 
 def run(folder, **changes):
     """The measurements of a run with the small configuration and some `changes`."""
-    folder.mkdir(exist_ok=True)
-    outputs = SimpleNamespace(measurements=folder / "training.json", figure=folder / "training.pdf")
-    training.main({"training": SMALL | changes}, SimpleNamespace(), outputs)
-    return read(outputs.measurements)
-
-
-def fill(measured, name="training", **others):
-    section = latex.Section(name, Measurements({"training": measured, **others}))
-    return latex.fill(f"sections/{name}.tex.j2", section, TEMPLATES)[0]
+    return studies.run(training, folder, SMALL | changes)
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +134,7 @@ ECHO = {"best": {"share": 0.5}}
 
 
 def answers(measured, **lags):
-    return fill(measured, "answers", gradient_lags=LAGS | lags, echo_state=ECHO)
+    return studies.fill("answers", training=measured, gradient_lags=LAGS | lags, echo_state=ECHO)
 
 
 def test_the_answers_follow_the_measurement(measured):
@@ -169,7 +156,11 @@ def test_the_answers_follow_the_measurement(measured):
 
 
 def test_the_section_follows_the_measurement(measured):
-    text = fill(won(measured, adding=[0, 4, 4, 0], recall=[3, 2, 4, 2]))
+    text = studies.fill(
+        "training", training=won(measured, adding=[0, 4, 4, 0], recall=[3, 2, 4, 2])
+    )
     assert "Both gated cells do better" in text and "The GRU does better" in text
-    text = fill(won(measured, adding=[0, 4, 0, 0], recall=[4, 2, 2, 2]))
+    text = studies.fill(
+        "training", training=won(measured, adding=[0, 4, 0, 0], recall=[4, 2, 2, 2])
+    )
     assert "The LSTM does better" in text and "Neither gated cell" in text

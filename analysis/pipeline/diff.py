@@ -15,7 +15,6 @@ import base64
 import html
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from analysis.pipeline import marked
 from analysis.pipeline.errors import InputError
 from analysis.reporting import changes
 from analysis.reporting.measurements import read
@@ -121,37 +121,6 @@ def side_by_side(names: list[str], base: Path, build: Path) -> str:
     )
 
 
-def marked(base: Path, build: Path, out: Path) -> str:
-    """Write report.pdf with changed words marked; what came of it, in a line."""
-    if shutil.which("latexdiff") is None:
-        return "no marked report: latexdiff is not installed; `make tex` installs it"
-    if not (base / "sections").exists():
-        return "no marked report: the base keeps no sections"
-    with tempfile.TemporaryDirectory() as folder:
-        texts = {}
-        for side, source in (("old", base), ("new", build)):
-            texts[side] = Path(folder, f"{side}.tex")
-            texts[side].write_text(_flat(Path("report/report.tex"), source), encoding="utf-8")
-        run = subprocess.run(
-            ["latexdiff", "--math-markup=whole", "--encoding=utf8", "--driver=pdftex", str(texts["old"]), str(texts["new"])],
-            capture_output=True, text=True,
-        )  # fmt: skip
-        if run.returncode != 0:
-            return f"no marked report: latexdiff stopped: {run.stderr.strip()[-300:]}"
-        work = Path(folder, "work")
-        Path(folder, "report.tex").write_text(run.stdout, encoding="utf-8")
-        environment = os.environ | {"TEXINPUTS": f"report:{os.environ.get('TEXINPUTS', '')}:"}
-        made = subprocess.run(
-            ["latexmk", "-pdf", "-norc", "-silent", "-f", "-interaction=nonstopmode",
-             f"-outdir={work}", "-pdflatex=pdflatex -no-shell-escape %O %S", f"{folder}/report.tex"],
-            env=environment, capture_output=True, text=True,
-        )  # fmt: skip
-        if not (work / "report.pdf").exists():
-            return f"no marked report: TeX stopped: {' '.join(made.stdout.split()[-40:])}"
-        shutil.copyfile(work / "report.pdf", out)
-    return f"words that came and went: {out}"
-
-
 @contextmanager
 def built(base: str, config: list[str]) -> Iterator[Path]:
     """The build folder of BASE: the folder itself, or that of the commit, built in a worktree.
@@ -203,7 +172,7 @@ def main(arguments: list[str] | None = None) -> int:
             OUT.mkdir(parents=True, exist_ok=True)
             pages = side_by_side(found["figures"], base, given.build)
             (OUT / "figures.html").write_text(pages, encoding="utf-8")
-            note = marked(base, given.build, OUT / "report.pdf")
+            note = marked.write(base, given.build, OUT / "report.pdf")
     except InputError as error:
         print(f"workings: {error}", file=sys.stderr)
         return 2
@@ -258,31 +227,6 @@ def _picture(path: Path) -> str:
         return "cannot be drawn"
     data = base64.b64encode(run.stdout).decode()
     return f'<img alt="{html.escape(path.stem)}" src="data:image/png;base64,{data}">'
-
-
-def _flat(shell: Path, build: Path) -> str:
-    """The report as one text, with the sections of a build folder and without its attachments."""
-
-    def section(match: re.Match) -> str:
-        path = build / "sections" / f"{match[1]}.tex"
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
-        return "" if match[1] == "ledger" else _without_links(text)
-
-    text = re.sub(r"\\input\{build/sections/(\w+)\}", section, shell.read_text(encoding="utf-8"))
-    plain = "\\renewcommand{\\measuredfigure}[2]{\\includegraphics{#1}}"
-    return text.replace("\\begin{document}", f"{plain}\n\\begin{{document}}", 1)
-
-
-def _without_links(text: str) -> str:
-    r"""Without the ledger a number links to nothing: each \measured{key}{use}{text} is its text."""
-    start = re.compile(r"\\measured\{[^{}]*\}\{[^{}]*\}\{")
-    while found := start.search(text):
-        depth, end = 1, found.end()
-        while depth:
-            depth += {"{": 1, "}": -1}.get(text[end], 0)
-            end += 1
-        text = text[: found.start()] + text[found.end() : end - 1] + text[end:]
-    return text
 
 
 def _grouped(keys: list[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import random
 import signal
@@ -70,9 +71,11 @@ def fresh(kind, tmp_path) -> Path:
 
 
 def start(folder: Path) -> subprocess.Popen:
+    # As under a terminal: a shell that runs these tests in the background has Ctrl-C ignored.
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     return subprocess.Popen(
         command(folder), cwd=folder, env=environment(folder), start_new_session=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        preexec_fn=heed, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
 
 
