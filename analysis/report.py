@@ -19,7 +19,6 @@ WORK = Path("build/latex")
 NEEDED = ("latexmk", "pdflatex", "biber")
 OVERFULL = 1.0  # points
 FULL = "no room left on the disk for TeX's files in build/latex; free some space"
-PROBE = 65536  # bytes; where fewer are left, TeX's log may have been cut off before it says why
 
 
 def typeset(shell: Path) -> Path:
@@ -59,8 +58,10 @@ def typeset(shell: Path) -> Path:
             break
         in_a_section = any("build/sections/" in file for file, _, _ in _stops(log))
         if attempt == "from nothing" or in_a_section:
-            full = run.returncode == 0 or _is_full()
-            raise InputError(FULL if full else why(log, run.stdout + run.stderr))
+            reason = FULL if run.returncode == 0 else why(log, run.stdout + run.stderr)
+            if reason != FULL and _is_full():  # TeX may have read what was cut off for want of room
+                reason = f"{FULL} ({reason})"
+            raise InputError(reason)
         shutil.rmtree(WORK)  # TeX may have read what an interrupted run had half written
         WORK.mkdir()
     return WORK / f"{shell.stem}.pdf"
@@ -129,10 +130,11 @@ def why(log: str, output: str) -> str:
 
 
 def _is_full() -> bool:
-    """Whether there is no room even for a little more beside TeX's files."""
+    """Whether less room is left than TeX's files take: the next pass would write them anew."""
+    size = sum(file.stat().st_size for file in WORK.iterdir())
     try:
         with tempfile.TemporaryFile(dir=WORK) as probe:
-            probe.write(bytes(PROBE))
+            probe.write(bytes(max(size, 1)))
             probe.flush()
     except OSError as error:
         return error.errno in (errno.ENOSPC, errno.EDQUOT)
