@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,6 +18,7 @@ from analysis.pipeline.errors import InputError
 WORK = Path("build/latex")
 NEEDED = ("latexmk", "pdflatex", "biber")
 OVERFULL = 1.0  # points
+FULL = "no room left on the disk for TeX's files in build/latex; free some space"
 
 
 def typeset(shell: Path) -> Path:
@@ -49,12 +52,16 @@ def typeset(shell: Path) -> Path:
     }
     for attempt in ("with what the last run left", "from nothing"):
         run = processes.run(command, environment)
-        if run.returncode == 0:
-            break
         log = _log(shell)
+        # TeX does not notice when a full disk cuts off its log, where the complaints are read.
+        if run.returncode == 0 and "Output written on" in log:
+            break
         in_a_section = any("build/sections/" in file for file, _, _ in _stops(log))
         if attempt == "from nothing" or in_a_section:
-            raise InputError(why(log, run.stdout + run.stderr))
+            reason = FULL if run.returncode == 0 else why(log, run.stdout + run.stderr)
+            if reason != FULL and _is_full():  # TeX may have read what was cut off for want of room
+                reason = f"{FULL} ({reason})"
+            raise InputError(reason)
         shutil.rmtree(WORK)  # TeX may have read what an interrupted run had half written
         WORK.mkdir()
     return WORK / f"{shell.stem}.pdf"
@@ -106,8 +113,9 @@ def why(log: str, output: str) -> str:
     """Where TeX stopped and what it said, from its log and from what latexmk printed."""
     stops = _stops(log)
     said = re.search(r"^! (.*)$", log, flags=re.MULTILINE)
-    if "No space left" in output:
-        return "no room left on the disk for TeX's files in build/latex; free some space"
+    # latexmk is silent, so the reason may be in the log alone; and pdfTeX may just fail to write.
+    if re.search(r"No space left|pdfTeX error: .*\bf(write|flush)\(\) failed", log + output):
+        return FULL
     if not stops:
         biber = re.findall(r"^ERROR - (.*)$", output, flags=re.MULTILINE)
         tail = "; ".join(biber) or (said[1] if said else " ".join(output.split()[-60:]))
@@ -119,6 +127,18 @@ def why(log: str, output: str) -> str:
     source = re.sub(r"^build/sections/(\w+)\.tex$", r"templates/sections/\1.tex.j2", file)
     made = f" (filled from {source})" if source != file else ""
     return f"{file}:{line}{made}: TeX stopped: {message}"
+
+
+def _is_full() -> bool:
+    """Whether less room is left than TeX's files take: the next pass would write them anew."""
+    size = sum(file.stat().st_size for file in WORK.iterdir())
+    try:
+        with tempfile.TemporaryFile(dir=WORK) as probe:
+            probe.write(bytes(max(size, 1)))
+            probe.flush()
+    except OSError as error:
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return False
 
 
 def _file_at(log: str, width: str, where: str) -> str:

@@ -8,6 +8,9 @@ import hypothesis
 import numpy as np
 import pytest
 
+from tests.pipeline import real
+from tests.pipeline.running import build
+
 # A busy machine is no failure.
 hypothesis.settings.register_profile("workings", deadline=None)
 hypothesis.settings.load_profile("workings")
@@ -26,6 +29,16 @@ def in_root(monkeypatch: pytest.MonkeyPatch) -> Path:
     """Run in the repository's folder, where Snakemake and the jobs run."""
     monkeypatch.chdir(ROOT)
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def tiny_report(tmp_path_factory) -> Path:
+    """The real report, built on the tiny configuration; what changes it takes a copy."""
+    folder = real.project(tmp_path_factory.mktemp("workings"))
+    done = build(folder)
+    assert done, done.said[-6000:]
+    assert "report/report.pdf is up to date" in done.said
+    return folder
 
 
 @pytest.fixture

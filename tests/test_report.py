@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -155,13 +156,43 @@ def test_tex_that_is_not_installed_is_named(in_folder, monkeypatch):
         report.typeset(file)
 
 
-def test_a_full_disk_under_tex_is_named(in_folder, monkeypatch):
-    programs = in_folder / "bin"
+LOG = "build/latex/report.log"
+
+
+def pretend(folder: Path, monkeypatch, script: str) -> None:
+    """Programs of TeX's names that do what the script says."""
+    programs = folder / "bin"
     programs.mkdir()
     for name in report.NEEDED:
         program = programs / name
-        program.write_text("#!/bin/sh\necho 'No space left on device' >&2\nexit 12\n")
+        program.write_text(f"#!/bin/sh\n{script}\n")
         program.chmod(0o755)
     monkeypatch.setenv("PATH", str(programs), prepend=":")
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "echo 'No space left on device' >&2; exit 12",
+        f"echo '!pdfTeX error: pdflatex: fflush() failed (No space left on device)' > {LOG}; exit 1",
+        f"echo '!pdfTeX error: pdflatex: fwrite() failed' > {LOG}; exit 1",
+        f"echo 'Output writ' > {LOG}; exit 0",
+    ],
+)
+def test_a_full_disk_under_tex_is_named(in_folder, monkeypatch, script):
+    pretend(in_folder, monkeypatch, script)
     with pytest.raises(InputError, match=r"^no room left on the disk for TeX's files"):
+        report.typeset(shell("Hello."))
+
+
+def test_a_full_disk_that_left_no_word_in_the_log_is_named(in_folder, monkeypatch):
+    pretend(in_folder, monkeypatch, f"echo 'Package bib' > {LOG}; exit 1")
+    with pytest.raises(InputError, match=r"^TeX stopped: "):  # as long as there is room
+        report.typeset(shell("Hello."))
+
+    def full(**where):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(report.tempfile, "TemporaryFile", full)
+    with pytest.raises(InputError, match=r"^no room left on the disk .* \(TeX stopped: "):
         report.typeset(shell("Hello."))

@@ -23,15 +23,18 @@ from typing import Any
 from analysis.pipeline.store import sum_of
 from analysis.pipeline.workflow import JOBS, SECTIONS
 
-KINDS = ("measurements", "derivations", "arrays", "figures", "sections", "quotes")
+# What build/ holds besides the working files of TeX and of long jobs.
+KINDS = (
+    *("data", "model", "measurements", "derivations", "arrays", "figures", "seeds"),
+    *("sections", "quotes", "claims"),
+)
 
 
 def results(folder: Path) -> dict[str, str]:
     """The sha256 of each result below build/ and of the report, by its path."""
     files = [file for kind in KINDS for file in sorted((folder / "build" / kind).glob("*"))]
-    report = folder / "report/report.pdf"
-    found = {str(file.relative_to(folder)): sum_of(file) for file in files}
-    return found | ({"report/report.pdf": sum_of(report)} if report.exists() else {})
+    files += [folder / "build/ledger.json", folder / "report/report.pdf"]
+    return {str(file.relative_to(folder)): sum_of(file) for file in files if file.is_file()}
 
 
 def differing(one: dict[str, str], other: dict[str, str]) -> list[str]:
@@ -126,7 +129,7 @@ def _order(path: str) -> tuple:
     if parts[0] != "build":
         return (3, 0, path)
     name = Path(path).stem
-    if parts[1] in ("sections", "quotes"):
+    if parts[1] in ("sections", "quotes", "claims", "ledger.json"):
         return (2, SECTIONS.index(name) if name in SECTIONS else len(SECTIONS), path)
     # A figure may be called after its job with a word more.
     job = max((job for job in JOBS if name.startswith(job)), key=len, default="")

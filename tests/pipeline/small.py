@@ -8,17 +8,13 @@
 
 from __future__ import annotations
 
-import os
-import re
 import shutil
-import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from .running import ROOT
 
 FILES = {
+    ".gitignore": "build/\n.snakemake/\n.cache/\n.venv/\nreport/report.pdf\n__pycache__/\n",
     "Snakefile": '''
 from snakemake.exceptions import WorkflowError
 from analysis.pipeline import workflow as workings
@@ -189,47 +185,3 @@ def project(folder: Path) -> Path:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text.lstrip("\n"))
     return folder
-
-
-@dataclass(frozen=True)
-class Build:
-    """What one run of Snakemake did and said."""
-
-    status: int
-    said: str
-    computed: frozenset[str]
-    restored: frozenset[str]
-
-    def __bool__(self) -> bool:
-        return self.status == 0
-
-
-def command(*arguments: str, cores: int = 1) -> list[str]:
-    return [sys.executable, "-m", "snakemake", "--cores", str(cores), *arguments]
-
-
-def environment(folder: Path) -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(folder / "site")}
-
-
-def build(folder: Path, *arguments: str, cores: int = 1) -> Build:
-    """Run `snakemake --cores N` in the folder."""
-    ran = subprocess.run(
-        command(*arguments, cores=cores), cwd=folder, env=environment(folder), text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300,
-    )  # fmt: skip
-    return Build(
-        ran.returncode, ran.stdout, _jobs(ran.stdout, "computed"), _jobs(ran.stdout, "restored")
-    )
-
-
-def _jobs(said: str, kind: str) -> frozenset[str]:
-    found = re.search(rf"^workings: .*\b{kind}: ([^;)]*)", said, flags=re.MULTILINE)
-    return frozenset(found[1].split(", ")) if found else frozenset()
-
-
-def page(folder: Path) -> str:
-    """The text of the report."""
-    return subprocess.run(
-        ["pdftotext", "report/report.pdf", "-"], cwd=folder, capture_output=True, text=True
-    ).stdout

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from .small import build, page, project
+from .changing import (
+    DAMAGES,
+    both,
+    check_out_again,
+    commit,
+    damage,
+    remove,
+    replace,
+    touch_everything,
+    under_its_old_date,
+)
+from .running import build, page, told
+from .small import project
 
 COUNTED, DOUBLED, FIRST, SECOND = "counted", "doubled", "section first", "section second"
 ALL = {COUNTED, DOUBLED, FIRST, SECOND, "report"}
@@ -29,64 +39,10 @@ def built(finished, tmp_path) -> Path:
     return Path(shutil.copytree(finished, tmp_path / "copy"))
 
 
-def replace(name: str, old: str, new: str) -> Callable[[Path], None]:
-    """A change of a file's text."""
-
-    def change(folder: Path) -> None:
-        path = folder / name
-        text = path.read_text()
-        assert old in text
-        path.write_text(text.replace(old, new))
-
-    return change
-
-
-def under_its_old_date(name: str, text: str) -> Callable[[Path], None]:
-    def change(folder: Path) -> None:
-        path = folder / name
-        dates = (path.stat().st_atime, path.stat().st_mtime)
-        path.write_text(text)
-        os.utime(path, dates)
-
-    return change
-
-
-def touch_everything(folder: Path) -> None:
-    for path in folder.rglob("*"):
-        if path.is_file() and ".snakemake" not in path.parts:
-            os.utime(path)
-
-
-def check_out_again(folder: Path) -> None:
-    """As git does when it rewrites the working tree: the same bytes, new files and dates."""
-    for path in [p for p in folder.rglob("*") if p.is_file()]:
-        if not {".snakemake", "build", ".cache", "report.pdf"} & set(path.parts):
-            text = path.read_bytes()
-            path.unlink()
-            path.write_bytes(text)
-
-
 def upgrade(folder: Path) -> None:
     old = folder / "site/fakepackage-1.0.dist-info"
     old.rename(folder / "site/fakepackage-1.1.dist-info")
     replace("site/fakepackage-1.1.dist-info/METADATA", "1.0", "1.1")(folder)
-
-
-def remove(*names: str) -> Callable[[Path], None]:
-    def change(folder: Path) -> None:
-        for name in names:
-            path = folder / name
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-    return change
-
-
-def both(*changes: Callable[[Path], None]) -> Callable[[Path], None]:
-    def change(folder: Path) -> None:
-        for one in changes:
-            one(folder)
-
-    return change
 
 
 GENERATED = [
@@ -108,9 +64,9 @@ TABLE = {
     "a partial": (replace("templates/partial.tex.j2", "said", "whispered"), {FIRST, "report"}, NOTHING, ["whispered"]),
     "a style file": (replace("report/workings.sty", "{hyperref}", "{hyperref}\\AtBeginDocument{Begun.}"), {"report"}, NOTHING, ["Begun."]),
     "a bibliography entry": (replace("report/references.bib", "On Words", "On Numbers"), {"report"}, NOTHING, ["On Numbers"]),
-    "data under its old date": (under_its_old_date("words.txt", "one two three four\n"), ALL, NOTHING, ["counted(4)", "doubled(8)"]),
+    "data under its old date": (under_its_old_date("words.txt", replace("words.txt", " five", "")), ALL, NOTHING, ["counted(4)", "doubled(8)"]),
     "all dates": (touch_everything, NOTHING, NOTHING, ["counted(5)"]),
-    "a fresh checkout": (check_out_again, NOTHING, NOTHING, ["counted(5)"]),
+    "a fresh checkout": (both(lambda folder: commit(folder, "all"), check_out_again), NOTHING, NOTHING, ["counted(5)"]),
     "a package upgrade": (upgrade, {DOUBLED}, {SECOND, "report"}, ["doubled(10)"]),
     "a refactored helper": (replace("analysis/maths/far.py", "n * factor", "factor * n"), {COUNTED}, {DOUBLED, FIRST, SECOND, "report"}, ["counted(5)"]),
     "deleted .snakemake": (remove(".snakemake"), NOTHING, ALL, ["counted(5)"]),
@@ -129,6 +85,7 @@ def test_a_change_runs_just_what_it_must(built, change):
     done = build(built)
     assert done, done.said
     assert (done.computed, done.restored) == (computed, restored), done.said
+    assert (told(done, "computed"), told(done, "restored")) == (computed, restored)
     text = page(built)
     for word in words:
         assert word in text
@@ -137,23 +94,16 @@ def test_a_change_runs_just_what_it_must(built, change):
 
 @pytest.mark.parametrize("stored", [True, False])
 @pytest.mark.parametrize("name", GENERATED)
-@pytest.mark.parametrize("damage", ["deleted", "truncated", "edited"])
-def test_a_damaged_result_comes_back(built, name, damage, stored):
-    if not stored and damage == "deleted" and name != "report/report.pdf":
+@pytest.mark.parametrize("how", DAMAGES)
+def test_a_damaged_result_comes_back(built, name, how, stored):
+    if not stored and how == "deleted" and name != "report/report.pdf":
         pytest.skip("an intermediate that nothing needs is made again when something does")
     path = built / name
     right = path.read_bytes()
-    if damage == "deleted":
-        path.unlink()
-    else:
-        text = (
-            right[: len(right) // 2] if damage == "truncated" else right.replace(b"1", b"2") + b" "
-        )
-        under_its_old_date(name, "")(built)
-        path.write_bytes(text)
+    damage(name, how)(built)
     if not stored:
         shutil.rmtree(built / ".cache")
-    if damage != "deleted":
+    if how != "deleted":
         assert f"{name}: edited by hand, or cut off" in build(built, "-n").said
     done = build(built, name)
     assert done, done.said

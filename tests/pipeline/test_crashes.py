@@ -4,51 +4,77 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import os
 import random
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from .small import build, command, environment, page, project
+from analysis.pipeline.reproduce import results
+
+from . import real, small
+from .changing import replace
+from .running import build, command, environment, page
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are read from /proc")
-RESULTS = ("build/measurements", "build/arrays", "build/sections", "build/quotes", "report")
+
+# More moments than `make test-all` tries: WORKINGS_MOMENTS=20 python -m pytest tests/pipeline/test_crashes.py
+MOMENTS = int(os.environ.get("WORKINGS_MOMENTS", "0"))
 
 
-def sums(folder: Path) -> dict[str, str]:
-    """The sha256 of every result."""
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for part in RESULTS
-        for path in sorted((folder / part).rglob("*"))
-        if path.is_file()
-    }
+@dataclass(frozen=True)
+class Kind:
+    """What is built.
+
+    Args:
+        project: writes it into a folder.
+        jobs: how many of them a build runs.
+        seconds: about as long as a job takes.
+    """
+
+    project: Callable[[Path], Path]
+    jobs: int
+    seconds: float
 
 
-@pytest.fixture(scope="module")
-def right(tmp_path_factory) -> dict[str, str]:
-    """The results of a build that nothing disturbed."""
-    folder = project(tmp_path_factory.mktemp("undisturbed"))
-    assert build(folder)
-    return sums(folder)
+SMALL, REAL = Kind(small.project, 5, 1.0), Kind(real.project, 35, 4.0)
 
 
 @pytest.fixture
-def fresh(tmp_path) -> Path:
-    return project(tmp_path / "small")
+def kind(request) -> Kind:
+    """The small project, where a test asks for no other."""
+    return getattr(request, "param", SMALL)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> Path:
+    folder = small.project(tmp_path_factory.mktemp("undisturbed"))
+    assert build(folder)
+    return folder
+
+
+@pytest.fixture
+def right(kind, request) -> dict[str, str]:
+    """The sums of all results of a build that nothing disturbed."""
+    return results(request.getfixturevalue("undisturbed" if kind is SMALL else "tiny_report"))
+
+
+@pytest.fixture
+def fresh(kind, tmp_path) -> Path:
+    return kind.project(tmp_path / "project")
 
 
 def start(folder: Path) -> subprocess.Popen:
     # As under a terminal: a shell that runs these tests in the background has Ctrl-C ignored.
     heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     return subprocess.Popen(
-        command(cores=2), cwd=folder, env=environment(folder), start_new_session=True,
+        command(folder), cwd=folder, env=environment(folder), start_new_session=True,
         preexec_fn=heed, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
 
@@ -64,6 +90,11 @@ def processes(folder: Path) -> dict[int, str]:
     return found
 
 
+def jobs(folder: Path) -> set[int]:
+    """The processes of the running jobs."""
+    return {n for n, line in processes(folder).items() if "\0-m\0analysis.job\0" in line}
+
+
 def wait_until(condition, seconds: float = 20.0) -> bool:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -73,51 +104,69 @@ def wait_until(condition, seconds: float = 20.0) -> bool:
     return False
 
 
+def wait_for_job(running: subprocess.Popen, folder: Path, number: int) -> None:
+    """Until the job of that number, in the order of their beginnings, runs or all is over."""
+    seen: set[int] = set()
+
+    def begun() -> bool:
+        now = jobs(folder)
+        seen.update(now)
+        return (len(seen) >= number and bool(now)) or running.poll() is not None
+
+    assert wait_until(begun, 300)
+
+
 def check_finished(folder: Path, right: dict[str, str]) -> None:
     """The plain command finishes, with the same bytes, and nothing is left behind."""
-    done = build(folder, cores=2)
+    done = build(folder)
     assert done, done.said
-    assert sums(folder) == right
+    assert results(folder) == right
     assert "Nothing to be done" in build(folder).said
     assert processes(folder) == {}
 
 
-def moments(quick: int, slow: int) -> list:
-    """Seeds of random moments; most of them only in `make test-all`."""
+def moments(quick: int, slow: int, of_the_report: int) -> list:
+    """Seeds of random moments: most of them only in `make test-all`."""
     return [
-        pytest.param(seed, marks=[pytest.mark.slow] if seed >= quick else [])
-        for seed in range(slow)
+        *(
+            pytest.param(SMALL, seed, marks=[pytest.mark.slow] if seed >= quick else [])
+            for seed in range(max(slow, MOMENTS))
+        ),
+        *(
+            pytest.param(REAL, seed, marks=pytest.mark.slow)
+            for seed in range(max(of_the_report, MOMENTS))
+        ),
     ]
 
 
-@pytest.mark.parametrize("seed", moments(2, 20))
-def test_a_build_that_is_killed(fresh, right, seed):
+def named(value) -> str:
+    return str(value) if isinstance(value, int) else "report" if value is REAL else "small"
+
+
+@pytest.mark.parametrize(("kind", "seed"), moments(2, 20, 5), indirect=["kind"], ids=named)
+def test_a_build_that_is_killed(kind, fresh, right, seed):
+    moment = random.Random(seed)
     running = start(fresh)
-    time.sleep(random.Random(seed).uniform(0.3, 5))
+    if number := moment.randrange(kind.jobs + 1):  # or even before the first job
+        wait_for_job(running, fresh, number)
+        time.sleep(moment.uniform(0, kind.seconds))
+    else:
+        time.sleep(moment.uniform(0, 2))
     running.kill()
     running.communicate()
     check_finished(fresh, right)
 
 
-@pytest.mark.parametrize("seed", moments(2, 20))
-def test_a_job_that_is_killed(fresh, right, seed):
+@pytest.mark.parametrize(("kind", "seed"), moments(2, 20, 5), indirect=["kind"], ids=named)
+def test_a_job_that_is_killed(kind, fresh, right, seed):
     moment = random.Random(seed)
     running = start(fresh)
-    wanted = moment.randrange(1, 6)  # which job, in the order of their beginnings
-    seen: set[int] = set()
-
-    def begun() -> bool:
-        jobs = {n for n, line in processes(fresh).items() if "\0-m\0analysis.job\0" in line}
-        seen.update(jobs)
-        return (len(seen) >= wanted and bool(jobs)) or running.poll() is not None
-
-    assert wait_until(begun, 60)
-    time.sleep(moment.uniform(0, 0.4))
-    for number, line in processes(fresh).items():
-        if "\0-m\0analysis.job\0" in line:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(number, signal.SIGKILL)
-    running.communicate(timeout=60)
+    wait_for_job(running, fresh, moment.randrange(kind.jobs) + 1)
+    time.sleep(moment.uniform(0, kind.seconds))
+    for number in jobs(fresh):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(number, signal.SIGKILL)
+    running.communicate(timeout=300)
     check_finished(fresh, right)
 
 
@@ -157,8 +206,7 @@ def test_a_second_build_gets_one_clear_line_and_harms_nothing(fresh, right):
 def test_a_failing_page_leaves_the_last_good_one(fresh):
     assert build(fresh)
     good = (fresh / "report/report.pdf").read_bytes()
-    shell = fresh / "report/report.tex"
-    shell.write_text(shell.read_text().replace("\\printbibliography", "\\unknowncommand"))
+    replace("report/report.tex", "\\printbibliography", "\\unknowncommand")(fresh)
     failed = build(fresh)
     assert not failed and "TeX stopped: Undefined control sequence" in failed.said
     assert (fresh / "report/report.pdf").read_bytes() == good

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from analysis.pipeline import reproduce
 
 
@@ -42,6 +44,19 @@ def test_a_result_that_is_missing_is_a_difference(tmp_path, capsys):
     (other / "build/figures/patch_search_moves.pdf").unlink()
     assert not reproduce.tell(one, other, ("one", "other"))
     assert "first build/figures/patch_search_moves.pdf" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["data/d.npz", "model/m.safetensors", "claims/atlas.json", "seeds/11.json", "ledger.json"],
+)
+def test_every_kind_of_result_is_compared(tmp_path, capsys, name):
+    one, other = built(tmp_path / "a", 0.25), built(tmp_path / "b", 0.25)
+    for folder in (one, other):
+        (folder / "build" / name).parent.mkdir(exist_ok=True)
+        (folder / "build" / name).write_text(folder.name)
+    assert not reproduce.tell(one, other, ("one", "other"))
+    assert f"1 results differ, first build/{name}" in capsys.readouterr().out
 
 
 def test_values_of_other_kinds_and_lengths():

@@ -12,7 +12,8 @@ import pytest
 
 from analysis.pipeline import watch
 
-from .small import environment, page, project
+from .running import environment, page
+from .small import project
 
 
 @pytest.fixture
