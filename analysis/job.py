@@ -112,7 +112,7 @@ def main() -> int:
         places = json.loads(os.environ.get("WORKINGS_CONFIG", '{"files": []}'))
         where = f"{settings.locate(error.key, **places)}: {error.key}: " if error.key else ""
         message = f"workings: {where}{error}"
-        print(f"\n{message}\n", file=sys.stderr)
+        say(f"\n{message}\n")
         _note("failed", message)
         return 1
     if how == "restored":

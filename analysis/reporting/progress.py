@@ -27,9 +27,11 @@ def track(items: Iterable[Item], what: str, total: int | None = None) -> Iterato
         if now - said >= PAUSE:
             said = now
             of = f" of {total}" if total else ""
-            print(f"{what}: {done}{of}, {now - start:.0f} s", file=sys.stderr, flush=True)
+            say(f"{what}: {done}{of}, {now - start:.0f} s")
 
 
 def say(text: str) -> None:
     """One line for the person who watches the build."""
-    print(text, file=sys.stderr, flush=True)
+    # One write for the line and its end: jobs side by side share the stream, and print() makes two.
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()

@@ -65,9 +65,8 @@ def build(
         timeout=900,
     )
     ended = {job for job, run in _runs(folder).items() if before.get(job) != run}
-    restored = frozenset(
-        re.findall(r"^workings: (.+): restored from the store$", ran.stdout, flags=re.MULTILINE)
-    )
+    # Anywhere in a line: Snakemake writes the ends of its own lines apart, so a job may come between.
+    restored = frozenset(re.findall(r"workings: ([\w ]+): restored from the store\n", ran.stdout))
     return Build(ran.returncode, ran.stdout, frozenset(ended - restored), restored)
 
 
