@@ -24,10 +24,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from analysis.pipeline import marked
+from analysis.pipeline import marked, settings
 from analysis.pipeline.errors import InputError
 from analysis.reporting import changes
 from analysis.reporting.measurements import read
+from analysis.reporting.progress import say
 
 OUT = Path("build/diff")
 SEEDS = "measurements/seeds.json"
@@ -144,6 +145,8 @@ def built(base: str, config: list[str]) -> Iterator[Path]:
             raise InputError(f"BASE={base} cannot be checked out: {added.stderr.strip()[-300:]}")
         try:
             files = [str(Path(file).resolve()) for file in config]
+            _share_the_store(tree, files)
+            say(f"workings: building {base} in a worktree, with what the store has of it")
             command = [sys.executable, "-m", "snakemake", "--cores", str(os.cpu_count() or 1)]
             command += ["--quiet", "all", "--", "build/sections/ledger.tex"]
             if files:
@@ -185,6 +188,14 @@ def main(arguments: list[str] | None = None) -> int:
     print(text, end="")
     print(f"workings: {note}\nworkings: all of it is in {OUT}")
     return 1 if is_changed(found) else 0
+
+
+def _share_the_store(tree: Path, files: list[str]) -> None:
+    """What was computed for the commit when it was worked on is not computed again."""
+    folder = Path(settings.load([str(settings.DEFAULT), *files], {})["store"]["folder"])
+    if folder.is_dir() and not folder.is_absolute():
+        (tree / folder).parent.mkdir(parents=True, exist_ok=True)
+        (tree / folder).symlink_to(folder.resolve())
 
 
 def _git(*arguments: str) -> subprocess.CompletedProcess:

@@ -366,3 +366,18 @@ def test_damage_everywhere_at_once(built):
     done = build(built)
     assert "Nothing to be done" in done.said, done.said[-3000:]
     assert results(built) == before
+
+
+def test_what_changed_since_a_commit_is_told_without_computing_that_again(built):
+    GREY(built)
+    assert build(built)
+    commit(built, "halve the grey")
+    assert build(built)
+    kept = sorted((built / ".cache").rglob("*"))
+    asked = [sys.executable, "-m", "analysis.pipeline.diff", "HEAD~1", "--config", CONFIG]
+    told = subprocess.run(asked, cwd=built, capture_output=True, text=True)
+    assert told.returncode == 1, told.stderr[-2000:]
+    assert "moved: 1\n  digits.mean_grey: " in told.stdout
+    assert "  digits: " in told.stdout.partition("sentences that cite what moved: ")[2]
+    assert (built / "build/diff/report.pdf").exists()
+    assert sorted((built / ".cache").rglob("*")) == kept
