@@ -154,6 +154,8 @@ def test_a_build_that_is_killed(kind, fresh, right, seed):
         time.sleep(moment.uniform(0, 2))
     running.kill()
     running.communicate()
+    if seed % 2:  # the others go on at once, also while the jobs of the killed build still end
+        assert wait_until(lambda: not processes(fresh), 5), processes(fresh)
     check_finished(fresh, right)
 
 
