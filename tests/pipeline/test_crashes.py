@@ -183,7 +183,7 @@ def test_control_c(fresh, right):
 def test_no_job_outlives_a_killed_build(fresh):
     """The page is under way, and would have been there had its job come to its end."""
     running = start(fresh)
-    assert wait_until(lambda: any("pdflatex" in line for line in processes(fresh).values()), 60)
+    assert wait_until(lambda: any("latexmk" in line for line in processes(fresh).values()), 60)
     running.kill()
     running.communicate()
     assert wait_until(lambda: not processes(fresh), 60), processes(fresh)
