@@ -34,7 +34,6 @@ from analysis.maths.recurrence import (
 )
 from analysis.maths.typesetting import (
     LINE_WIDTH,
-    MOST_ROWS,
     Printer,
     Tex,
     fragments,
@@ -354,8 +353,8 @@ class _Builder:
         texts = [piece.text for line in lines for piece in line.pieces]
         if any(r"\vdots" in text or r"& \cdots" in text for text in texts):
             notes.append(
-                f"Vectors and matrices of more than {MOST_ROWS} rows or columns show the first three "
-                "and the last."
+                "Of vectors and matrices too large for the page the first three rows or columns and "
+                "the last are shown."
             )
         return " ".join(notes)
 
