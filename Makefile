@@ -13,10 +13,10 @@ report: tex environment  ## the report, from nothing
 	$(BIN)/snakemake --cores $(CORES)
 
 watch: tex environment  ## rebuild on every save
-	$(BIN)/python -m analysis.pipeline.watch --cores $(CORES)
+	$(BIN)/python -m workings.commands.watch --cores $(CORES)
 
 reproduce: tex environment  ## build the last commit three times and compare every byte
-	$(BIN)/python -m analysis.pipeline.reproduce
+	$(BIN)/python -m workings.commands.reproduce
 
 test: tex environment check  ## all tests but the slow ones
 	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile
@@ -30,10 +30,10 @@ check: environment  ## the code's form
 	$(BIN)/snakefmt --check Snakefile
 
 lint: environment  ## what an editor would stop at in the templates, file:line each
-	@$(BIN)/python -m analysis.pipeline.lint
+	@$(BIN)/python -m workings.commands.lint
 
 diff: environment  ## what changed since BASE, a commit or a saved build folder
-	@$(BIN)/python -m analysis.pipeline.diff "$(BASE)"
+	@$(BIN)/python -m workings.page.diff "$(BASE)"
 
 tex:
 	@report/install_tex.sh
@@ -50,7 +50,11 @@ $(READY): requirements.lock
 	@touch $(READY)
 
 lock:  ## write requirements.lock anew from pyproject.toml
-	$(PYTHON) analysis/pipeline/lock.py
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --quiet --disable-pip-version-check ".[derive,report,test]"
+	{ echo "# Every package with its version, for Python 3.11 on Linux; made by `make lock`."; \
+	  build/lock/bin/python -m pip freeze --exclude pip --exclude workings | sed "s/+.*//" | sort -f; } > requirements.lock
+	rm -rf build/lock
 
 clean:  ## everything generated but the store and the environment
 	rm -rf build .snakemake report/report.pdf

@@ -2,7 +2,7 @@
 # A rule names its files and says in a sentence what it does; analysis/<rule>.py does it.
 from snakemake.exceptions import WorkflowError
 
-from analysis.pipeline import workflow as workings
+from workings import workflow as workings
 
 try:
     config, job, quoted = workings.prepare(workflow.config_settings)
@@ -10,7 +10,7 @@ except workings.InputError as error:
     raise WorkflowError(f"\n{error}")
 
 # A job that runs several processes takes as many as the threads it is granted.
-RUN = f"WORKINGS_THREADS={{threads}} {workings.PYTHON} -m analysis.job {{rule}} {{params:q}}"
+RUN = f"WORKINGS_THREADS={{threads}} {workings.PYTHON} -m workings.job {{rule}} {{params:q}}"
 STYLE = workings.style_files()
 
 

@@ -12,8 +12,8 @@ from analysis.data import storage
 from analysis.maths import network as cnn
 from analysis.maths.hot_spot import centres, hot_spot, part_of
 from analysis.maths.occlusion import Occluder
-from analysis.reporting import figures, measurements
-from analysis.reporting.progress import track
+from workings import figures, measurements
+from workings.messages import track
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from analysis.data import storage
 from analysis.maths import network as cnn
-from analysis.reporting import figures, measurements
-from analysis.reporting.progress import say
+from workings import figures, measurements
+from workings.messages import say
 
 CONFIDENCE = 0.95  # of the interval around the test accuracy
 

@@ -16,10 +16,9 @@ from types import SimpleNamespace
 import numpy as np
 
 from analysis.data import storage
-from analysis.pipeline.errors import InputError
-from analysis.pipeline.store import sum_of
-from analysis.reporting import figures, measurements
-from analysis.reporting.progress import say
+from workings import figures, measurements
+from workings.build.store import sum_of
+from workings.messages import InputError, say
 
 SUMS = Path("analysis/data/SHA256SUMS")
 PARTS = ("train", "test")

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from analysis.maths import reservoir as esn
 from analysis.maths.reservoir import Reservoir
-from analysis.pipeline.errors import InputError
-from analysis.reporting import figures, measurements
-from analysis.reporting.progress import track
+from workings import figures, measurements
+from workings.messages import InputError, track
 
 RECALLED = 0.5  # r², from which on a delay counts as recalled
 FORGOTTEN = 1e-3  # of the distance between two starting states, left after the wash-out

@@ -21,8 +21,8 @@ from analysis.maths.feature_maps import (
     feature_maps,
     largest_correlation,
 )
-from analysis.reporting import figures, measurements
-from analysis.reporting.progress import track
+from workings import figures, measurements
+from workings.messages import track
 
 CONFIDENCE = 0.95
 BATCH = 200  # images at a time, so that the maps of a data set are never in memory together

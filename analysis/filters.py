@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 from safetensors.numpy import load_file
 
-from analysis.reporting import figures, measurements
+from workings import figures, measurements
 
 NORMS_PRINTED = 64  # filters of the first layer, at most, that have room for a number
 NEAR_ZERO = 0.1  # of the layer's root mean square

@@ -7,12 +7,12 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from analysis.maths import gradient_check as checks
-from analysis.maths.derivation import symbol
-from analysis.maths.recurrence import Recurrence, RecurrenceError
-from analysis.pipeline.errors import InputError
 from analysis.recurrence import read, refused
-from analysis.reporting import figures, measurements
+from workings import figures, measurements
+from workings.derive import gradient_check as checks
+from workings.derive.derivation import symbol
+from workings.derive.recurrence import Recurrence, RecurrenceError
+from workings.messages import InputError
 
 # How the table's columns are headed.
 COLUMNS = {

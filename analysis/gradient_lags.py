@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 
 from analysis.maths import gradient_lags as lags
 from analysis.maths import recurrent_cells as cells
-from analysis.maths.recurrence import RecurrenceError
-from analysis.pipeline.errors import InputError
-from analysis.reporting import figures, measurements
-from analysis.reporting.progress import track
+from workings import figures, measurements
+from workings.derive.recurrence import RecurrenceError
+from workings.messages import InputError, track
 
 VANISHED = 0.01  # of the gradient at lag 0, left at the farthest lag
 EXPLODED = 100.0

@@ -10,7 +10,7 @@ import torch
 from analysis.data import storage
 from analysis.maths.hot_spot import centres, hot_spot, label_places
 from analysis.maths.occlusion import Occlusion, occlude
-from analysis.reporting import figures, measurements
+from workings import figures, measurements
 
 
 def measure(map_: Occlusion, image: np.ndarray, config: dict) -> dict:

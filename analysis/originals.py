@@ -10,10 +10,10 @@ from typing import Any
 
 from analysis.maths import comparison
 from analysis.maths.comparison import Compared
-from analysis.maths.expression import ExpressionError, number_from
-from analysis.pipeline import settings
-from analysis.pipeline.errors import InputError
-from analysis.reporting import measurements
+from workings import config as settings
+from workings import measurements
+from workings.derive.expression import ExpressionError, number_from
+from workings.messages import InputError
 
 # What the original printed for each step of backpropagation: its name there, its symbol here, and
 # the line of the derivation that has its value.

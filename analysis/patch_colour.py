@@ -11,8 +11,8 @@ from analysis.data import storage
 from analysis.maths import network as cnn
 from analysis.maths.hot_spot import centres, label_places
 from analysis.maths.occlusion import Occluder, Occlusion, covers_none
-from analysis.reporting import figures, measurements
-from analysis.reporting.progress import track
+from workings import figures, measurements
+from workings.messages import track
 
 
 def name_of(fill: float) -> str:

@@ -12,10 +12,9 @@ import torch
 from analysis.data import storage
 from analysis.maths import network as cnn
 from analysis.maths.occlusion import FlippingPatch, Occlusion, PatchSearch, SizeSweep
-from analysis.pipeline import fingerprint, processes, resume
-from analysis.pipeline.errors import InputError
-from analysis.reporting import figures, measurements
-from analysis.reporting.progress import say, track
+from workings import figures, measurements
+from workings.build import fingerprint, processes, resume
+from workings.messages import InputError, say, track
 
 CHUNK = 20  # images that a process searches before they are kept
 SIDE = 28  # pixels, of an image

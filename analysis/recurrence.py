@@ -8,11 +8,11 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from analysis.maths.derivation import Derivation, readings, symbol
-from analysis.maths.proofs import prove_cell, prove_operations
-from analysis.maths.recurrence import Gradients, Recurrence, RecurrenceError, Run
-from analysis.pipeline.errors import InputError
-from analysis.reporting import measurements
+from workings import measurements
+from workings.derive.derivation import Derivation, readings, symbol
+from workings.derive.proofs import prove_cell, prove_operations
+from workings.derive.recurrence import Gradients, Recurrence, RecurrenceError, Run
+from workings.messages import InputError
 
 PROVED_UP_TO = 3  # components of a vector; a symbolic proof of a larger cell takes long
 DIGITS = 8  # decimals in the printed matrices, as many as the original printed

@@ -21,7 +21,7 @@ from analysis import (
     patch_search,
     translation,
 )
-from analysis.reporting import measurements
+from workings import measurements
 
 # The jobs that a seed decides, in order, with the names and endings of what they write besides
 # their measurements; as in the Snakefile.

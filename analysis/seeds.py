@@ -6,8 +6,8 @@ import statistics
 from collections.abc import Iterable
 from types import SimpleNamespace
 
-from analysis.reporting import measurements
-from analysis.reporting.measurements import Measurements
+from workings import measurements
+from workings.measurements import Measurements
 
 # What the report prints a ± of.
 HEADLINES = [

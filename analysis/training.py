@@ -13,10 +13,9 @@ from analysis.maths import recurrent_cells as cells
 from analysis.maths import training
 from analysis.maths.reservoir import Reservoir
 from analysis.maths.training import Adding, Outcome, Recall, Task
-from analysis.pipeline import processes
-from analysis.pipeline.errors import InputError
-from analysis.reporting import figures, measurements
-from analysis.reporting.progress import say, track
+from workings import figures, measurements
+from workings.build import processes
+from workings.messages import InputError, say, track
 
 ECHO_STATE = "echo state"
 MODELS = [*cells.CELLS, ECHO_STATE]

@@ -11,8 +11,8 @@ import torch
 from analysis.data import storage
 from analysis.maths import network as cnn
 from analysis.maths.translation import ink_outside, reach, shift
-from analysis.reporting import figures, measurements
-from analysis.reporting.progress import track
+from workings import figures, measurements
+from workings.messages import track
 
 # Each direction as (down, right) for one pixel.
 DIRECTIONS = {"left": (0, -1), "right": (0, 1), "up": (-1, 0), "down": (1, 0)}

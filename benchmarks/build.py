@@ -27,7 +27,7 @@ import os, sys
 sys.path.insert(0, os.getcwd())
 from types import SimpleNamespace
 from analysis import {job}
-from analysis.pipeline import fingerprint
+from workings.build import fingerprint
 config = fingerprint.config_of(list(snakemake.params)[1:])
 {job}.main(
     config,

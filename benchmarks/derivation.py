@@ -26,9 +26,9 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from analysis.maths.arithmetic import SYMBOLIC
-from analysis.maths.proofs import symbols_for
-from analysis.maths.recurrence import Recurrence
+from workings.derive.arithmetic import SYMBOLIC
+from workings.derive.proofs import symbols_for
+from workings.derive.recurrence import Recurrence
 
 torch.set_num_threads(1)
 

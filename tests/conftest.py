@@ -8,8 +8,8 @@ import hypothesis
 import numpy as np
 import pytest
 
-from tests.pipeline import real
-from tests.pipeline.running import build
+from tests.engine.running import build
+from tests.report import real
 
 # A busy machine is no failure.
 hypothesis.settings.register_profile("workings", deadline=None)

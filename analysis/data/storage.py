@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.pipeline.errors import InputError
+from workings.messages import InputError
 
 if TYPE_CHECKING:
     from torch import nn

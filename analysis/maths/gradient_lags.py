@@ -15,8 +15,8 @@ import numpy as np
 import scipy.special
 from numpy.typing import NDArray
 
-from analysis.maths.program import Program
-from analysis.maths.recurrence import Gradients, Recurrence, Run
+from workings.derive.program import Program
+from workings.derive.recurrence import Gradients, Recurrence, Run
 
 Array = NDArray[np.floating]
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.maths.recurrence import Recurrence
 from analysis.maths.reservoir import random_square
+from workings.derive.recurrence import Recurrence
 
 if TYPE_CHECKING:
     import torch

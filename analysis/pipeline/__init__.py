@@ -1,1 +1,0 @@
-"""What the Snakefile and the job runner use: configuration, fingerprints, files, messages."""

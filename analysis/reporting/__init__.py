@@ -1,1 +1,0 @@
-"""From measurements to the page: recording, number formatting, figures, LaTeX, provenance."""

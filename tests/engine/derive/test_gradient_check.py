@@ -1,0 +1,453 @@
+"""The checks of a gradient, and the faults that each of them must catch."""
+
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from tests.engine.derive import cells
+from workings.derive import gradient_check, operations, proofs
+from workings.derive.arithmetic import DOUBLE
+from workings.derive.expression import Name, Operation, parse_formula
+from workings.derive.gradient_check import (
+    TOLERANCES,
+    GradientError,
+    central_differences,
+    check_gradients,
+    complex_step,
+    conditioning,
+    directions,
+    error_curve,
+    relative_difference,
+    torch_gradients,
+)
+from workings.derive.operations import Shapes
+from workings.derive.program import Program
+from workings.derive.recurrence import Recurrence
+
+# --- what is right agrees -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", cells.NAMES)
+def test_every_shipped_cell_agrees_with_every_check(name):
+    agreement = check_gradients(cells.cell(name))
+    agreement.require()
+    assert {row.verdict for row in agreement.rows} == {"agrees"}
+    assert {row.method for row in agreement.rows} == set(TOLERANCES)
+    assert agreement.least_digits("multiprecision") >= 35
+    assert agreement.least_digits("central differences") >= 9
+
+
+@pytest.mark.parametrize("steps", [3, 30])
+@pytest.mark.parametrize("name", ["vanilla", "lstm", "gru"])
+def test_longer_sequences_agree_where_no_fault_is_planted(name, steps):
+    methods = [method for method in TOLERANCES if "precision" not in method]
+    agreement = check_gradients(cells.stretched(name, steps), methods=methods)
+    agreement.require()
+
+
+def test_torch_computes_the_same_loss():
+    for name in cells.NAMES:
+        cell = cells.cell(name)
+        assert torch_gradients(cell)[0] == pytest.approx(cell.forward().loss, rel=1e-14)
+
+
+def test_many_parameters_are_checked_along_random_directions():
+    random = np.random.default_rng(2)
+    n = 24
+    cell = Recurrence.from_config(
+        {
+            "cell": "h = tanh(b + W @ h_prev + U @ x)\ny = V @ h",
+            "loss": "dot(y - x, y - x)",
+            "parameters": {
+                "b": random.normal(size=n),
+                "W": random.normal(size=(n, n)) / n**0.5,
+                "U": random.normal(size=(n, n)) / n**0.5,
+                "V": random.normal(size=(n, n)) / n**0.5,
+            },
+            "initial_state": {"h": np.zeros(n)},
+            "inputs": random.normal(size=(4, n)),
+        }
+    )
+    assert cell.size > gradient_check.MANY_PARAMETERS
+    assert len(directions(cell, "W")) == gradient_check.DIRECTIONS
+    check_gradients(cell).require()
+    gradients = dict(cell.reverse(cell.forward()).parameters)
+    gradients["W"] = gradients["W"].T
+    agreement = check_gradients(cell, gradients)
+    for method in set(TOLERANCES) - {"doubled precision", "multiprecision"}:
+        assert agreement.row("W", method).verdict == "disagrees"
+        assert agreement.row("b", method).verdict == "agrees"
+
+
+# --- planted faults ------------------------------------------------------------------------------
+
+
+def _rewrite(node, change):
+    """The formula with `change` applied to every part, from the leaves up."""
+    if isinstance(node, Operation):
+        arguments = tuple(_rewrite(argument, change) for argument in node.arguments)
+        node = Operation(node.kind, arguments, node.detail)
+    return change(node)
+
+
+def _dropped_carry(lines):
+    return {name: _rewrite(f, _no_carry) for name, f in lines.items()}
+
+
+def _no_carry(node):
+    if isinstance(node, Operation) and node.kind == "add" and str(node).count("carry_"):
+        kept = [a for a in node.arguments if not (isinstance(a, Name) and "carry_" in a.name)]
+        return kept[0] if len(kept) == 1 else node
+    return node
+
+
+def _transposed(name):
+    def fault(lines):
+        def change(node):
+            match node:
+                case Operation("transpose", (Name(name=found),)) if found == name:
+                    return node.arguments[0]
+            return node
+
+        return {key: _rewrite(f, change) for key, f in lines.items()}
+
+    return fault
+
+
+def _omitted_diag(line):
+    def fault(lines):
+        def change(node):
+            match node:
+                case Operation("matmul", (Operation("diag"), g)):
+                    return g
+            return node
+
+        return {key: _rewrite(f, change) if key == line else f for key, f in lines.items()}
+
+    return fault
+
+
+def _wrong_sign(line):
+    def fault(lines):
+        def change(node):
+            if isinstance(node, Operation) and node.kind == "subtract":
+                return Operation("add", node.arguments)
+            return node
+
+        return {key: _rewrite(f, change) if key == line else f for key, f in lines.items()}
+
+    return fault
+
+
+def _swapped_gates(one, other):
+    names = {one: Name(other), other: Name(one)}
+
+    def fault(lines):
+        return {
+            key: operations.substitute(f, names) if key in ("dL_dc", "dL_dg", "dL_dc_prev") else f
+            for key, f in lines.items()
+        }
+
+    return fault
+
+
+FAULTS = {
+    "dropped carry": ("vanilla", _dropped_carry),
+    "transposed W": ("vanilla", _transposed("W")),
+    "transposed V": ("vanilla", _transposed("V")),
+    "omitted diag": ("vanilla", _omitted_diag("dL_da")),
+    "wrong sign in tanh'": ("vanilla", _wrong_sign("dL_da")),
+    "dropped carry, LSTM": ("lstm", _dropped_carry),
+    "transposed W_f": ("lstm", _transposed("W_f")),
+    "omitted diag, LSTM": ("lstm", _omitted_diag("dL_dc")),
+    "wrong sign, LSTM": ("lstm", _wrong_sign("dL_dh_prev")),
+    "swapped gates": ("lstm", _swapped_gates("i", "f")),
+    "dropped carry, GRU": ("gru", _dropped_carry),
+    "transposed W_n": ("gru", _transposed("W_n")),
+}
+
+
+class _Faulty(Recurrence):
+    """A recurrence whose reverse program has a fault put in."""
+
+    def adjoint_lines(self, through_time=True):
+        lines = super().adjoint_lines(through_time)
+        return FAULTS[self.name][1](lines) if through_time else lines
+
+
+def _faulty(fault, steps):
+    cell = cells.stretched(FAULTS[fault][0], steps)
+    values = {field: getattr(cell, field) for field in cell.__dataclass_fields__}
+    return _Faulty(**{**values, "name": fault})
+
+
+@pytest.mark.parametrize("steps", [3, 30])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_is_caught_by_every_float_check(fault, steps):
+    methods = [method for method in TOLERANCES if "precision" not in method]
+    agreement = check_gradients(_faulty(fault, steps), methods=methods)
+    for method in methods:
+        verdicts = [row.verdict for row in agreement.rows if row.method == method]
+        assert "disagrees" in verdicts, f"{method} lets {fault} pass"
+    with pytest.raises(GradientError, match="digits"):
+        agreement.require()
+
+
+@pytest.mark.parametrize("fault", ["dropped carry", "omitted diag", "swapped gates"])
+def test_a_planted_fault_is_caught_in_many_digits(fault):
+    agreement = check_gradients(_faulty(fault, 3), methods=["multiprecision"])
+    assert not agreement.passed
+
+
+@pytest.mark.parametrize(("steps", "window"), [(3, 2), (30, 10), (30, 15)])
+def test_truncated_backpropagation_is_caught(steps, window):
+    # the loss of every window is derived with the state at its start taken as given
+    cell = cells.stretched("lstm", steps)
+    run = cell.forward()
+    total = {name: np.zeros(cell.shape(name)) for name in cell.parameters}
+    for first in range(0, steps, window):
+        stop = min(first + window, steps)
+        start = {k: run[k][first - 1] for k in cell.initial_state} if first else cell.initial_state
+        part = replace(
+            cell,
+            inputs=cell.inputs[first:stop],
+            targets=cell.targets[first:stop],
+            steps=stop - first,
+            initial_state=start,
+        )
+        for name, gradient in part.reverse(part.forward()).parameters.items():
+            total[name] = total[name] + gradient
+    methods = [method for method in TOLERANCES if "precision" not in method]
+    agreement = check_gradients(cell, total, methods=methods)
+    for method in methods:
+        assert "disagrees" in [row.verdict for row in agreement.rows if row.method == method]
+
+
+def test_a_fault_in_forward_mode_is_caught(monkeypatch):
+    right = Recurrence.tangent_lines
+
+    def wrong(self, parameter):
+        lines, shapes = right(self, parameter)
+        # the tangent of the last state is forgotten
+        forget = {name: Operation("multiply", (parse_formula("0", []), Name(name))) for name in shapes.names
+                  if name.startswith("dh_prev")}  # fmt: skip
+        return {key: operations.substitute(f, forget) for key, f in lines.items()}, shapes
+
+    monkeypatch.setattr(Recurrence, "tangent_lines", wrong)
+    agreement = check_gradients(cells.cell("vanilla"), methods=["forward mode", "torch autograd"])
+    assert agreement.row("b", "forward mode").verdict == "disagrees"
+    assert agreement.row("b", "torch autograd").verdict == "agrees"
+
+
+def test_a_small_fault_that_looser_tolerances_would_let_pass():
+    cell = cells.cell("vanilla")
+    gradients = dict(cell.reverse(cell.forward()).parameters)
+    gradients["b"] = gradients["b"] * (1 + 1e-8)
+    assert not check_gradients(cell, gradients, methods=["central differences"]).passed
+    gradients["b"] = gradients["b"] * (1 - 1e-8) * (1 + 1e-11)
+    assert not check_gradients(cell, gradients, methods=["torch autograd"]).passed
+    assert not check_gradients(cell, gradients, methods=["complex step"]).passed
+
+
+# --- ill-conditioned recurrences -----------------------------------------------------------------
+
+
+def _chaotic(steps: int) -> Recurrence:
+    """The logistic map at r = 3.9: errors grow by a factor of about 1.6 a step, and so do gradients."""
+    return Recurrence.from_config(
+        {
+            "cell": "p = r * p_prev * (1 - p_prev)",
+            "loss": "p",
+            "parameters": {"r": "39/10"},
+            "initial_state": {"p": "1/3"},
+            "steps": steps,
+        }
+    )
+
+
+def test_lost_digits_are_reported_and_doubled_precision_decides():
+    cell = _chaotic(50)
+    agreement = check_gradients(
+        cell, methods=["torch autograd", "doubled precision", "multiprecision"]
+    )
+    agreement.require()
+    row = agreement.row("r", "doubled precision")
+    assert row.verdict == "agrees, ill-conditioned"
+    assert row.digits < row.required
+    assert row.lost > 2
+    assert "loses" in row.remark
+    assert agreement.row("r", "multiprecision").verdict == "agrees"
+    # all float64 means share one rounded trajectory: they agree with each other, not with the truth
+    assert agreement.row("r", "torch autograd").verdict == "agrees"
+    # central differences need a far smaller step, and lose more
+    central = check_gradients(cell, methods=["central differences"]).row("r", "central differences")
+    assert central.verdict == "agrees, ill-conditioned" and 0.5 < central.digits < row.digits
+    # and a fault is still a fault there
+    gradients = dict(cell.reverse(cell.forward()).parameters)
+    gradients["r"] = gradients["r"] * 1.01
+    assert (
+        check_gradients(cell, gradients, methods=["torch autograd"])
+        .row("r", "torch autograd")
+        .verdict
+        == "disagrees"
+    )
+
+
+def test_where_no_digit_is_left_the_many_digits_decide():
+    agreement = check_gradients(_chaotic(100))
+    agreement.require()
+    for method in ("central differences", "doubled precision"):
+        row = agreement.row("r", method)
+        assert row.verdict == "not run" and "no digit left" in row.remark
+    assert agreement.row("r", "multiprecision").verdict == "agrees"
+
+
+def test_a_fault_shows_in_central_differences_of_a_cell_that_loses_digits():
+    cell = _chaotic(20)
+    gradients = dict(cell.reverse(cell.forward()).parameters)
+    gradients["r"] = gradients["r"] * (1 + 1e-5)
+    row = check_gradients(cell, gradients, methods=["central differences"]).rows[0]
+    assert row.verdict == "disagrees"
+
+
+def test_conditioning_is_near_one_unit_of_rounding_for_a_tame_cell():
+    moved = conditioning(cells.cell("vanilla"))
+    assert all(1e-18 < value < 1e-13 for value in moved.values())
+
+
+# --- the parts -----------------------------------------------------------------------------------
+
+
+def test_complex_step_and_differences_of_a_known_function():
+    # L = sum_t exp(p x_t), dL/dp = sum_t x_t exp(p x_t)
+    cell = Recurrence.from_config(
+        {"cell": "y = exp(p * x)", "loss": "y", "parameters": {"p": "1/3"}, "inputs": [1, 2, -1]}
+    )
+    x = np.array([1, 2, -1])
+    exact = (x * np.exp(x / 3)).sum()
+    along = directions(cell, "p")
+    assert complex_step(cell, "p", along) == pytest.approx([exact], rel=1e-15)
+    # the errors of the formulas: eps^2 L'''/6 for three points, eps^4 L^(5)/30 for five
+    third, fifth = ((x**k * np.exp(x / 3)).sum() for k in (3, 5))
+    eps = 1e-2
+    three = central_differences(cell, "p", along, eps, points=3)[0] - exact
+    five = central_differences(cell, "p", along, eps, points=5)[0] - exact
+    assert three == pytest.approx(eps**2 * third / 6, rel=1e-3)
+    assert five == pytest.approx(-4 * eps**4 * fifth / 120, rel=1e-2)
+    with pytest.raises(ValueError, match="3 or 5"):
+        central_differences(cell, "p", along, eps, points=4)
+
+
+def test_the_error_curve_falls_and_rises_again():
+    cell = cells.cell("vanilla")
+    curve = error_curve(cell, "b", cell.reverse(cell.forward())["b"])
+    steps, errors = np.array(curve).T
+    best = errors.argmin()
+    assert 1e-6 < steps[best] < 1e-4
+    assert errors[best] < 1e-9
+    slope = np.polyfit(np.log10(steps[4:10]), np.log10(errors[4:10]), 1)[0]
+    assert slope == pytest.approx(2, abs=0.1)  # truncation, eps^2
+    slope = np.polyfit(np.log10(steps[best + 4 :]), np.log10(errors[best + 4 :]), 1)[0]
+    assert slope == pytest.approx(-1, abs=0.2)  # rounding, 1/eps
+
+
+def test_relative_difference():
+    assert relative_difference([1.0, 2.0], [1.0, 4.0]) == 0.5
+    assert relative_difference([0.0], [0.0]) == 0
+    assert relative_difference([1.0], [0.0]) == np.inf
+    assert relative_difference([np.nan], [1.0]) == np.inf
+
+
+def test_what_cannot_be_run_says_so_and_is_no_pass():
+    cell = cells.stretched("vanilla", 20_000)
+    agreement = check_gradients(cell, methods=["multiprecision"])
+    assert {row.verdict for row in agreement.rows} == {"not run"}
+    assert not agreement.passed
+    with pytest.raises(GradientError, match="no comparison"):
+        agreement.require()
+    with pytest.raises(ValueError, match="unknown methods"):
+        check_gradients(cell, methods=["guess"])
+
+
+# --- the proofs of the rules ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", proofs.CASES)
+def test_the_rules_of_every_operation_hold_exactly(case):
+    results = proofs.prove_operations((case,))
+    assert results
+    assert [proof for proof in results if not proof.holds] == []
+
+
+def test_every_function_of_the_language_is_among_the_cases():
+    from workings.derive.expression import FUNCTIONS
+
+    text = " ".join(proofs.CASES)
+    assert [name for name in FUNCTIONS if f"{name}(" not in text] == []
+
+
+@pytest.mark.parametrize("name", cells.NAMES)
+def test_the_rules_of_every_shipped_cell_hold_exactly(name):
+    results = proofs.prove_cell(cells.cell(name))
+    assert {proof.rule for proof in results} >= {"tangent", "pullback"}
+    assert [proof for proof in results if not proof.holds] == []
+
+
+@pytest.mark.parametrize("kind", ["tanh", "sigmoid", "exp"])
+def test_a_wrong_derivative_is_not_proved(kind, monkeypatch):
+    right = operations.scalar_derivative
+
+    def wrong(name):
+        where, formula = right(name)
+        return (where, Operation("negative", (formula,))) if name == kind else (where, formula)
+
+    monkeypatch.setattr(operations, "scalar_derivative", wrong)
+    assert not any(proof.holds for proof in proofs.prove_operations((f"{kind}(u)",)))
+    assert all(proof.holds for proof in proofs.prove_operations(("cos(u)",)))
+
+
+def test_a_wrong_pullback_is_not_proved(monkeypatch):
+    right = Shapes.pullbacks
+
+    def wrong(self, node, g, output):
+        pulls = right(self, node, g, output)
+        if node.kind == "matmul":  # the transpose forgotten: W g for W^T g
+            pulls[1] = Operation("matmul", (node.arguments[0], g))
+        return pulls
+
+    monkeypatch.setattr(Shapes, "pullbacks", wrong)
+    results = proofs.prove_cell(cells.cell("vanilla"))
+    failed = {proof.statement for proof in results if not proof.holds}
+    assert "a by h_prev" in failed
+    assert "h by a" not in failed
+
+
+def test_softmax_of_components_is_its_jacobian():
+    # diag(y) - y y^T against numbers computed apart
+    u = np.array([0.3, -1.2, 2.0])
+    y = np.exp(u) / np.exp(u).sum()
+    formula = Operation("softmax_jacobian", (Name("y"),))
+    program = Program({"J": formula}, Shapes({"y": (3,)}), [], ["y"])
+    np.testing.assert_allclose(program.run({"y": y}, 1)["J"], np.diag(y) - np.outer(y, y))
+
+
+def test_derivatives_found_by_sympy_read_as_a_person_would_write_them():
+    from workings.derive.expression import plain
+
+    written = {
+        name: plain(operations.scalar_derivative(name)[1]) for name in operations.ELEMENTWISE
+    }
+    assert written == {
+        "tanh": "1 - u**2",
+        "sigmoid": "u * (1 - u)",
+        "relu": "step(u)",
+        "softplus": "sigmoid(u)",
+        "exp": "u",
+        "log": "1 / u",
+        "sqrt": "1 / (2 * u)",
+        "sin": "cos(u)",
+        "cos": "-sin(u)",
+    }
+    assert DOUBLE.number(Fraction(1, 4)) == 0.25

@@ -1,0 +1,198 @@
+"""The report is typeset cleanly, or refused with TeX's own place and words."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+from types import SimpleNamespace
+
+import pypdf
+import pytest
+
+from workings.messages import InputError
+from workings.page import report
+from workings.page.latex import escape
+
+# -- what the log says -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        (
+            "LaTeX Warning: Reference `fig:gone' on page 3 undefined on input line 7.",
+            "reference to nothing: fig:gone",
+        ),
+        (
+            "LaTeX Warning: Citation 'Nobody1900' on page 2 undefined on input line 9.",
+            "citation missing from the bibliography: Nobody1900",
+        ),
+        (
+            "LaTeX Warning: Citation `Nobody1900' on page 2 undefined on input line 9.",
+            "citation missing from the bibliography: Nobody1900",
+        ),
+        (
+            "Missing character: There is no ∂ in font qplr8t!",
+            "letter missing from the typeface: ∂",
+        ),
+        (
+            "LaTeX Warning: Label `sec:digits' multiply defined.",
+            "label given twice: sec:digits",
+        ),
+        (
+            "pdfTeX warning (dest): name{ledger:a.b} has been referenced but does not exist, "
+            "replaced by a fixed one",
+            "link to nothing: ledger:a.b",
+        ),
+        (
+            "Overfull \\hbox (1.01pt too wide) in paragraph at lines 3--4",
+            "a line is 1.01 pt too wide: in paragraph at lines 3--4",
+        ),
+        (
+            "(./build/sections/digits.tex) (./build/sections/echo_state.tex\n"
+            "Overfull \\hbox (12.5pt too wide) in paragraph at lines 3--4",
+            "a line is 12.5 pt too wide: in paragraph at lines 3--4 of build/sections/echo_state.tex",
+        ),
+    ],
+)
+def test_each_kind_of_stumble_is_found(line, complaint):
+    assert report.complaints(f"This is pdfTeX\n{line}\nOutput written.") == [complaint]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Overfull \\hbox (0.99pt too wide) in paragraph at lines 3--4",
+        "Underfull \\hbox (badness 10000) in paragraph at lines 3--4",
+        "LaTeX Font Info: Redeclaring math symbol",
+        "Package hyperref Info: Link coloring ON",
+    ],
+)
+def test_what_no_reader_sees_is_no_stumble(line):
+    assert report.complaints(line) == []
+
+
+def test_a_stumble_is_told_once():
+    line = "LaTeX Warning: Reference `fig:gone' on page 3 undefined on input line 7.\n"
+    assert len(report.complaints(3 * line)) == 1
+
+
+# -- TeX itself ------------------------------------------------------------------------------------
+
+
+def shell(text: str, section: str = "") -> Path:
+    """report/report.tex around `text` in the present folder, and one section's file."""
+    for folder in ("report", "build/sections"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    Path("build/sections/job.tex").write_text(section, encoding="utf-8")
+    file = Path("report/report.tex")
+    file.write_text(
+        "\\documentclass{article}\\usepackage[T1]{fontenc}\\usepackage[utf8]{inputenc}\n"
+        "\\usepackage{lmodern}\\pdfsuppressptexinfo=-1\\pdfinfoomitdate=1\\pdftrailerid{}\n"
+        f"\\begin{{document}}\n{text}\n\\input{{build/sections/job}}\n\\end{{document}}\n",
+        encoding="utf-8",
+    )
+    return file
+
+
+def run(text: str, section: str = "") -> None:
+    report.main(
+        {}, SimpleNamespace(shell=shell(text, section)), SimpleNamespace(report="report.pdf")
+    )
+
+
+@pytest.fixture
+def in_folder(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.usefixtures("in_folder")
+def test_specials_print_literally_and_a_half_written_folder_is_mended():
+    title = r"100 % of $5 & #1: a_b {c} ~d ^e \f – Łódź, Größe, “naïve”"
+    run(escape(title) + r" \label{here}\ref{here}")
+    text = pypdf.PdfReader("report.pdf").pages[0].extract_text()
+    assert "".join(title.split()) in "".join(text.split())
+    good = Path("report.pdf").read_bytes()
+
+    # a run that was killed while it wrote
+    auxiliary = Path("build/latex/report.aux")
+    auxiliary.write_text(auxiliary.read_text()[:-20] + "\n\\newlabel{he")
+    shell(escape(title) + r" \label{here}\ref{here} ")  # so that TeX runs again
+    run(escape(title) + r" \label{here}\ref{here}")
+    assert Path("report.pdf").read_bytes() == good
+
+
+@pytest.mark.usefixtures("in_folder")
+def test_an_error_of_tex_names_the_template_and_the_last_report_stays():
+    Path("report.pdf").write_text("the last good one")
+    with pytest.raises(InputError) as caught:
+        run("Hello.", "One.\n\\undefinedcommand\n")
+    said = str(caught.value)
+    assert said.startswith("build/sections/job.tex:2 (filled from templates/sections/job.tex.j2): ")
+    assert "Undefined control sequence" in said
+    assert Path("report.pdf").read_text() == "the last good one"
+
+
+@pytest.mark.usefixtures("in_folder")
+def test_a_missing_package_is_named():
+    file = shell("Hello.")
+    file.write_text(file.read_text().replace("\\begin{d", "\\usepackage{nowhere}\n\\begin{d", 1))
+    with pytest.raises(InputError, match=r"TeX stopped: .*File `nowhere\.sty' not found"):
+        report.typeset(file)
+
+
+@pytest.mark.usefixtures("in_folder")
+def test_a_report_with_a_reference_to_nothing_is_refused():
+    with pytest.raises(InputError, match="the report is not clean:\n  reference to nothing: gone"):
+        run(r"See \ref{gone}.")
+    assert not Path("report.pdf").exists()
+
+
+def test_tex_that_is_not_installed_is_named(in_folder, monkeypatch):
+    file = shell("Hello.")
+    monkeypatch.setenv("PATH", str(in_folder))
+    with pytest.raises(InputError, match=r"^latexmk, pdflatex, biber: not installed; 'make tex'"):
+        report.typeset(file)
+
+
+LOG = "build/latex/report.log"
+
+
+def pretend(folder: Path, monkeypatch, script: str) -> None:
+    """Programs of TeX's names that do what the script says."""
+    programs = folder / "bin"
+    programs.mkdir()
+    for name in report.NEEDED:
+        program = programs / name
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs), prepend=":")
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "echo 'No space left on device' >&2; exit 12",
+        f"echo '!pdfTeX error: pdflatex: fflush() failed (No space left on device)' > {LOG}; exit 1",
+        f"echo '!pdfTeX error: pdflatex: fwrite() failed' > {LOG}; exit 1",
+        f"echo 'Output writ' > {LOG}; exit 0",
+    ],
+)
+def test_a_full_disk_under_tex_is_named(in_folder, monkeypatch, script):
+    pretend(in_folder, monkeypatch, script)
+    with pytest.raises(InputError, match=r"^no room left on the disk for TeX's files"):
+        report.typeset(shell("Hello."))
+
+
+def test_a_full_disk_that_left_no_word_in_the_log_is_named(in_folder, monkeypatch):
+    pretend(in_folder, monkeypatch, f"echo 'Package bib' > {LOG}; exit 1")
+    with pytest.raises(InputError, match=r"^TeX stopped: "):  # as long as there is room
+        report.typeset(shell("Hello."))
+
+    def full(**where):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(report.tempfile, "TemporaryFile", full)
+    with pytest.raises(InputError, match=r"^no room left on the disk .* \(TeX stopped: "):
+        report.typeset(shell("Hello."))

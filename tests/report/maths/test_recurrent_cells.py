@@ -1,0 +1,130 @@
+"""The cells of the study against PyTorch's own, and against the cells that the project ships."""
+
+import numpy as np
+import pytest
+import torch
+
+from analysis.maths import recurrent_cells as rc
+from analysis.maths.reservoir import spectral_radius
+from tests.engine.derive import cells
+from workings.derive.recurrence import Recurrence
+
+T, N, M, OUTPUTS = 12, 5, 4, 3
+AGREED = 1e-12
+KINDS = list(rc.CELLS)
+
+
+def drawn(kind, seed=0, bias=0.7):
+    """Random weights with biases that are not 0."""
+    generator = np.random.default_rng(seed)
+    parameters = rc.draw(kind, N, M, OUTPUTS, 1.1, bias, 0.8, generator)
+    for name in parameters:
+        if name[0] in "bk":
+            parameters[name] = parameters[name] + generator.standard_normal(len(parameters[name]))
+    return parameters, generator.standard_normal((T, M))
+
+
+def states_of_torch(kind, parameters, x):
+    units, inputs = parameters["V"].shape[1], x.shape[1]
+    layer = getattr(torch.nn, rc.TORCH[kind])(inputs, units, dtype=torch.float64)
+    rc.load(kind, parameters, layer, "_l0")
+    with torch.no_grad():
+        return layer(torch.from_numpy(x))[0].numpy()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_torch_steps_through_the_same_states(kind):
+    parameters, x = drawn(kind)
+    run = rc.recurrence(kind, parameters, x, 1).forward()
+    np.testing.assert_allclose(run["h"], states_of_torch(kind, parameters, x), atol=AGREED)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_wrong_weight_is_seen(kind):
+    parameters, x = drawn(kind)
+    run = rc.recurrence(kind, parameters, x, 1).forward()
+    gate = rc.GATES[kind][-1]
+    parameters[f"W{gate}"] = parameters[f"W{gate}"].T
+    assert np.abs(run["h"] - states_of_torch(kind, parameters, x)).max() > 1e-3
+
+
+@pytest.mark.parametrize(("kind", "file"), [("vanilla", "vanilla"), ("LSTM", "lstm")])
+def test_the_lines_are_those_of_the_shipped_cell(kind, file):
+    own, shipped = (
+        [line.strip() for line in text.strip().splitlines()]
+        for text in (rc.CELLS[kind], cells.block(file)["cell"])
+    )
+    up_to_the_state = [line.startswith("h =") for line in own].index(True) + 1
+    assert own[:up_to_the_state] == shipped[:up_to_the_state]
+
+
+def test_torch_is_the_shipped_lstm():
+    shipped = cells.cell("lstm")
+    parameters = {name: value.astype(float) for name, value in shipped.parameters.items()}
+    x = shipped.inputs.astype(float)
+    expected = states_of_torch("LSTM", parameters, x)
+    np.testing.assert_allclose(shipped.forward()["h"], expected, atol=AGREED)
+
+
+def test_torch_is_the_shipped_gru_where_its_reset_gate_may_come_late():
+    # W (r * h) = r * (W h) for a diagonal W: then both places of the reset gate are one.
+    shipped = cells.cell("gru")
+    parameters = {name: value.astype(float) for name, value in shipped.parameters.items()}
+    parameters["W_n"] = np.diag([1.0, 0.75])
+    x = shipped.inputs.astype(float)
+    own = shipped.with_parameters(parameters).forward()["h"]
+    late = parameters | {"b_h": np.zeros(2)}
+    np.testing.assert_allclose(own, states_of_torch("GRU", late, x), atol=AGREED)
+    late["W_n"] = parameters["W_n"] + [[0.0, 0.5], [0.0, 0.0]]
+    full = shipped.with_parameters(parameters | {"W_n": late["W_n"]}).forward()["h"]
+    assert np.abs(full - states_of_torch("GRU", late, x)).max() > 1e-3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("bias", [0.0, 1.0])
+def test_radius_at_rest_is_that_of_the_whole_jacobian(kind, bias):
+    parameters = rc.draw(kind, N, M, OUTPUTS, 1.3, bias, 0.5, np.random.default_rng(3))
+    cell = getattr(torch.nn, f"{rc.TORCH[kind]}Cell")(M, N, dtype=torch.float64)
+    rc.load(kind, parameters, cell)
+    x = torch.zeros(M, dtype=torch.float64)
+
+    def step(state):
+        if kind == "LSTM":
+            return torch.cat(cell(x, (state[:N], state[N:])))
+        return cell(x, state)
+
+    rest = torch.zeros(2 * N if kind == "LSTM" else N, dtype=torch.float64)
+    J = torch.autograd.functional.jacobian(step, rest).numpy()
+    assert rc.radius_at_rest(kind, parameters) == pytest.approx(spectral_radius(J), rel=1e-10)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_weights_are_counted_as_torch_does(kind):
+    layer = getattr(torch.nn, rc.TORCH[kind])(M, N)
+    readout = torch.nn.Linear(N, OUTPUTS)
+    numbers = sum(p.numel() for part in (layer, readout) for p in part.parameters())
+    assert rc.count(kind, N, M, OUTPUTS) == numbers
+    units = rc.units_for(kind, 1000, M, OUTPUTS)
+    off = [abs(rc.count(kind, units + more, M, OUTPUTS) - 1000) for more in (-1, 0, 1)]
+    assert off[1] == min(off)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_draw_has_the_gain_and_the_bias(kind):
+    parameters = rc.draw(kind, N, M, OUTPUTS, 0.6, 2.0, 0.5, np.random.default_rng(0))
+    for gate in rc.GATES[kind]:
+        assert spectral_radius(parameters[f"W{gate}"]) == pytest.approx(0.6)
+    biases = {name: value for name, value in parameters.items() if name[0] == "b"}
+    assert [name for name, value in biases.items() if (value == 2).all()] == (
+        [rc.KEEPS[kind]] if kind in rc.KEEPS else []
+    )
+
+
+def test_the_loss_is_the_last_steps_cross_entropy():
+    parameters, x = drawn("vanilla")
+    cell = rc.recurrence("vanilla", parameters, x, 2)
+    assert isinstance(cell, Recurrence)
+    run = cell.forward()
+    expected = torch.nn.functional.cross_entropy(torch.tensor(run["y"][-1]), torch.tensor(2))
+    assert run.loss == pytest.approx(float(expected), rel=1e-12)
+    assert (run.losses[:-1] == 0).all()

@@ -1,0 +1,147 @@
+"""The atlas: means of maps that brute force makes, and hot spots known on paper."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pypdf
+import pytest
+import torch
+from torch import nn
+
+from analysis import atlas
+from analysis.data import storage
+from analysis.maths import network as cnn
+from analysis.maths.occlusion import Occluder, occlude_dense
+from workings import measurements
+from workings.messages import InputError
+
+PATCH = {"digit": 6, "example": 1, "patch": 8, "stride": 4, "fill": 0.0, "outside": False}
+
+
+def pixel_network(places: dict[int, tuple[int, int]]) -> nn.Sequential:
+    """Logit 5·x[row, column] for each class with a place, 0 for the others."""
+    network = nn.Sequential(nn.Flatten(), nn.Linear(28 * 28, 10))
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.zero_()
+        for label, (row, column) in places.items():
+            network[1].weight[label, 28 * row + column] = 5.0
+    return network.eval()
+
+
+@pytest.fixture(scope="module")
+def known():
+    """Two 3s that rest on (5, 20) and one 6 that rests on (20, 8), under single-pixel patches."""
+    network = pixel_network({3: (5, 20), 6: (20, 8)})
+    images = np.zeros((4, 1, 28, 28), np.float32)
+    images[:3, 0, [5, 20, 12], [20, 8, 14]] = [[1, 0, 1], [0.5, 0, 1], [0, 1, 1]]
+    labels = np.array([3, 3, 6, 6])
+    occluder = Occluder(network, (1, 28, 28), patch=1)
+    return atlas.collect(occluder, images, labels, [0, 1, 2], own=2)
+
+
+def test_the_mean_drop_is_the_one_on_paper(known):
+    def p(logit: float) -> float:
+        return np.exp(logit) / (np.exp(logit) + 9)
+
+    expected = np.zeros((28, 28))
+    expected[5, 20] = (p(5) + p(2.5)) / 2 - p(0)
+    np.testing.assert_allclose(known.mean_drop(3), expected, atol=1e-6)
+    assert known.images.tolist() == [0, 0, 0, 2, 0, 0, 1, 0, 0, 0]
+    assert known.mean_drop(9).max() == 0  # no 9 at all
+    assert known.mean_ink(3)[5, 20] == 0.75 and known.mean_ink(3)[12, 14] == 1
+    np.testing.assert_allclose(known.own, known.mean_drop(6), atol=1e-6)
+
+
+def test_the_hot_spots_are_the_pixels(known):
+    values = atlas.measure(known, 6, True, {"per_class": None}, PATCH)
+    three, six, nine = (values["classes"][label] for label in (3, 6, 9))
+    assert (three["peak_row"], three["peak_column"]) == (5, 20)
+    assert (three["vertical"], three["horizontal"]) == ("upper", "right")
+    assert (six["vertical"], six["horizontal"]) == ("lower", "left")
+    # mean ink of the 3s: 0.75 at (5, 20) and 1 at (12, 14); of the 6: 1 at (20, 8) and (12, 14)
+    assert three["below_the_ink"] == pytest.approx(5 - (0.75 * 5 + 12) / 1.75)
+    assert three["right_of_the_ink"] == pytest.approx(20 - (0.75 * 20 + 14) / 1.75)
+    assert (six["below_the_ink"], six["right_of_the_ink"]) == (
+        pytest.approx(4), pytest.approx(-3),
+    )  # fmt: skip
+    assert six["distance"] == pytest.approx(5) and three["distance"] > 5.2
+    assert values["farthest_from_the_ink"]["label"] == 3
+    assert nine == {"label": 9, "images": 0, "found": False}
+    assert (values["strongest"]["label"], values["weakest"]["label"]) == (6, 3)
+    assert values["own"]["others"] == 0 and values["own"]["compared"] is False
+
+
+def test_a_class_is_compared_without_the_digit_itself():
+    own, other = np.array([[0.0, 1.0], [2.0, 3.0]]), np.array([[3.0, 2.0], [1.0, 0.0]])
+    drops = np.zeros((10, 2, 2))
+    drops[6] = own + 0.5 * other  # the digit and two others
+    counts = np.zeros(10, int)
+    counts[6] = 3
+    ink = np.zeros((10, 28, 28))
+    ink[6, 5:9, 5:9] = 3
+    places = np.array([3.5, 7.5])
+    made = atlas.Atlas(drops, ink, counts, places, places, own, 0)
+    values = atlas.measure(made, 6, True, {"per_class": 3}, PATCH)["own"]
+    assert values["others"] == 2
+    assert values["correlation"] == pytest.approx(-1)
+    assert values["mean_drop_of_the_others"] == pytest.approx(0.375)
+    included = atlas.measure(made, 6, False, {"per_class": 3}, PATCH)["own"]
+    assert included["correlation"] == pytest.approx(1)  # the fault that this would be
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [([1, 2, 3], [2, 4, 6], 1.0), ([1, 2, 3], [3, 2, 1], -1.0), ([1, 2, 3], [5, 5, 5], None)],
+)
+def test_correlation(a, b, expected):
+    result = atlas.correlation(np.array(a, float), np.array(b, float))
+    assert result == (expected if expected is None else pytest.approx(expected))
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"patch": 28, "stride": 1}, {"outside": True, "fill": 1.0, "stride": 7}]
+)
+def test_the_whole_job(tmp_path, trained, small_digits, changes):
+    config, network = trained
+    storage.save_digits(tmp_path / "d.npz", small_digits)
+    storage.save_network(tmp_path / "w.safetensors", network)
+    patch = PATCH | changes
+    outputs = SimpleNamespace(
+        measurements=tmp_path / "m.json", maps=tmp_path / "a.npz", figure=tmp_path / "f.pdf"
+    )
+    atlas.main(
+        {"atlas": {"per_class": 2}, "classifier": config, "occlusion": patch},
+        SimpleNamespace(digits=tmp_path / "d.npz", model=tmp_path / "w.safetensors"),
+        outputs,
+    )
+    images = small_digits["test_images"][:, None] / np.float32(255)
+    labels = small_digits["test_labels"].astype(int)
+    given = cnn.predict(network, images).argmax(1)
+    chosen = [i for i in storage.rightly_labelled(labels, given, 2) if labels[i] == 6]
+    assert chosen
+    maps = [
+        occlude_dense(
+            network, images[i], 6, patch["patch"], patch["stride"], patch["fill"], patch["outside"]
+        )
+        for i in chosen
+    ]
+    expected = np.mean([m.clean[6] - m.p_true for m in maps], axis=0)
+    with np.load(outputs.maps) as arrays:
+        np.testing.assert_allclose(arrays["mean_drop"][6], expected, atol=2e-6)
+    values = measurements.read(outputs.measurements)
+    assert values["classes"][6]["images"] == len(chosen)
+    assert values["positions"] == expected.size
+    box = pypdf.PdfReader(outputs.figure).pages[0].mediabox
+    assert float(box.width) == pytest.approx(163 / 25.4 * 72, abs=0.1)
+
+
+def test_rightly_labelled_images():
+    labels, given = np.array([0, 1, 1, 1, 2]), np.array([0, 0, 1, 1, 3])
+    assert storage.rightly_labelled(labels, given) == [0, 2, 3]
+    assert storage.rightly_labelled(labels, given, 1) == [0, 2]
+    with pytest.raises(InputError, match="labels no test image rightly") as caught:
+        storage.rightly_labelled(labels, labels + 1)
+    assert caught.value.key == "classifier.epochs"

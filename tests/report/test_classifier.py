@@ -1,0 +1,146 @@
+"""The classifier job: the same bytes twice, and numbers that are known on paper."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pypdf
+import pytest
+import torch
+
+from analysis import classifier
+from analysis.data import storage
+from analysis.maths import network as cnn
+from workings import measurements
+from workings.messages import InputError
+
+DEFAULT = {
+    "channels": [32, 64, 64], "kernels": [3, 3, 3], "pool": [2, 2, 1], "hidden": 64,
+    "epochs": 1, "batch": 64, "rate": 0.001, "final_rate": 0.0001, "seed": 1,
+}  # fmt: skip
+
+
+def run(folder, config, digits) -> SimpleNamespace:
+    folder.mkdir(exist_ok=True)
+    storage.save_digits(folder / "digits.npz", digits)
+    outputs = SimpleNamespace(
+        model=folder / "w.safetensors",
+        measurements=folder / "m.json",
+        figure=folder / "f.pdf",
+        confusion=folder / "c.pdf",
+    )
+    classifier.main({"classifier": config}, SimpleNamespace(digits=folder / "digits.npz"), outputs)
+    return outputs
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, small_digits):
+    config = {
+        **DEFAULT,
+        "channels": [4, 6, 6],
+        "hidden": 12,
+        "epochs": 2,
+        "batch": 20,
+        "rate": 0.01,
+    }
+    return config, run(tmp_path_factory.mktemp("classifier"), config, small_digits)
+
+
+def test_two_trainings_give_the_same_bytes(trained, small_digits, tmp_path):
+    config, first = trained
+    second = run(tmp_path / "again", config, small_digits)
+    for name in ("model", "measurements", "figure", "confusion"):
+        assert getattr(first, name).read_bytes() == getattr(second, name).read_bytes(), name
+
+
+def test_another_seed_gives_other_weights(trained, small_digits, tmp_path):
+    config, first = trained
+    other = run(tmp_path / "other", {**config, "seed": 2}, small_digits)
+    assert first.model.read_bytes() != other.model.read_bytes()
+
+
+def test_the_measurements_describe_the_training(trained, small_digits):
+    config, outputs = trained
+    values = measurements.read(outputs.measurements)
+    assert {key: values[key] for key in config} == config
+    network = storage.load_network(outputs.model, config)
+    digits = torch.from_numpy(small_digits["test_images"] / np.float32(255))[:, None]
+    with torch.no_grad():
+        given = network(digits).argmax(1).numpy()
+    assert values["test_correct"] == int((given == small_digits["test_labels"]).sum())
+    assert values["test_correct"] + values["test_wrong"] == values["test_images"] == 30
+    assert values["last_epoch_loss"] < values["first_epoch_loss"]
+    assert values["parameters"] == sum(p.numel() for p in network.parameters())
+
+
+def test_the_figures_have_their_size(trained):
+    for name in ("figure", "confusion"):
+        box = pypdf.PdfReader(getattr(trained[1], name)).pages[0].mediabox
+        assert float(box.width) == pytest.approx(112 / 25.4 * 72, abs=0.1)
+
+
+def test_weights_come_back_bit_for_bit(tmp_path, small_classifier):
+    network = storage.new_network(small_classifier)
+    storage.save_network(tmp_path / "w.safetensors", network)
+    back = storage.load_network(tmp_path / "w.safetensors", small_classifier)
+    assert list(back.state_dict()) == list(network.state_dict())
+    for name, weight in network.state_dict().items():
+        assert torch.equal(weight, back.state_dict()[name])
+    assert not back.training
+
+
+def test_a_network_that_leaves_no_pixel_is_refused_with_its_key(small_classifier):
+    with pytest.raises(InputError) as caught:
+        storage.new_network({**small_classifier, "kernels": [11, 11, 11]})
+    assert caught.value.key == "classifier.kernels"
+
+
+# -- a confusion made by hand ----------------------------------------------------------------------
+
+TRUE = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+GIVEN = [0, 1, 2, 3, 4, 9, 6, 7, 8, 7]  # a 5 taken for a 9, a 9 for a 7
+
+
+def measured(monkeypatch, true, given, config=DEFAULT) -> tuple[dict, np.ndarray]:
+    """What the job measures of a network that gives these labels."""
+    monkeypatch.setattr(cnn, "predict", lambda network, images: np.eye(10)[given])
+    labels = np.array(true)
+    digits = storage.Digits(None, None, np.zeros((len(true), 1, 28, 28), np.float32), labels)
+    history = [cnn.Epoch(1, 2.0, 0.3), cnn.Epoch(2, 0.5, 0.9)]
+    return classifier.measure(storage.new_network(config), history, digits, config)
+
+
+def test_a_confusion_made_by_hand(monkeypatch):
+    values, confusion = measured(monkeypatch, TRUE, GIVEN)
+    expected = np.eye(10, dtype=int)
+    expected[5, 5] = expected[9, 9] = 0
+    expected[5, 9] = expected[9, 7] = 1
+    assert np.array_equal(confusion, expected)
+    assert (values["test_correct"], values["test_wrong"], values["test_accuracy"]) == (8, 2, 0.8)
+    # Wilson (1927) for 8 of 10: 0.490 to 0.943
+    assert values["test_accuracy_low"] == pytest.approx(0.4902, abs=5e-5)
+    assert values["test_accuracy_high"] == pytest.approx(0.9433, abs=5e-5)
+    assert (values["first_epoch_loss"], values["last_epoch_loss"]) == (2.0, 0.5)
+    assert values["last_epoch_training_accuracy"] == 0.9
+
+
+def test_rows_are_true_labels_and_columns_given_ones(monkeypatch):
+    values, confusion = measured(monkeypatch, [5, 5, 5, 9, 9], [9, 9, 5, 9, 5])
+    assert (confusion[5, 9], confusion[9, 5]) == (2, 1)
+    assert values["most_confused"] == {"true": 5, "given": 9, "count": 2}
+
+
+def test_no_confusion_at_all(monkeypatch):
+    values, confusion = measured(monkeypatch, TRUE, TRUE)
+    assert values["most_confused"]["count"] == values["test_wrong"] == 0
+    assert values["test_accuracy_high"] == pytest.approx(1.0)
+    figure = classifier.draw_confusion(confusion)
+    classifier.figures.plt.close(figure)
+
+
+def test_what_the_default_network_never_reads(monkeypatch):
+    values, _ = measured(monkeypatch, TRUE, TRUE)
+    assert values["parameters"] == 93_322
+    # 28 → 26 → 13 → 11 → 5 (of 10 rows) → 3: the last row read is 2·(2·4 + 1 + 2) + 1 + 2 = 25
+    assert list(values["unread_rows"]) == list(values["unread_columns"]) == [26, 27]

@@ -1,0 +1,126 @@
+"""The gradient check passes the derived gradients, and no others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pypdf
+import pytest
+import yaml
+
+from analysis import gradient_check, recurrence
+from workings import config as settings
+from workings import measurements
+from workings.messages import InputError
+
+ROOT = Path(__file__).parents[2]
+PRINTED = yaml.safe_load((ROOT / "config/original.yaml").read_text(encoding="utf-8"))["rnn"][
+    "central_differences"
+]
+DEFAULT = settings.read_yaml(ROOT / "config/default.yaml")
+CONFIG = {
+    "recurrence": DEFAULT["recurrence"],
+    "gradient_check": {**DEFAULT["gradient_check"], "points": 12},
+}
+
+
+@pytest.fixture(scope="module")
+def gradients() -> dict[str, np.ndarray]:
+    cell = recurrence.read(CONFIG["recurrence"])
+    derived = cell.reverse(cell.forward())
+    return {name: np.array(derived[name], dtype=float) for name in cell.parameters}
+
+
+def run(folder, gradients, config=CONFIG) -> dict:
+    measurements.write(folder / "recurrence.json", {"gradients": gradients})
+    outputs = SimpleNamespace(measurements=folder / "m.json", figure=folder / "f.pdf")
+    gradient_check.main(config, SimpleNamespace(recurrence=folder / "recurrence.json"), outputs)
+    return measurements.read(outputs.measurements)
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory, gradients) -> tuple[dict, pypdf.PdfReader]:
+    folder = tmp_path_factory.mktemp("gradient_check")
+    return run(folder, gradients), pypdf.PdfReader(folder / "f.pdf")
+
+
+def test_the_derived_gradients_pass(recorded):
+    values, figure = recorded
+    assert values["passed"] is True
+    assert [row["symbol"] for row in values["rows"]] == ["b", "W", "U", "V", "c"]
+    assert {row["verdict"] for row in values["rows"]} == {"agrees"}
+    for column, method in enumerate(values["methods"]):
+        digits = [row["digits"][column] for row in values["rows"]]
+        assert method["fewest"] == min(digits) >= method["required"]
+    assert float(figure.pages[0].mediabox.width) == pytest.approx(112 / 25.4 * 72, abs=0.1)
+
+
+def test_the_differences_of_the_original(recorded):
+    by_hand = recorded[0]["by_hand"]
+    assert by_hand["epsilon"] == 1e-4
+    (first, second), spacing = by_hand["components"], np.spacing(9.43)
+    for value, key in (
+        (first["minus"], "loss_b1_minus"),
+        (first["plus"], "loss_b1_plus"),
+        (second["minus"], "loss_b2_minus"),
+        (second["plus"], "loss_b2_plus"),  # one rounding beside, whichever tanh the original had
+    ):
+        assert abs(value - float(PRINTED[key])) <= spacing
+    # A rounding of a loss, divided by 2ε, is all by which the quotients may differ.
+    assert repr(first["gradient"]) == PRINTED["dL_db1"]
+    assert abs(second["gradient"] - float(PRINTED["dL_db2"])) <= spacing / 2e-4
+    assert 7 < by_hand["digits"] < 11
+
+
+def test_by_hand_is_the_quotient_of_a_known_function(gradients):
+    block = {
+        "cell": "h = k**3 + 0 * h_prev",
+        "loss": "h",
+        "parameters": {"k": 2},
+        "initial_state": {"h": 0},
+        "inputs": [0],
+    }
+    table = gradient_check.by_hand(recurrence.read(block), "k", 0.5)
+    # ((2 + ε)³ − (2 − ε)³) / 2ε = 12 + ε²
+    assert table["gradient"] == pytest.approx(12.25, rel=1e-14)
+    assert table["components"][0]["plus"] == pytest.approx(2.5**3)
+    assert table["components"][0]["minus"] == pytest.approx(1.5**3)
+
+
+def test_the_error_curve_falls_and_rises(recorded):
+    best = recorded[0]["best"]
+    assert set(best) == {"b", "W", "U", "V", "c"}
+    for point in best.values():
+        # near the cube root of the machine's precision, where ε² meets its rounding
+        assert 1e-8 < point["epsilon"] < 1e-3
+        assert 8 < point["digits"] < 14
+
+
+@pytest.mark.parametrize("parameter", ["b", "W", "U", "V", "c"])
+def test_a_planted_error_in_the_seventh_digit_is_caught(tmp_path, gradients, parameter):
+    wrong = {name: value.copy() for name, value in gradients.items()}
+    wrong[parameter].flat[0] *= 1 + 1e-6
+    with pytest.raises(InputError, match="the derived gradients do not pass") as caught:
+        run(tmp_path, wrong)
+    assert f"dL/d{parameter} against " in str(caught.value)
+    assert not any(f"dL/d{p} " in str(caught.value) for p in gradients if p != parameter)
+    assert not (tmp_path / "m.json").exists()
+
+
+def test_a_gradient_cut_off_after_one_step_is_caught(tmp_path, gradients):
+    # Truncated backpropagation: what each step's loss says of that step's own b alone.
+    cell = recurrence.read(CONFIG["recurrence"])
+    immediate = cell.reverse(cell.forward()).immediate["dl_da"].sum(axis=0)
+    with pytest.raises(InputError, match="dL/db against"):
+        run(tmp_path, {**gradients, "b": immediate})
+
+
+def test_a_curve_that_ends_before_it_begins_is_refused(tmp_path, gradients):
+    block = {**CONFIG["gradient_check"], "smallest_epsilon": 0.1, "largest_epsilon": 0.1}
+    with pytest.raises(
+        InputError, match=r"must be below gradient_check\.largest_epsilon"
+    ) as caught:
+        run(tmp_path, gradients, {**CONFIG, "gradient_check": block})
+    assert caught.value.key == "gradient_check.smallest_epsilon"

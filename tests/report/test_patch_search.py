@@ -1,0 +1,353 @@
+"""The patch search: which images, what is counted, and squares that brute force finds too."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pypdf
+import pytest
+
+from analysis import patch_search
+from analysis.data import storage
+from analysis.maths import network as cnn
+from analysis.maths.occlusion import FlippingPatch, PatchSearch, SizeSweep, occlude_dense
+from analysis.patch_search import Searched, chosen_images, measure
+from workings import measurements
+from workings.messages import InputError
+
+CONFIG = {"per_class": 2, "largest": 12}
+
+# -- which images ----------------------------------------------------------------------------------
+
+
+def test_the_first_of_each_class_that_are_labelled_rightly():
+    labels = np.tile(np.arange(10), 4)
+    given = labels.copy()
+    given[3] = 5  # the first 3 is wrong: the second and third are taken
+    given[[7, 17, 27]] = 1  # of the 7s only the fourth is right
+    chosen, passed = chosen_images(labels, given, 2, also=0)
+    assert chosen == sorted([c + 10 * n for c in (0, 1, 2, 4, 5, 6, 8, 9) for n in (0, 1)]
+                            + [13, 23, 37])  # fmt: skip
+    assert passed == 1 + 3
+
+
+def test_a_wrong_one_after_the_last_that_is_needed_is_not_passed_over():
+    labels = np.tile(np.arange(10), 3)
+    given = labels.copy()
+    given[20] = 9
+    assert chosen_images(labels, given, 2, also=0)[1] == 0
+
+
+def test_the_occluded_digit_is_searched_too_unless_it_is_mislabelled():
+    labels = np.tile(np.arange(10), 3)
+    given = labels.copy()
+    assert 26 in chosen_images(labels, given, 1, also=26)[0]
+    given[26] = 0
+    assert 26 not in chosen_images(labels, given, 1, also=26)[0]
+
+
+def test_a_class_that_is_never_right_is_passed_over_whole():
+    labels = np.tile(np.arange(10), 3)
+    given = np.where(labels == 5, 6, labels)
+    chosen, passed = chosen_images(labels, given, 2, also=0)
+    assert passed == 3 and not any(labels[i] == 5 for i in chosen)
+
+
+# -- what is counted -------------------------------------------------------------------------------
+
+
+def flip(label: int, size: int, was: int) -> FlippingPatch:
+    return FlippingPatch(size, row=3, column=4, was=was, label=label, p=0.75, positions=2)
+
+
+SEARCHED = [
+    Searched(0, 6, flip(4, 9, 6)),
+    Searched(1, 6, flip(0, 4, 6)),
+    Searched(2, 6, None, recomputed=5),
+    Searched(3, 1, flip(7, 3, 1)),
+    Searched(4, 0, flip(4, 20, 0)),
+    Searched(5, 1, None, recomputed=1),
+]
+
+
+def test_the_counts_of_a_search_made_by_hand():
+    reached = [{"label": 4, "smallest": 9, "squares": 3}]
+    values = measure(SEARCHED, 7, 0, {"per_class": 2, "largest": 20}, 6, reached)
+    assert (values["searched"], values["flipped"], values["share_flipped"]) == (6, 4, 4 / 6)
+    assert values["passed_over_as_wrongly_labelled"] == 7
+    assert values["positions_evaluated_again"] == 6
+    assert (values["smallest"], values["median"], values["largest_needed"]) == (3, 6.5, 20)
+    assert values["presumed"] == [
+        {"label": 4, "digits": 1},
+        {"label": 0, "digits": 1},
+    ]
+    assert (values["digit_searched"], values["digit_flipped"], values["never"]) == (3, 2, 2)
+    assert values["images_by_size"] == [0, 0, 1, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]
+    assert (values["images_at_the_smallest"], values["squares"]) == (
+        1,
+        28**2 + sum(n**2 for n in range(9, 28)),
+    )
+    assert (values["easiest"], values["hardest"]) == ([1], [0])  # medians 3 and 20
+    assert values["most_frequent_move"] == {"from": 0, "to": 4, "images": 1}
+    assert (values["most_frequent_new_label"], values["most_frequent_new_label_count"]) == (4, 2)
+    assert values["moves"].sum() == 4 and values["moves"][0, 4] == values["moves"][1, 7] == 1
+    assert values["classes"][6] == {
+        "label": 6, "searched": 3, "flipped": 2, "never": 1, "smallest": 4, "median": 6.5, "largest": 9,
+    }  # fmt: skip
+    assert values["classes"][2]["searched"] == 0 and values["classes"][2]["median"] is None
+    assert values["own"] == {
+        "searched": True, "flips": True, "size": 9, "row": 3, "column": 4,
+        "new_label": 4, "new_probability": 0.75, "positions": 2, "reached": reached,
+        "presumed": [reached[0], {"label": 0, "smallest": None, "squares": 0}],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("six", "own"),
+    [(2, {"searched": True, "flips": False, "reached": []}), (99, {"searched": False})],
+)
+def test_a_digit_that_never_flips_or_was_not_searched(six, own):
+    values = measure(SEARCHED, 0, six, {"per_class": 2, "largest": 20}, 6, [])["own"]
+    assert {key: values[key] for key in own} == own
+    assert all(p["squares"] == 0 for p in values.get("presumed", []))
+
+
+def test_equal_medians_are_equally_easy_and_a_class_that_never_flips_is_hardest():
+    searched = [
+        Searched(0, 6, flip(4, 5, 6)), Searched(1, 3, flip(5, 5, 3)),
+        Searched(2, 8, flip(2, 7, 8)), Searched(3, 7, None),
+    ]  # fmt: skip
+    values = measure(searched, 0, 0, CONFIG, 6, [])
+    assert (values["easiest"], values["hardest"]) == ([3, 6], [7])
+
+
+def test_a_presumed_label_is_not_the_digits_own():
+    values = measure(SEARCHED, 0, 4, {"per_class": None, "largest": 20}, 0, [])
+    assert [p["label"] for p in values["presumed"]] == [4]
+    assert [p["label"] for p in values["own"]["presumed"]] == [4]
+    assert values["all_images"] is True
+
+
+def test_all_images_that_are_labelled_rightly():
+    labels = np.tile(np.arange(10), 2)
+    given = labels.copy()
+    given[[3, 17]] = 0
+    assert chosen_images(labels, given, None, also=3) == (
+        [i for i in range(20) if i not in (3, 17)], 2,
+    )  # fmt: skip
+
+
+def test_nothing_flips_at_all(tmp_path):
+    never = [Searched(i, i % 10, None) for i in range(20)]
+    values = measure(never, 0, 6, CONFIG, 6)
+    assert (values["flipped"], values["any_flipped"], values["share_flipped"]) == (0, False, 0.0)
+    assert values["smallest"] is values["median"] is values["largest_needed"] is None
+    assert values["own"]["flips"] is False and values["easiest"] == values["hardest"]
+    measurements.write(tmp_path / "m.json", values)  # and no NaN among them
+    figure = patch_search.draw(never, np.zeros((20, 1, 28, 28)), 6, 12)
+    patch_search.figures.save(figure, tmp_path / "f.pdf")
+    patch_search.figures.save(patch_search.draw_moves(values["moves"]), tmp_path / "m.pdf")
+
+
+# -- against brute force ---------------------------------------------------------------------------
+
+
+def smallest_by_brute_force(network, image, label, largest):
+    """(size, positions that flip, the flipping positions of highest new probability), or None."""
+    for size in range(1, largest + 1):
+        map_ = occlude_dense(network, image, label, patch=size)
+        flips = map_.predicted != map_.clean.argmax()
+        if flips.any():
+            best = np.where(flips, map_.p_max, -1.0)
+            row, column = np.unravel_index(best.argmax(), best.shape)
+            return size, int(flips.sum()), row, column, map_.predicted[row, column], best.max()
+    return None
+
+
+@pytest.fixture(scope="module")
+def trained(small_digits):
+    """A small network that labels most of the bars rightly."""
+    config = {
+        "channels": [4, 6, 6], "kernels": [3, 3, 3], "pool": [2, 2, 1], "hidden": 12,
+    }  # fmt: skip
+    network = storage.new_network(config)
+    images = small_digits["train_images"][:, None] / np.float32(255)
+    labels = small_digits["train_labels"].astype(np.int64)
+    cnn.train(network, images, labels, epochs=12, batch=20, rate=0.01, seed=3)
+    return config, network.eval()
+
+
+@pytest.mark.parametrize("index", [6, 8])
+def test_brute_force_finds_the_same_square(trained, small_digits, index):
+    image = small_digits["test_images"][index][None] / np.float32(255)
+    found = PatchSearch(trained[1], sizes=range(1, 13), fill=0.0)(image)
+    brute = smallest_by_brute_force(trained[1], image, int(small_digits["test_labels"][index]), 12)
+    assert brute is not None  # so that the comparison says something
+    size, positions, row, column, label, p = brute
+    assert (found.size, found.positions) == (size, positions)
+    assert found.p == pytest.approx(p, abs=2e-6)
+    assert (found.row, found.column, found.label) == (row, column, label)
+
+
+@pytest.mark.parametrize("index", [6, 8])
+def test_brute_force_gives_the_same_labels_anywhere(trained, small_digits, index):
+    image = small_digits["test_images"][index][None] / np.float32(255)
+    label = int(small_digits["test_labels"][index])
+    expected: dict[int, dict] = {}
+    for size in (3, 9, 14, 28):
+        map_ = occlude_dense(trained[1], image, label, patch=size)
+        for new in map_.predicted[map_.predicted != map_.clean.argmax()].tolist():
+            entry = expected.setdefault(new, {"label": new, "smallest": size, "squares": 0})
+            entry["squares"] += 1
+    assert expected  # so that the comparison says something
+    reached = patch_search.anywhere(SizeSweep(trained[1], sizes=(3, 9, 14, 28))(image, label))
+    assert {entry["label"]: entry for entry in reached} == expected
+
+
+# -- the whole job ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def job(tmp_path, trained, small_digits, monkeypatch):
+    """Run the job in a folder of its own; each run returns the bytes of its measurements."""
+    config, network = trained
+    storage.save_digits(tmp_path / "d.npz", small_digits)
+    storage.save_network(tmp_path / "w.safetensors", network)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(patch_search, "CHUNK", 2)
+
+    def run(count: int = 1, **changes) -> bytes:
+        monkeypatch.setenv("WORKINGS_THREADS", str(count))
+        patch_search.main(
+            {
+                "patch_search": {"per_class": None, "largest": 12, **changes},
+                "classifier": config,
+                "occlusion": {"digit": 6, "example": 1},
+            },
+            SimpleNamespace(digits=tmp_path / "d.npz", model=tmp_path / "w.safetensors"),
+            SimpleNamespace(
+                measurements=tmp_path / "m.json",
+                figure=tmp_path / "f.pdf",
+                moves=tmp_path / "moves.pdf",
+            ),
+        )
+        return (tmp_path / "m.json").read_bytes()
+
+    return run
+
+
+@pytest.mark.parametrize("per_class", [1, None])
+def test_the_whole_job(job, tmp_path, trained, small_digits, per_class):
+    job(per_class=per_class)
+    network = trained[1]
+    values = measurements.read(tmp_path / "m.json")
+    images = small_digits["test_images"][:, None] / np.float32(255)
+    labels = small_digits["test_labels"].astype(int)
+    given = cnn.predict(network, images).argmax(1)
+    chosen, passed = chosen_images(labels, given, per_class, also=16)
+    brute = {i: smallest_by_brute_force(network, images[i], int(labels[i]), 12) for i in chosen}
+    assert values["searched"] == len(chosen)
+    assert values["passed_over_as_wrongly_labelled"] == passed
+    assert values["flipped"] == sum(b is not None for b in brute.values())
+    assert values["smallest"] == min(b[0] for b in brute.values() if b)
+    moves = np.zeros((10, 10), int)
+    for i, found in brute.items():
+        if found:
+            moves[labels[i], found[4]] += 1
+    assert np.array_equal(values["moves"], moves)
+    if 16 in chosen and brute[16]:
+        assert values["own"]["size"] == brute[16][0]
+        assert values["own"]["positions"] == brute[16][1]
+        assert min(r["smallest"] for r in values["own"]["reached"]) == brute[16][0]
+    for file, width in (("f.pdf", 163), ("moves.pdf", 112)):
+        box = pypdf.PdfReader(tmp_path / file).pages[0].mediabox
+        assert float(box.width) == pytest.approx(width / 25.4 * 72, abs=0.1)
+
+
+def test_several_processes_give_the_same_bytes(job):
+    assert job(count=2) == job(count=1)
+
+
+KILLED = """
+import json, os, signal, sys
+from types import SimpleNamespace
+from analysis import patch_search
+from workings.build import resume
+
+add = resume.Kept.add
+def add_and_die(self, records):
+    add(self, records)
+    if len(self.records) >= 6:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+resume.Kept.add, patch_search.CHUNK = add_and_die, 2
+inputs = SimpleNamespace(digits=os.path.abspath("d.npz"), model=os.path.abspath("w.safetensors"))
+patch_search.main(json.loads(sys.argv[1]), inputs, SimpleNamespace())
+"""
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_killed_search_goes_on_from_where_it_was(
+    job, tmp_path, trained, root, monkeypatch, count
+):
+    whole = job()
+    config = {
+        "patch_search": {"per_class": None, "largest": 12},
+        "classifier": trained[0],
+        "occlusion": {"digit": 6, "example": 1},
+    }
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, json.dumps(config)],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(root), "WORKINGS_THREADS": str(count)},
+    )
+    assert killed.returncode == -signal.SIGKILL
+    kept = tmp_path / "build/resume/patch_search.npz"
+    with np.load(kept) as file:
+        before = set(file["records"]["index"].tolist())
+    assert len(before) == 6
+
+    searched = []
+    search_chunk = patch_search.search_chunk
+    monkeypatch.setattr(
+        patch_search,
+        "search_chunk",
+        lambda chunk: searched.extend(i for i, _ in chunk) or search_chunk(chunk),
+    )
+    assert job() == whole
+    assert not before & set(searched)
+    assert len(before) + len(searched) == json.loads(whole)["searched"]
+    assert not kept.exists()
+
+
+def test_what_another_setting_left_is_not_used(job, monkeypatch):
+    whole = job(largest=11)
+    kept = np.zeros(1, patch_search.RECORD)
+    patch_search.resume.Kept("patch_search", "another key", patch_search.RECORD).add(kept)
+    assert job(largest=11) == whole
+
+
+def test_a_network_that_is_always_wrong_is_refused(tmp_path, trained, small_digits, monkeypatch):
+    config, network = trained
+    wrong = np.eye(10)[(small_digits["test_labels"].astype(int) + 1) % 10]
+    monkeypatch.setattr(cnn, "predict", lambda network, images: wrong)
+    storage.save_digits(tmp_path / "d.npz", small_digits)
+    storage.save_network(tmp_path / "w.safetensors", network)
+    monkeypatch.setenv("WORKINGS_THREADS", "1")
+    with pytest.raises(InputError, match="the network labels no test image rightly") as caught:
+        patch_search.main(
+            {
+                "patch_search": CONFIG,
+                "classifier": config,
+                "occlusion": {"digit": 6, "example": 0},
+            },
+            SimpleNamespace(digits=tmp_path / "d.npz", model=tmp_path / "w.safetensors"),
+            SimpleNamespace(),
+        )
+    assert caught.value.key == "classifier.epochs"

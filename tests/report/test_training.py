@@ -1,0 +1,166 @@
+"""The job `training`, and the closing section that rests on it."""
+
+import pytest
+
+from analysis import training
+from analysis.maths import recurrent_cells as rc
+from tests.report import studies
+from workings.messages import InputError
+
+SMALL = {
+    "delays": [8, 3],
+    "repeats": 2,
+    "parameters": 150,
+    "gain": 1.0,
+    "bias": 1,
+    "drive": 1.0,
+    "symbols": 2,
+    "distractors": 2,
+    "updates": 30,
+    "batch": 16,
+    "adding_rate": 0.02,
+    "recall_rate": 0.02,
+    "clip": 1.0,
+    "check_every": 10,
+    "stop_at": 0.03,
+    "test_sequences": 100,
+    "echo_state": {
+        "units": 20,
+        "spectral_radius": 0.9,
+        "leak": 1.0,
+        "density": 0.5,
+        "input_scaling": 0.1,
+        "ridge": 1e-8,
+        "sequences": 200,
+    },
+    "seed": 1,
+}
+
+
+def run(folder, **changes):
+    """The measurements of a run with the small configuration and some `changes`."""
+    return studies.run(training, folder, SMALL | changes)
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    return run(tmp_path_factory.mktemp("training"))
+
+
+def test_every_network_is_measured(measured):
+    for task in ("adding", "recall"):
+        rows = measured[task]["models"]
+        assert [row["model"] for row in rows] == ["vanilla", "LSTM", "GRU", "echo state"]
+        for row in rows:
+            assert [point["delay"] for point in row["points"]] == [3, 8]
+            assert all(len(point["errors"]) == 2 for point in row["points"])
+            assert row["multiplications"] > 0
+        for row in rows[:3]:
+            task_inputs, outputs = (2, 1) if task == "adding" else (4, 2)
+            assert row["trained"] == rc.count(row["model"], row["units"], task_inputs, outputs)
+            assert 10 <= row["updates"] <= 30
+        assert rows[3]["updates"] == 0
+    assert measured["adding"]["models"][3]["trained"] == 21
+    assert measured["recall"]["models"][3]["trained"] == 42
+
+
+def test_any_number_of_processes_gives_the_same_bytes(tmp_path, measured, monkeypatch):
+    monkeypatch.setenv("WORKINGS_THREADS", "2")
+    assert run(tmp_path / "two") == measured
+    monkeypatch.setenv("WORKINGS_THREADS", "1")
+    run(tmp_path / "one")
+    for name in ("training.json", "training.pdf"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_a_network_depends_on_its_own_trial_alone(tmp_path, measured):
+    more = run(tmp_path, delays=[3, 8, 5])
+    for task in ("adding", "recall"):
+        for row, longer in zip(measured[task]["models"], more[task]["models"], strict=True):
+            own = {point["delay"]: point["errors"] for point in longer["points"]}
+            assert [own[point["delay"]] for point in row["points"]] == [
+                point["errors"] for point in row["points"]
+            ]
+
+
+def test_no_time_is_recorded(measured):
+    assert not [key for key in measured if "second" in key or "time" in key]
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "words"),
+    [
+        ({"parameters": 50, "symbols": 40}, "parameters", "nearest"),
+        (
+            {"echo_state": SMALL["echo_state"] | {"density": 1e-9}},
+            "echo_state.density",
+            "no recurr",
+        ),
+    ],
+)
+@pytest.mark.parametrize("processes", [1, 2])
+def test_what_the_schema_cannot_see_is_explained(
+    tmp_path, monkeypatch, processes, changes, key, words
+):
+    monkeypatch.setenv("WORKINGS_THREADS", str(processes))
+    with pytest.raises(InputError, match=words) as error:
+        run(tmp_path, **changes)
+    assert error.value.key == f"training.{key}"
+
+
+def won(measured, **solved):
+    """The measurements as they would be, had so many networks of each model learnt each task."""
+    turned = {**measured, "adding": {**measured["adding"]}, "recall": {**measured["recall"]}}
+    for task, numbers in solved.items():
+        by = {
+            model: {**row, "solved": number}
+            for (model, row), number in zip(
+                measured[task]["by_model"].items(), numbers, strict=True
+            )
+        }
+        turned[task] |= {"by_model": by, "models": list(by.values())}
+    return turned | training.verdicts(turned["adding"], turned["recall"])
+
+
+LAGS = {
+    "recurrent_weights_are_hard": True,
+    "largest_w_earlier": 0.9,
+    "vanilla_vanishing": [0.5],
+    "vanilla_exploding": [],
+    "gated": 4,
+    "gated_better": 2,
+}
+ECHO = {"best": {"share": 0.5}}
+
+
+def answers(measured, **lags):
+    return studies.fill("answers", training=measured, gradient_lags=LAGS | lags, echo_state=ECHO)
+
+
+def test_the_answers_follow_the_measurement(measured):
+    both = answers(won(measured, adding=[0, 4, 4, 0], recall=[1, 2, 4, 2]))
+    for claim in ("recurrent_weights_hard", "esn_trains_v_only", "gates_help"):
+        assert rf"\claim{{{claim}}}" in both
+    assert "Gates help on both tasks" in both and "On no task did" in both
+    one = answers(won(measured, adding=[0, 4, 4, 0], recall=[3, 2, 4, 2]))
+    assert "Gates help on the adding problem" in one and "no guarantee" in one
+    other = answers(won(measured, adding=[4, 4, 4, 0], recall=[0, 2, 4, 2]))
+    assert "Gates help on delayed recall" in other
+    none = answers(won(measured, adding=[4, 0, 0, 0], recall=[4, 0, 0, 0]))
+    assert r"\claim{gates_help}" not in none and "Not much here" in none
+    assert r"\claim{esn_trains_v_only}" not in none and "gives up too much" in none
+    all_of_it = answers(won(measured, adding=[4, 4, 4, 4], recall=[4, 4, 4, 4]))
+    assert "enough for both tasks" in all_of_it
+    soft = answers(measured, recurrent_weights_are_hard=False, vanilla_vanishing=[])
+    assert r"\claim{recurrent_weights_hard}" not in soft and "finds no support" in soft
+
+
+def test_the_section_follows_the_measurement(measured):
+    text = studies.fill(
+        "training", training=won(measured, adding=[0, 4, 4, 0], recall=[3, 2, 4, 2])
+    )
+    assert "Both gated cells do better" in text and "The GRU does better" in text
+    text = studies.fill(
+        "training", training=won(measured, adding=[0, 4, 0, 0], recall=[4, 2, 2, 2])
+    )
+    assert "The LSTM does better" in text and "Neither gated cell" in text

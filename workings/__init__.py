@@ -1,0 +1,1 @@
+"""Workings: a literate report generator. The engine; it knows no report."""

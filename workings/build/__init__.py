@@ -1,0 +1,1 @@
+"""What has to run again, what is kept, and files that are whole or not there."""

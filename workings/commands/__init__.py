@@ -1,0 +1,1 @@
+"""The commands of `workings`, a module each."""

@@ -1,0 +1,315 @@
+"""Read, merge and check the configuration.
+
+`config/default.yaml` holds every number a person chose. Further files and `--config` values are
+laid over it, mapping by mapping; the keys in `WHOLE` are taken whole from the last file that has
+them, so that no parameter of one recurrent cell survives in another's. `config/schema.yaml`
+describes each key; an unknown key, a wrong type or a value out of range is refused with the file,
+line, key, value and what would be right.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from workings.messages import InputError
+
+DEFAULT = Path("config/default.yaml")
+SCHEMA = Path("config/schema.yaml")
+WHOLE = {"recurrence"}
+
+_WORDS = {
+    "integer": "a whole number",
+    "number": "a number",
+    "string": "a text",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "a block of keys",
+    "null": "nothing (null)",
+}
+
+
+def load(files: Iterable[str | Path], overrides: Mapping[str, Any] | None = None) -> dict:
+    """The checked configuration: `files` in order, later over earlier, then `overrides`.
+
+    Raises:
+        InputError: a file is missing or not YAML, or a value does not fit the schema.
+    """
+    files = [Path(file) for file in files]
+    merged: dict = {}
+    for file in files:
+        merged = _over(merged, read_yaml(file))
+    given = _scalars(overrides or {})
+    merged = _over(merged, given)
+    check(merged, files, given=given)
+    return merged
+
+
+def read_yaml(file: Path) -> dict:
+    """The mapping in a YAML file; InputError with the line when it cannot be read."""
+    try:
+        content = yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader)
+    except FileNotFoundError:
+        raise InputError(f"{file}: there is no such configuration file") from None
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file}: not UTF-8 text ({error.reason})") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error)
+        raise InputError(f"{file}{where}: not valid YAML: {problem}") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise InputError(f"{file}: expected blocks such as 'occlusion:', found {content!r:.60}")
+    return content
+
+
+def check(
+    config: dict,
+    files: Iterable[Path] = (),
+    schema_file: Path = SCHEMA,
+    given: Mapping[str, Any] | None = None,
+) -> None:
+    """Hold `config` against the schema; raise one InputError that lists every misfit.
+
+    `files` and `given` (what the command line set) are asked where a wrong key stands.
+    """
+
+    schema = read_yaml(schema_file)
+    validator = _Validator(_inlined(schema, schema.get("$defs", {})))
+    problems = []
+    for error in sorted(validator.iter_errors(config), key=lambda e: list(map(str, e.path))):
+        problems += [
+            _message(leaf, partial(locate, files=files, given=given)) for leaf in _leaves(error)
+        ]
+    if problems:
+        raise InputError("\n".join(dict.fromkeys(problems)))
+
+
+def locate(key: str, files: Iterable[str | Path], given: Mapping[str, Any] | None = None) -> str:
+    """Where the dotted `key` was set: the command line (`given`), or a file and its line.
+
+    Of the `files` it is the last that sets the key, or else the nearest block above it.
+    """
+    parts = key.split(".")
+    if _has(given or {}, parts):
+        return "--config"
+    best, depth = "--config", 0
+    for file in files:
+        try:
+            node = yaml.compose(Path(file).read_text(encoding="utf-8"))
+        except (OSError, yaml.YAMLError):
+            continue
+        line, found = _walk(node, parts)
+        if found >= max(depth, 1):
+            best, depth = f"{file}:{line}", found
+    return best
+
+
+def describe(schema: Mapping[str, Any]) -> str:
+    """What would be right, in words: 'a whole number of pixels from 1 to 28'."""
+    if "enum" in schema:
+        return "one of " + ", ".join(_shown(value) for value in schema["enum"])
+    if "anyOf" in schema:
+        return " or ".join(describe(option) for option in schema["anyOf"])
+    types = schema.get("type", "object")
+    types = [types] if isinstance(types, str) else types
+    words = " or ".join(_WORDS[name] for name in types)
+    unit = schema.get("unit")
+    words += f" of {unit}" if unit else ""
+    low = schema.get("minimum", schema.get("exclusiveMinimum"))
+    high = schema.get("maximum", schema.get("exclusiveMaximum"))
+    above = "above" if "exclusiveMinimum" in schema else "from"
+    below = "below" if "exclusiveMaximum" in schema else "to"
+    if low is not None and high is not None:
+        joined = {"from to": "to", "above to": "and up to"}.get(f"{above} {below}", "and below")
+        words += f" {above} {low} {joined} {high}"
+    elif low is not None:
+        words += f" above {low}" if above == "above" else f", {low} or more"
+    elif high is not None:
+        words += f" below {high}" if below == "below" else f", {high} or less"
+    if "array" in types and isinstance(schema.get("items"), Mapping):
+        fewest, most = schema.get("minItems", 0), schema.get("maxItems")
+        items = "different items" if schema.get("uniqueItems") else "items"
+        if most is None:
+            words += f" of {fewest} or more {items}" if fewest else ""
+        else:
+            words += (
+                f" of {fewest} {items}" if fewest == most else f" of {fewest} to {most} {items}"
+            )
+        words += f", each {describe(schema['items'])}"
+    return words
+
+
+def _is_whole(checker: jsonschema.TypeChecker, value: Any) -> bool:
+    """2.0 is no whole number: a job could not count with it."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(checker: jsonschema.TypeChecker, value: Any) -> bool:
+    """NaN is neither below a minimum nor above a maximum, so it is refused by its type."""
+    return _is_whole(checker, value) or (isinstance(value, float) and math.isfinite(value))
+
+
+_Validator = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator,
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {"integer": _is_whole, "number": _is_number}
+    ),
+)
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+    """YAML that refuses a key given twice and reads 1e-4 as a number (YAML 1.2)."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        seen: dict = {}
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            # A point separates the parts of a key in fingerprints, messages and measurements.
+            if not (isinstance(key, str) and re.fullmatch(r"[\w$]+", key)):
+                raise yaml.MarkedYAMLError(
+                    problem=f"the key {key!r:.60} is no word of letters, digits and _",
+                    problem_mark=key_node.start_mark,
+                )
+            if key in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"the key {key!r} is given twice", problem_mark=key_node.start_mark
+                )
+            seen[key] = True
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)
+
+
+def _scalars(given: Any) -> Any:
+    """What the command line set, its texts read as YAML: Snakemake hands on `5` as '5'."""
+    if isinstance(given, Mapping):
+        return {key: _scalars(value) for key, value in given.items()}
+    if isinstance(given, list):
+        return [_scalars(value) for value in given]
+    if isinstance(given, str):
+        try:
+            read = yaml.load(given, Loader=_Loader)
+        except yaml.YAMLError:
+            return given
+        return read if isinstance(read, (int, float, bool, type(None))) else given
+    return given
+
+
+def _has(given: Any, parts: list[str]) -> bool:
+    for part in parts:
+        if not isinstance(given, Mapping) or part not in given:
+            return False
+        given = given[part]
+    return True
+
+
+def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:
+    """The schema with each `$ref` to a definition replaced by it, its own words kept."""
+    if isinstance(schema, list):
+        return [_inlined(part, definitions) for part in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    if "$ref" in schema:
+        rest = {key: value for key, value in schema.items() if key != "$ref"}
+        return _inlined({**definitions[schema["$ref"].rsplit("/", 1)[-1]], **rest}, definitions)
+    return {key: _inlined(value, definitions) for key, value in schema.items() if key != "$defs"}
+
+
+def _over(base: dict, layer: Mapping[str, Any], depth: int = 0) -> dict:
+    merged = dict(base)
+    for key, value in layer.items():
+        whole = depth == 0 and key in WHOLE
+        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping) and not whole:
+            merged[key] = _over(merged[key], value, depth + 1)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _leaves(error: jsonschema.ValidationError) -> list[jsonschema.ValidationError]:
+    """Inside an `anyOf`, the misfits of the option that came nearest."""
+    if error.validator != "anyOf" or not error.context:
+        return [error]
+    deepest = max(len(child.absolute_path) for child in error.context)
+    if deepest == len(error.absolute_path):
+        return [error]
+    return [child for child in error.context if len(child.absolute_path) == deepest]
+
+
+def _message(error: jsonschema.ValidationError, place: Callable[[str], str]) -> str:
+    key = ".".join(map(str, error.absolute_path))
+    if error.validator == "additionalProperties":
+        known = error.schema.get("properties", {})
+        unknown = sorted(set(map(str, error.instance)) - set(known))
+        inside = f"{key}." if key else ""
+        return "\n".join(
+            f"{place(inside + name)}: {inside}{name}: unknown key; "
+            f"{_nearest(name, known)}known here: {', '.join(known)}"
+            for name in unknown
+        )
+    if error.validator == "required":
+        missing = [name for name in error.validator_value if name not in error.instance]
+        inside = f"{key}." if key else ""
+        return "\n".join(
+            f"{place(key) if key else DEFAULT}: {inside}{name}: missing; "
+            f"{_expected(error.schema['properties'].get(name, {}))}"
+            + ("; this block is taken whole from the last file that has it" if key in WHOLE else "")
+            for name in missing
+        )
+    return f"{place(key)}: {key}: {_shown(error.instance)}; {_expected(error.schema)}"
+
+
+def _expected(schema: Mapping[str, Any]) -> str:
+    meaning = schema.get("description")
+    return f"expected {describe(schema)}" + (f" ({meaning})" if meaning else "")
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"did you mean '{close[0]}'? " if close else ""
+
+
+def _shown(value: Any) -> str:
+    text = {True: "true", False: "false", None: "null"}.get(value) if _hashable(value) else None
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        text = repr(value)
+    return text or (repr(value) if len(repr(value)) <= 80 else repr(value)[:77] + "…")
+
+
+def _hashable(value: Any) -> bool:
+    return isinstance(value, (bool, type(None)))
+
+
+def _walk(node: yaml.Node | None, parts: list[str]) -> tuple[int, int]:
+    """The line of the deepest part of the key that is there, and how many parts were found."""
+    line, found = 1, 0
+    for part in parts:
+        if isinstance(node, yaml.MappingNode):
+            step = next(((k, v) for k, v in node.value if k.value == part), None)
+        elif isinstance(node, yaml.SequenceNode) and part.isdigit() and int(part) < len(node.value):
+            item = node.value[int(part)]
+            step = (item, item)
+        else:
+            step = None
+        if step is None:
+            break
+        line, node, found = step[0].start_mark.line + 1, step[1], found + 1
+    return line, found

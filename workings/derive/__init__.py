@@ -1,0 +1,1 @@
+"""Gradients of recurrent cells: derived, evaluated, printed, proved and checked."""

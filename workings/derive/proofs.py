@@ -1,0 +1,267 @@
+r"""The rules of differentiation, proved with symbols.
+
+Every operation is computed on arrays of symbols and differentiated component by component with sympy.
+Our rules (operations.py) give the same derivatives as formulas, which are computed on the same
+symbols. A rule holds if the difference simplifies to exactly zero:
+
+    tangent     J I - \partial z_i / \partial u_k = 0
+    pullback    J^T g - sum_i g_i \partial z_i / \partial u_k = 0    with symbols g_i
+
+and a cell if this is so for each of its lines, and for the states after two steps, by each parameter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import sympy
+
+from workings.derive.arithmetic import SYMBOLIC, Arithmetic
+from workings.derive.expression import Name, Node, Operation, names_in, parse_formula, plain
+from workings.derive.operations import (
+    SCALAR_DEFINITIONS,
+    VARIABLE,
+    Shape,
+    Shapes,
+    identity,
+    ones,
+    scalar_derivative,
+)
+from workings.derive.program import Program
+from workings.derive.recurrence import Recurrence, tangent_name
+
+# Every operation with every kind of operand it takes, at n = 2 (and A, B, w of 3 columns, so that a
+# transposed matrix would not fit).
+CASES = (
+    "u + v", "s + u", "u + s", "s + r", "A + B", "s + A", "A + s",
+    "u - v", "s - u", "u - s", "s - r", "A - B", "s - A", "A - s",
+    "u * v", "s * u", "u * s", "s * r", "A * B", "s * A", "A * s",
+    "u / v", "s / u", "u / s", "s / r", "A / B", "s / A", "A / s",
+    "-u", "-s", "-A", "u**2", "u**3", "u**-1", "u**(1/2)", "s**2", "A**2",
+    "A @ w", "A @ transpose(B)", "transpose(A) @ u", "transpose(A) @ B",
+    "u[1]", "w[0:2]", "w[1:3]", "concatenate(u, s, w)", "concatenate(s, u)",
+    "softmax(u)", "softmax(w)", "log_sum_exp(u)", "sum(u)", "sum(A)", "sum(s)", "dot(u, v)", "outer(u, w)",
+    "tanh(u)", "sigmoid(u)", "relu(u)", "softplus(u)", "exp(u)", "log(u)", "sqrt(u)", "sin(u)", "cos(u)",
+    "tanh(s)", "sigmoid(A)",
+)  # fmt: skip
+
+_SHAPES: dict[str, Shape] = {
+    "s": (), "r": (), "u": (2,), "v": (2,), "w": (3,), "A": (2, 3), "B": (2, 3),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What was to be proved, of which rule, and whether the difference is exactly zero."""
+
+    statement: str
+    rule: str
+    holds: bool
+
+
+def symbols_for(name: str, shape: Shape) -> np.ndarray:
+    """An array of real symbols, name_0, name_1, ..."""
+    array = np.empty(shape, dtype=object)
+    for index in np.ndindex(shape):
+        array[index] = sympy.Symbol("_".join([name, *map(str, index)]), real=True)
+    return array
+
+
+def is_zero(expression: sympy.Expr) -> bool:
+    """Whether an expression is exactly zero.
+
+    By expanding and, where that is not enough, simplifying; an expression that is not zero at a point
+    is refused before that.
+    """
+    expression = sympy.sympify(expression)
+    if expression == 0 or sympy.expand(expression) == 0:
+        return True
+    free = sorted(expression.free_symbols, key=str)
+    point = {x: sympy.Rational(2 * k + 3, 7 + k) for k, x in enumerate(free)}
+    value = _whole_functions_as_numbers(expression.subs(point)).evalf(30)
+    if value.is_number and abs(value) > 1e-15:
+        return False
+    return sympy.simplify(expression) == 0
+
+
+def _whole_functions_as_numbers(expression: sympy.Expr) -> sympy.Expr:
+    for name in ("sigmoid", "softplus"):
+        expression = expression.replace(
+            lambda part, name=name: part.func.__name__ == name,
+            lambda part, name=name: SCALAR_DEFINITIONS[name].subs(VARIABLE, part.args[0]),
+        )
+    return expression
+
+
+def _evaluate(
+    formula: Node,
+    values: Mapping[str, np.ndarray],
+    shapes: Shapes,
+    arithmetic: Arithmetic = SYMBOLIC,
+) -> np.ndarray:
+    program = Program({"value": formula}, shapes, [], values)
+    return np.asarray(program.run(values, 1, arithmetic)["value"], dtype=object)
+
+
+def _same(ours: np.ndarray, by_components: np.ndarray) -> bool:
+    pairs = zip(np.ravel(ours), np.ravel(by_components), strict=True)
+    return all(is_zero(a - b) for a, b in pairs)
+
+
+def component_jacobian(values: np.ndarray, by: np.ndarray) -> np.ndarray:
+    """The derivative of every component by every symbol, (components of values, symbols)."""
+    rows = [[sympy.diff(z, x) for x in np.ravel(by)] for z in np.ravel(values)]
+    return np.array(rows, dtype=object).reshape(np.size(values), np.size(by))
+
+
+def prove_formula(
+    formula: Node,
+    shapes: Shapes,
+    values: Mapping[str, np.ndarray],
+    arithmetic: Arithmetic = SYMBOLIC,
+) -> list[Proof]:
+    """Both rules of an operation on names, for each of its operands."""
+    assert isinstance(formula, Operation)
+    own = shapes(formula)
+    result = _evaluate(formula, values, shapes, arithmetic)
+    known = shapes.names | {"g": own}
+    wide = Shapes(known)
+    g = symbols_for("g", own)
+    proofs = []
+    pulls = wide.pullbacks(formula, Name("g"), formula)
+    for k, operand in enumerate(formula.arguments):
+        for leaf in names_in(operand):
+            jacobian = component_jacobian(result, values[leaf])
+            if isinstance(operand, Name):
+                start = identity(values[leaf].size) if values[leaf].ndim else ones(1)
+                tangents = [start if i == k else None for i in range(len(formula.arguments))]
+                ours = _evaluate(wide.tangent(formula, tangents, formula), values, wide, arithmetic)
+                statement = f"{plain(formula)} by {leaf}"
+                proofs.append(Proof(statement, "tangent", _same(ours, jacobian)))
+                pulled = _evaluate(pulls[k], {**values, "g": g}, wide, arithmetic)
+                expected = np.ravel(g) @ jacobian
+                proofs.append(Proof(statement, "pullback", _same(pulled, expected)))
+    return proofs
+
+
+def prove_operations(cases: tuple[str, ...] = CASES) -> list[Proof]:
+    """The rules of every operation of the language, for every kind of operand."""
+    shapes = Shapes(dict(_SHAPES))
+    values = {name: symbols_for(name, shape) for name, shape in _SHAPES.items()}
+    proofs = []
+    for text in cases:
+        formula = parse_formula(text, _SHAPES)
+        # the transposed operands of a product are names of their own
+        inner = {
+            f"M{i}": argument
+            for i, argument in enumerate(formula.arguments)
+            if not isinstance(argument, Name)
+        }
+        proofs += _prove_nested(formula, inner, shapes, values)
+        proofs += [p for part in inner.values() for p in prove_formula(part, shapes, values)]
+    return proofs
+
+
+def _prove_nested(
+    formula: Operation,
+    inner: Mapping[str, Node],
+    shapes: Shapes,
+    values: Mapping[str, np.ndarray],
+) -> list[Proof]:
+    names = {argument: name for name, argument in inner.items()}
+    arguments = tuple(Name(names[a]) if a in names else a for a in formula.arguments)
+    known = shapes.names | {name: shapes(argument) for name, argument in inner.items()}
+    extra = {name: symbols_for(name, shapes(argument)) for name, argument in inner.items()}
+    flat = Operation(formula.kind, arguments, formula.detail)
+    return prove_formula(flat, Shapes(known), {**values, **extra})
+
+
+def _opaque(name: str) -> Callable:
+    """f as a function of its own, with the derivative that `prove_operations` has proved for it."""
+    where, formula = scalar_derivative(name)
+
+    def fdiff(self: sympy.Function, argindex: int = 1) -> sympy.Expr:
+        value = self if where == "output" else self.args[0]
+        program = Program({"value": formula}, Shapes({"u": ()}), [], ["u"])
+        return program.run({"u": value}, 1, SYMBOLIC)["value"]
+
+    function = type(name, (sympy.Function,), {"fdiff": fdiff})
+    return np.frompyfunc(function, 1, 1)
+
+
+# sigmoid and softplus stay whole: without this, sympy would have to be told to see 1/(1 + exp(-x)) again
+WHOLE = replace(
+    SYMBOLIC,
+    name="symbols, whole functions",
+    functions=SYMBOLIC.functions | {name: _opaque(name) for name in ("sigmoid", "softplus")},
+)
+
+
+def prove_cell(cell: Recurrence, steps: int = 2) -> list[Proof]:
+    """The immediate Jacobians of every line, and the states after `steps` steps by each parameter."""
+    proofs = []
+    names = {name: symbols_for(name, shape) for name, shape in cell.shapes.names.items()}
+    for name, formula in cell.lines.items():
+        result = _evaluate(formula, names, cell.shapes, WHOLE)
+        pulls = cell.immediate_pulls(name)
+        gradient_names = {**names, f"dL_d{name}": symbols_for("g", cell.shape(name))}
+        for leaf in names_in(formula):
+            jacobian = component_jacobian(result, names[leaf])
+            # the output of a line is written by its name: put back what it stands for
+            known = {**names, name: result}
+            ours = _evaluate(cell.jacobian_formula(name, leaf), known, cell.shapes, WHOLE)
+            statement = f"{name} by {leaf}"
+            proofs.append(Proof(statement, "tangent", _same(ours, jacobian)))
+            pulled = _evaluate(
+                pulls[leaf], {**gradient_names, name: result}, cell.gradient_shapes, WHOLE
+            )
+            expected = np.ravel(gradient_names[f"dL_d{name}"]) @ jacobian
+            proofs.append(Proof(statement, "pullback", _same(pulled, expected)))
+    return proofs + _prove_steps(cell, steps)
+
+
+def _prove_steps(cell: Recurrence, steps: int) -> list[Proof]:
+    """d(state after some steps)/dp by forward mode, all numbers symbols; the loss is left out."""
+    last = max((list(cell.lines).index(state) for state in cell.initial_state), default=-1)
+    lines = {name: cell.lines[name] for name in list(cell.lines)[: last + 1]}
+    state_loss = Operation("sum", (Name(next(iter(cell.initial_state))),))
+    used = {leaf for formula in lines.values() for leaf in names_in(formula)}
+    short = replace(
+        cell,
+        lines={**lines, "loss": state_loss},
+        steps=steps,
+        parameters={k: v for k, v in cell.parameters.items() if k in used},
+        inputs=_first(cell.inputs, steps),
+        targets=_first(cell.targets, steps),
+    )
+    parameters = {name: symbols_for(name, a.shape) for name, a in short.parameters.items()}
+    run = short.forward(parameters, WHOLE)
+    proofs = []
+    for name, symbols in parameters.items():
+        sensitivity = short.forward_mode(run, name)
+        for state in cell.initial_state:
+            if tangent_name(state, name) not in sensitivity.derivatives:
+                continue
+            jacobian = component_jacobian(run[state][-1], symbols)
+            ours = sensitivity[tangent_name(state, name)][-1]
+            statement = f"{state} after {steps} steps by {name}"
+            proofs.append(Proof(statement, "forward mode", _same(ours, jacobian)))
+    gradients = short.reverse(run)
+    for name, symbols in parameters.items():
+        gradient = component_jacobian(np.array([run.loss], dtype=object), symbols)
+        statement = f"the sum of {next(iter(cell.initial_state))} over {steps} steps by {name}"
+        proofs.append(Proof(statement, "reverse mode", _same(gradients[name], gradient)))
+    return proofs
+
+
+def _first(rows: np.ndarray | None, steps: int) -> np.ndarray | None:
+    """The rows of the first steps; where there are fewer, from the beginning again."""
+    return None if rows is None else np.resize(rows, (steps, *rows.shape[1:]))
+
+
+__all__ = [
+    "CASES", "SCALAR_DEFINITIONS", "WHOLE", "Proof", "component_jacobian", "is_zero", "prove_cell",
+    "prove_formula", "prove_operations", "symbols_for",
+]  # fmt: skip

@@ -1,0 +1,49 @@
+"""What a person reads: the one error that is meant for them, a line, a progress bar."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+Item = TypeVar("Item")
+PAUSE = 10.0  # seconds between two lines in a log
+
+
+class InputError(Exception):
+    """Something that the user can mend: a config value, a data file, a template, the machine.
+
+    The message says what is wrong and what would be right. `key` is the dotted config key
+    (``occlusion.patch``), when there is one; the runner adds the file and line it stands in.
+    """
+
+    def __init__(self, message: str, *, key: str | None = None) -> None:
+        super().__init__(message)
+        self.key = key
+
+
+def track(items: Iterable[Item], what: str, total: int | None = None) -> Iterator[Item]:
+    """Yield `items`, showing how far it is."""
+    if total is None and hasattr(items, "__len__"):
+        total = len(items)  # type: ignore[arg-type]
+    if sys.stderr.isatty():
+        from tqdm import tqdm
+
+        yield from tqdm(items, desc=what, total=total, leave=False, dynamic_ncols=True)
+        return
+    start = said = time.monotonic()
+    for done, item in enumerate(items, 1):
+        yield item
+        now = time.monotonic()
+        if now - said >= PAUSE:
+            said = now
+            of = f" of {total}" if total else ""
+            say(f"{what}: {done}{of}, {now - start:.0f} s")
+
+
+def say(text: str) -> None:
+    """One line for the person who watches the build."""
+    # One write for the line and its end: jobs side by side share the stream, and print() makes two.
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()

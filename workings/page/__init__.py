@@ -1,0 +1,1 @@
+"""From measurements and templates to the page: values, claims, tables, the ledger, the PDF."""

@@ -1,0 +1,269 @@
+"""`make diff BASE=…`: what changed since a commit, or since a saved build folder.
+
+    python -m workings.page.diff BASE [--build build] [--config FILE …]
+
+BASE is a commit, which is checked out into a git worktree and built there, or a folder: a copy of
+build/, or of build/measurements alone. Writes build/diff/changes.txt, changes.json, figures.html
+and, where latexdiff is installed, report.pdf with the words marked that came and went. The exit code
+is 0 when nothing moved, 1 when something did, 2 when the comparison could not be made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import html
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from workings import config as settings
+from workings.measurements import read
+from workings.messages import InputError, say
+from workings.page import changes, marked
+
+OUT = Path("build/diff")
+SEEDS = "measurements/seeds.json"
+
+
+def compare(base: Path, build: Path) -> dict:
+    """Everything that changed from the build folder `base` to the build folder `build`.
+
+    Raises:
+        InputError: one of them holds no measurements, or a broken file.
+    """
+    before, after = _measured(base), _measured(build)
+    seeds = next((read(f / SEEDS) for f in (build, base) if (f / SEEDS).exists()), None)
+    runs = [run["measurements"] for run in seeds["runs"]] if seeds else []
+    found = changes.compare(before, after, changes.tolerances(runs))
+    moved = {row["key"] for row in found["moved"]} | set(found["new"])
+    sections = sorted((build / "sections").glob("*.tex"))
+    cited = [
+        {"section": path.stem, **sentence}
+        for path in sections
+        if path.stem != "ledger"
+        for sentence in changes.sentences(path.read_text(encoding="utf-8"), _upwards(moved))
+    ]
+    figures = [
+        path.stem
+        for path in sorted((build / "figures").glob("*.pdf"))
+        if _bytes(path) != _bytes(base / "figures" / path.name)
+    ]
+    return {
+        "seeds": [run["seed"] for run in seeds["runs"]] if seeds else [],
+        **found,
+        "claims_flipped": changes.flipped(_claims(base), _claims(build)),
+        "claims_compared": bool(_claims(base)),
+        "sentences": cited,
+        "figures": figures if (base / "figures").exists() else [],
+    }
+
+
+def describe(found: dict, base: str) -> str:
+    """The comparison as text."""
+    seeds = found["seeds"]
+    lines = [
+        f"What changed since {base}",
+        f"A number has moved when it differs by more than its range over {len(seeds)} other seeds "
+        f"({', '.join(map(str, seeds))}); one that depends on no seed, when it differs at all."
+        if seeds
+        else "No other seeds were run, so every difference counts; `snakemake seeds` runs some.",
+        "",
+        f"moved: {len(found['moved'])}",
+        *(f"  {_row(row)}" for row in found["moved"]),
+        f"within the range over the seeds: {len(found['within_seeds'])}",
+        *(f"  {_row(row)}" for row in found["within_seeds"]),
+        f"new keys: {len(found['new'])}",
+        *(f"  {line}" for line in _grouped(found["new"])),
+        f"keys that are gone: {len(found['gone'])}",
+        *(f"  {line}" for line in _grouped(found["gone"])),
+        f"claims that flipped: {len(found['claims_flipped'])}"
+        if found["claims_compared"]
+        else "claims: none are kept in the base",
+        *(
+            f"  {c['name']} ({c['place']}): {_verdict(c['before'])} before, "
+            f"{_verdict(c['after'])} now: {changes.readable(c['sentence'])}"
+            for c in found["claims_flipped"]
+        ),
+        f"sentences that cite what moved: {len(found['sentences'])}",
+        *(
+            f"  {s['section']}: {s['sentence']}  [{', '.join(s['keys'])}]"
+            for s in found["sentences"]
+        ),
+        f"figures that changed: {len(found['figures'])}",
+        *(f"  {name}" for name in found["figures"]),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def is_changed(found: dict) -> bool:
+    return any(found[kind] for kind in ("moved", "new", "gone", "claims_flipped"))
+
+
+def side_by_side(names: list[str], base: Path, build: Path) -> str:
+    """An HTML page that holds each figure before and after, pictures included."""
+    rows = []
+    for name in names:
+        cells = [_picture(folder / f"figures/{name}.pdf") for folder in (base, build)]
+        rows.append(f"<tr><th>{html.escape(name)}</th><td>{cells[0]}</td><td>{cells[1]}</td></tr>")
+    body = "\n".join(rows) or "<tr><td>No figure changed.</td></tr>"
+    return (
+        '<!DOCTYPE html>\n<html lang="en-GB"><meta charset="utf-8"><title>Figures that changed</title>'
+        "\n<style>body{font-family:sans-serif}img{max-width:100%}td{width:45%;vertical-align:top}"
+        f"</style>\n<table><tr><th></th><th>before</th><th>now</th></tr>\n{body}\n</table></html>\n"
+    )
+
+
+@contextmanager
+def built(base: str, config: list[str]) -> Iterator[Path]:
+    """The build folder of BASE: the folder itself, or that of the commit, built in a worktree.
+
+    Raises:
+        InputError: there is no such folder or commit, or it does not build.
+    """
+    folder = Path(base)
+    if folder.is_dir():
+        yield folder.parent if folder.name == "measurements" else folder
+        return
+    if shutil.which("git") is None:
+        raise InputError(f"BASE={base}: not a folder, and git is not installed")
+    known = _git("rev-parse", "--verify", "--quiet", f"{base}^{{commit}}")
+    if known.returncode != 0:
+        raise InputError(f"BASE={base}: neither a folder nor a commit of this repository")
+    with tempfile.TemporaryDirectory(prefix="workings-base-") as parent:
+        tree = Path(parent, "tree")
+        added = _git("worktree", "add", "--detach", "--quiet", str(tree), known.stdout.strip())
+        if added.returncode != 0:
+            raise InputError(f"BASE={base} cannot be checked out: {added.stderr.strip()[-300:]}")
+        try:
+            files = [str(Path(file).resolve()) for file in config]
+            _share_the_store(tree, files)
+            say(f"workings: building {base} in a worktree, with what the store has of it")
+            command = [sys.executable, "-m", "snakemake", "--cores", str(os.cpu_count() or 1)]
+            command += ["--quiet", "all", "--", "build/sections/ledger.tex"]
+            if files:
+                command[3:3] = ["--configfile", *files]
+            run = subprocess.run(command, cwd=tree, capture_output=True, text=True)
+            if run.returncode != 0:
+                raise InputError(
+                    f"BASE={base} does not build:\n{(run.stdout + run.stderr)[-2000:]}"
+                )
+            yield tree / "build"
+        finally:
+            _git("worktree", "remove", "--force", str(tree))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="workings.page.diff", description=__doc__)
+    parser.add_argument("base", metavar="BASE", help="a commit, or a saved build folder")
+    parser.add_argument("--build", type=Path, default=Path("build"), help="the newer build folder")
+    parser.add_argument("--config", nargs="*", default=[], help="configuration files of both")
+    given = parser.parse_args(arguments)
+    try:
+        if not given.base:
+            raise InputError("say what to compare with: make diff BASE=<commit or saved folder>")
+        with built(given.base, given.config) as base:
+            found = compare(base, given.build)
+            OUT.mkdir(parents=True, exist_ok=True)
+            pages = side_by_side(found["figures"], base, given.build)
+            (OUT / "figures.html").write_text(pages, encoding="utf-8")
+            note = marked.write(base, given.build, OUT / "report.pdf")
+    except InputError as error:
+        print(f"workings: {error}", file=sys.stderr)
+        return 2
+    text = describe(found, given.base)
+    (OUT / "changes.txt").write_text(text, encoding="utf-8")
+    (OUT / "changes.json").write_text(
+        json.dumps({"base": given.base, **found}, indent=1, ensure_ascii=False) + "\n",
+        encoding="utf-8",
+    )
+    print(text, end="")
+    print(f"workings: {note}\nworkings: all of it is in {OUT}")
+    return 1 if is_changed(found) else 0
+
+
+def _share_the_store(tree: Path, files: list[str]) -> None:
+    """What was computed for the commit when it was worked on is not computed again."""
+    folder = Path(settings.load([str(settings.DEFAULT), *files], {})["store"]["folder"])
+    if folder.is_dir() and not folder.is_absolute():
+        (tree / folder).parent.mkdir(parents=True, exist_ok=True)
+        (tree / folder).symlink_to(folder.resolve())
+
+
+def _git(*arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(["git", *arguments], capture_output=True, text=True)
+
+
+def _measured(build: Path) -> dict[str, Any]:
+    folder = build / "measurements" if (build / "measurements").is_dir() else build
+    files = [p for p in sorted(folder.glob("*.json")) if p.name != Path(SEEDS).name]
+    if not files:
+        raise InputError(
+            f"{folder}: holds no measurements; build the report, or name another folder"
+        )
+    return {path.stem: read(path) for path in files}
+
+
+def _claims(build: Path) -> list[dict]:
+    return [
+        c
+        for path in sorted((build / "claims").glob("*.json"))
+        for c in json.loads(path.read_text())
+    ]
+
+
+def _upwards(keys: set[str]) -> set[str]:
+    """The keys and everything above them: a printed matrix has the key of the whole."""
+    parts = (key.split(".") for key in keys)
+    return {".".join(p[:n]) for p in parts for n in range(2, len(p) + 1)}
+
+
+def _bytes(path: Path) -> bytes | None:
+    return path.read_bytes() if path.exists() else None
+
+
+def _picture(path: Path) -> str:
+    if not path.exists():
+        return "not there"
+    run = subprocess.run(["pdftoppm", "-r", "110", "-png", str(path)], capture_output=True)
+    if run.returncode != 0:
+        return "cannot be drawn"
+    data = base64.b64encode(run.stdout).decode()
+    return f'<img alt="{html.escape(path.stem)}" src="data:image/png;base64,{data}">'
+
+
+def _grouped(keys: list[str]) -> list[str]:
+    """Keys by their first two words, with how many values there are below."""
+    groups: dict[str, int] = {}
+    for key in keys:
+        group = ".".join(key.split(".")[:2])
+        groups[group] = groups.get(group, 0) + 1
+    return [group if count == 1 else f"{group} ({count} values)" for group, count in groups.items()]
+
+
+def _row(row: dict) -> str:
+    change = (
+        f" (change {row['change']:.3g}, allowed {row['tolerance']:.3g})"
+        if row["change"] is not None
+        else ""
+    )
+    return f"{row['key']}: {_short(row['before'])} -> {_short(row['after'])}{change}"
+
+
+def _short(value: Any) -> str:
+    return f"{json.dumps(value, ensure_ascii=False):.60}"
+
+
+def _verdict(holds: bool) -> str:
+    return "held" if holds else "did not hold"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

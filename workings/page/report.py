@@ -1,0 +1,148 @@
+"""Typeset the report with latexmk, and refuse a PDF that is not clean."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from types import SimpleNamespace
+
+from workings.build import processes
+from workings.messages import InputError
+
+# Outside the declared outputs, which Snakemake deletes before a rerun: with what the last run left
+# here, a changed word costs one LaTeX pass.
+WORK = Path("build/latex")
+NEEDED = ("latexmk", "pdflatex", "biber")
+OVERFULL = 1.0  # points
+FULL = "no room left on the disk for TeX's files in build/latex; free some space"
+
+
+def typeset(shell: Path) -> Path:
+    """Run latexmk on `shell`; the PDF in the working folder.
+
+    Raises:
+        InputError: TeX is missing, or stopped at an error (with TeX's file:line and message).
+    """
+    missing = [program for program in NEEDED if shutil.which(program) is None]
+    if missing:
+        raise InputError(
+            f"{', '.join(missing)}: not installed; 'make tex' installs TeX Live on Debian and "
+            "Ubuntu, elsewhere install TeX Live with latexmk, biber, KOMA-Script and TeX Gyre"
+        )
+    WORK.mkdir(parents=True, exist_ok=True)
+    command = [
+        *("latexmk", "-pdf", "-norc", "-silent", "-file-line-error", "-halt-on-error"),
+        *(
+            "-interaction=nonstopmode",
+            f"-outdir={WORK}",
+            "-pdflatex=pdflatex -no-shell-escape %O %S",
+        ),
+        str(shell),
+    ]
+    environment = os.environ | {
+        "TEXINPUTS": f"{shell.parent}:{os.environ.get('TEXINPUTS', '')}:",
+        "max_print_line": "10000",
+        "SOURCE_DATE_EPOCH": "0",
+        "FORCE_SOURCE_DATE": "1",
+        "TZ": "UTC",
+    }
+    for attempt in ("with what the last run left", "from nothing"):
+        run = processes.run(command, environment)
+        log = _log(shell)
+        # TeX does not notice when a full disk cuts off its log, where the complaints are read.
+        if run.returncode == 0 and "Output written on" in log:
+            break
+        in_a_section = any("build/sections/" in file for file, _, _ in _stops(log))
+        if attempt == "from nothing" or in_a_section:
+            reason = FULL if run.returncode == 0 else why(log, run.stdout + run.stderr)
+            if reason != FULL and _is_full():  # TeX may have read what was cut off for want of room
+                reason = f"{FULL} ({reason})"
+            raise InputError(reason)
+        shutil.rmtree(WORK)  # TeX may have read what an interrupted run had half written
+        WORK.mkdir()
+    return WORK / f"{shell.stem}.pdf"
+
+
+def complaints(log: str) -> list[str]:
+    """What a reader would stumble over, from TeX's log."""
+    found = []
+    for pattern, words in (
+        (r"LaTeX Warning: Reference `([^']*)' on page", "reference to nothing: {}"),
+        (
+            r"LaTeX Warning: Citation '([^']*)' on page",
+            "citation missing from the bibliography: {}",
+        ),
+        (
+            r"LaTeX Warning: Citation `([^']*)' on page",
+            "citation missing from the bibliography: {}",
+        ),
+        (r"Missing character: There is no (\S+) ", "letter missing from the typeface: {}"),
+        (r"LaTeX Warning: Label `([^']*)' multiply defined", "label given twice: {}"),
+        (r"name\{([^}]*)\} has been referenced but does not exist", "link to nothing: {}"),
+    ):
+        found += [words.format(match) for match in re.findall(pattern, log)]
+    for width, where in re.findall(r"Overfull \\hbox \(([\d.]+)pt too wide\)([^\n]*)", log):
+        if float(width) > OVERFULL:
+            found.append(f"a line is {width} pt too wide:{where}{_file_at(log, width, where)}")
+    return list(dict.fromkeys(found))
+
+
+def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
+    pdf = typeset(Path(inputs.shell))
+    problems = complaints(_log(Path(inputs.shell)))
+    if problems:
+        raise InputError("the report is not clean:\n  " + "\n  ".join(problems))
+    shutil.copyfile(pdf, outputs.report)
+
+
+def _log(shell: Path) -> str:
+    log = WORK / f"{shell.stem}.log"
+    return log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+
+
+def _stops(log: str) -> list[tuple[str, str, str]]:
+    """(file, line, message) of TeX's own errors."""
+    return re.findall(r"^(\S+\.\w+):(\d+): (.*)$", log, flags=re.MULTILINE)
+
+
+def why(log: str, output: str) -> str:
+    """Where TeX stopped and what it said, from its log and from what latexmk printed."""
+    stops = _stops(log)
+    said = re.search(r"^! (.*)$", log, flags=re.MULTILINE)
+    # latexmk is silent, so the reason may be in the log alone; and pdfTeX may just fail to write.
+    if re.search(r"No space left|pdfTeX error: .*\bf(write|flush)\(\) failed", log + output):
+        return FULL
+    if not stops:
+        biber = re.findall(r"^ERROR - (.*)$", output, flags=re.MULTILINE)
+        tail = "; ".join(biber) or (said[1] if said else " ".join(output.split()[-60:]))
+        return f"TeX stopped: {tail}"
+    file, line, message = stops[0]
+    if said and message == "Emergency stop.":  # of a missing package TeX tells the reason apart
+        message = said[1]
+    file = file.removeprefix("./")
+    source = re.sub(r"^build/sections/(\w+)\.tex$", r"templates/sections/\1.tex.j2", file)
+    made = f" (filled from {source})" if source != file else ""
+    return f"{file}:{line}{made}: TeX stopped: {message}"
+
+
+def _is_full() -> bool:
+    """Whether less room is left than TeX's files take: the next pass would write them anew."""
+    size = sum(file.stat().st_size for file in WORK.iterdir())
+    try:
+        with tempfile.TemporaryFile(dir=WORK) as probe:
+            probe.write(bytes(max(size, 1)))
+            probe.flush()
+    except OSError as error:
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return False
+
+
+def _file_at(log: str, width: str, where: str) -> str:
+    """The last section that TeX had opened when it said so."""
+    before = log[: log.find(f"({width}pt too wide){where}")]
+    opened = re.findall(r"\((?:\./)?(build/sections/\w+\.tex)", before)
+    return f" of {opened[-1]}" if opened else ""
