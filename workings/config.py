@@ -1,30 +1,30 @@
 """Read, merge and check the configuration.
 
-`config/default.yaml` holds every number a person chose. Further files and `--config` values are
-laid over it, mapping by mapping; the keys in `WHOLE` are taken whole from the last file that has
-them, so that no parameter of one recurrent cell survives in another's. `config/schema.yaml`
-describes each key; an unknown key, a wrong type or a value out of range is refused with the file,
-line, key, value and what would be right.
+`config/default.yaml` holds every number a person chose, over the engine's own defaults. Further files
+and `--config` values are laid over it, mapping by mapping; a block that the schema calls `whole` is taken
+from the last file that has it. `config/schema.yaml`, where a report has one, and the engine's schema
+describe each key; an unknown key, a wrong type or a value out of range is refused with the file, line,
+key, value and what would be right.
 """
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import yaml
 
-from workings.messages import InputError
+from workings.messages import InputError, did_you_mean
 
 DEFAULT = Path("config/default.yaml")
 SCHEMA = Path("config/schema.yaml")
-WHOLE = {"recurrence"}
+ENGINE = Path(__file__).parent
 
 _WORDS = {
     "integer": "a whole number",
@@ -37,20 +37,58 @@ _WORDS = {
 }
 
 
-def load(files: Iterable[str | Path], overrides: Mapping[str, Any] | None = None) -> dict:
-    """The checked configuration: `files` in order, later over earlier, then `overrides`.
+@dataclass(frozen=True)
+class Configuration:
+    """The checked configuration, and where each of its keys was set.
+
+    Args:
+        values: the blocks.
+        files: the files that were laid one over the other.
+        given: what the command line set.
+        schema: what the keys mean.
+    """
+
+    values: dict
+    files: tuple[str, ...]
+    given: Mapping[str, Any]
+    schema: Mapping[str, Any]
+
+    def place(self, key: str) -> str:
+        """Where the dotted `key` was set: file:line, or the command line's --config."""
+        return locate(key, self.files, self.given)
+
+    def printed(self) -> Iterator[tuple[str, str]]:
+        """The key and the words of each text that the schema calls `printed`."""
+        yield from _printed(self.values, self.schema)
+
+
+def load(
+    files: Iterable[str | Path] = (), overrides: Mapping[str, Any] | None = None
+) -> Configuration:
+    """The configuration of the report in this folder, with `files` and then `overrides` over it.
 
     Raises:
         InputError: a file is missing or not YAML, or a value does not fit the schema.
     """
-    files = [Path(file) for file in files]
+    own = [DEFAULT] if DEFAULT.exists() else []
+    files = [ENGINE / "defaults.yaml", *own, *map(Path, files)]
+    schema = read_schema()
+    whole = {name for name, block in schema["properties"].items() if block.get("whole")}
     merged: dict = {}
     for file in files:
-        merged = _over(merged, read_yaml(file))
+        merged = _over(merged, read_yaml(file), whole)
     given = _scalars(overrides or {})
-    merged = _over(merged, given)
-    check(merged, files, given=given)
-    return merged
+    merged = _over(merged, given, whole)
+    check(merged, schema, files, given)
+    return Configuration(merged, tuple(map(str, files)), given, schema)
+
+
+def read_schema() -> dict:
+    """What each key means: the report's own blocks, where it describes them, and the engine's."""
+    engine = read_yaml(ENGINE / "schema.yaml")
+    own = read_yaml(SCHEMA) if SCHEMA.exists() else {}
+    blocks = own.get("properties", {}) | engine["properties"]
+    return _inlined({**own, "type": "object", "properties": blocks}, own.get("$defs", {}))
 
 
 def read_yaml(file: Path) -> dict:
@@ -77,19 +115,17 @@ def read_yaml(file: Path) -> dict:
 
 def check(
     config: dict,
+    schema: Mapping[str, Any],
     files: Iterable[Path] = (),
-    schema_file: Path = SCHEMA,
     given: Mapping[str, Any] | None = None,
 ) -> None:
     """Hold `config` against the schema; raise one InputError that lists every misfit.
 
     `files` and `given` (what the command line set) are asked where a wrong key stands.
     """
-
-    schema = read_yaml(schema_file)
-    validator = _Validator(_inlined(schema, schema.get("$defs", {})))
     problems = []
-    for error in sorted(validator.iter_errors(config), key=lambda e: list(map(str, e.path))):
+    misfits = _Validator(schema).iter_errors(config)
+    for error in sorted(misfits, key=lambda e: list(map(str, e.path))):
         problems += [
             _message(leaf, partial(locate, files=files, given=given)) for leaf in _leaves(error)
         ]
@@ -107,14 +143,41 @@ def locate(key: str, files: Iterable[str | Path], given: Mapping[str, Any] | Non
         return "--config"
     best, depth = "--config", 0
     for file in files:
-        try:
-            node = yaml.compose(Path(file).read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError):
-            continue
-        line, found = _walk(node, parts)
+        line, found = _walk(_composed(Path(file)), parts)
         if found >= max(depth, 1):
-            best, depth = f"{file}:{line}", found
+            best, depth = f"{_shown_path(file)}:{line}", found
     return best
+
+
+@cache
+def _composed(file: Path) -> yaml.Node | None:
+    try:
+        return yaml.compose(file.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError):
+        return None
+
+
+def _shown_path(file: str | Path) -> str:
+    """The engine's own file by its name in the engine."""
+    path = Path(file)
+    inside = path.is_relative_to(ENGINE)
+    return str(Path(ENGINE.name) / path.relative_to(ENGINE)) if inside else str(file)
+
+
+def _printed(value: Any, schema: Mapping[str, Any], key: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, str) and schema.get("printed"):
+        yield key, value
+    for option in schema.get("anyOf", ()):
+        yield from _printed(value, option, key)
+    if isinstance(value, Mapping):
+        other = schema.get("additionalProperties")
+        for name, inner in value.items():
+            described = schema.get("properties", {}).get(name, other)
+            if isinstance(described, Mapping):
+                yield from _printed(inner, described, f"{key}.{name}".lstrip("."))
+    elif isinstance(value, list) and isinstance(schema.get("items"), Mapping):
+        for place, inner in enumerate(value):
+            yield from _printed(inner, schema["items"], f"{key}.{place}")
 
 
 def describe(schema: Mapping[str, Any]) -> str:
@@ -233,12 +296,11 @@ def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:
     return {key: _inlined(value, definitions) for key, value in schema.items() if key != "$defs"}
 
 
-def _over(base: dict, layer: Mapping[str, Any], depth: int = 0) -> dict:
+def _over(base: dict, layer: Mapping[str, Any], whole: Container[str] = ()) -> dict:
     merged = dict(base)
     for key, value in layer.items():
-        whole = depth == 0 and key in WHOLE
-        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping) and not whole:
-            merged[key] = _over(merged[key], value, depth + 1)
+        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping) and key not in whole:
+            merged[key] = _over(merged[key], value)
         else:
             merged[key] = value
     return merged
@@ -262,16 +324,17 @@ def _message(error: jsonschema.ValidationError, place: Callable[[str], str]) -> 
         inside = f"{key}." if key else ""
         return "\n".join(
             f"{place(inside + name)}: {inside}{name}: unknown key; "
-            f"{_nearest(name, known)}known here: {', '.join(known)}"
+            f"{did_you_mean(name, known)}known here: {', '.join(known)}"
             for name in unknown
         )
     if error.validator == "required":
         missing = [name for name in error.validator_value if name not in error.instance]
         inside = f"{key}." if key else ""
+        whole = error.schema.get("whole")
         return "\n".join(
             f"{place(key) if key else DEFAULT}: {inside}{name}: missing; "
             f"{_expected(error.schema['properties'].get(name, {}))}"
-            + ("; this block is taken whole from the last file that has it" if key in WHOLE else "")
+            + ("; this block is taken whole from the last file that has it" if whole else "")
             for name in missing
         )
     return f"{place(key)}: {key}: {_shown(error.instance)}; {_expected(error.schema)}"
@@ -280,11 +343,6 @@ def _message(error: jsonschema.ValidationError, place: Callable[[str], str]) -> 
 def _expected(schema: Mapping[str, Any]) -> str:
     meaning = schema.get("description")
     return f"expected {describe(schema)}" + (f" ({meaning})" if meaning else "")
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f"did you mean '{close[0]}'? " if close else ""
 
 
 def _shown(value: Any) -> str:

@@ -1,13 +1,13 @@
-"""Run one job: `python -m workings.job NAME FILES FINGERPRINT…`.
+"""Run one job: `python -m workings.job PLAN THREADS`.
 
-A job is a module `analysis/NAME.py` with a function
+A job is a module, `analysis/NAME.py` of the report or one of the engine's own, with a function
 
     main(config, inputs, outputs)
 
 that gets the blocks of the configuration it declared and the named paths of its inputs and outputs.
 The runner is the only place where a job meets Snakemake: it looks in the store whether the same was
-computed before, hands out temporary output paths, puts finished files in place, and turns what the
-user can mend into one message without a traceback.
+computed before, hands out temporary output paths, puts finished files in place, and says in one
+block what went wrong.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import importlib
 import json
 import os
 import sys
-from collections.abc import Iterable
+import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -25,50 +26,19 @@ from types import SimpleNamespace
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"
 
-from workings import config as settings  # noqa: E402
-from workings.build import (
-    fingerprint,
-    manifests,
-    store,
-)
-from workings.build import lock as exclusive  # noqa: E402
+from workings import config as configuration  # noqa: E402
+from workings.build import lock, manifests, plan, store  # noqa: E402
 from workings.build.files import written_whole  # noqa: E402
-from workings.messages import (
-    InputError,
-    say,
-)
+from workings.measurements import origins_path  # noqa: E402
+from workings.messages import InputError, say  # noqa: E402
+
+FRAMES = 6  # of a traceback that are shown, the last ones in the report's and the engine's code
 
 
-ENGINE = ("section", "ledger", "report")  # the rules whose jobs are the engine's own
-
-
-def module_of(name: str) -> str:
-    """The module of the rule `name`."""
-    return f"workings.page.{name}" if name in ENGINE else f"analysis.{name}"
-
-
-def params(config: dict, name: str, *blocks: str, programs: Iterable[str] = ()) -> list:
-    """The `params:` of the rule `name`: its files, then its fingerprint, a line each.
-
-    `programs` are those that the job runs; their versions count like those of packages.
-
-    The job is given its own block of the configuration and the other named ones, no more; a name
-    with points (``occlusion.digit``) gives a single key.
-    Functions, since Snakemake looks for {wildcards} in plain texts and a title may hold braces.
-    """
-    part = _chosen(config, [name, *blocks])
-    lines = fingerprint.lines(Path(f"{module_of(name).replace('.', '/')}.py"), part)
-    lines += [f"program {fingerprint.program_version(program)}" for program in programs]
-    return [_files, *(lambda wildcards, line=line: line for line in lines)]
-
-
-def run(name: str, files: dict, lines: Iterable[str] = (), kept: store.Store | None = None) -> str:
+def run(planned: plan.Plan, kept: store.Store | None = None) -> str:
     """Run the job in this process, or restore what the store has; outputs appear whole or not at all.
 
-    Args:
-        files: the paths under "input" and "output", by their names in the rule.
-        lines: the job's fingerprint, which holds its configuration.
-        kept: the store, where there is one.
+    Where a job records measurements, where each came from (`measurements.record`) is one output more.
 
     Returns:
         "computed" or "restored".
@@ -76,13 +46,15 @@ def run(name: str, files: dict, lines: Iterable[str] = (), kept: store.Store | N
     Raises:
         InputError: the job, or the runner, found something that the user can mend.
     """
-    inputs = _each(files["input"])
+    inputs = list(listed(planned.inputs))
     for path in inputs:
         if not Path(path).exists():
-            raise InputError(f"{path}: this input of the job '{name}' is missing")
-    outputs = files["output"]
+            raise InputError(f"{path}: this input of the job '{planned.label}' is missing")
+    outputs = dict(planned.outputs)
+    if "measurements" in outputs:
+        outputs["origins"] = origins_path(outputs["measurements"])
     input_sums = {path: store.sum_of(path) for path in inputs}
-    key = store.key(name, lines, input_sums, outputs)
+    key = store.key(planned.module, planned.fingerprint, input_sums, outputs)
     # Should this run be cut off, no manifest calls its files complete.
     manifests.place(outputs).unlink(missing_ok=True)
     try:
@@ -90,10 +62,10 @@ def run(name: str, files: dict, lines: Iterable[str] = (), kept: store.Store | N
             sums = kept.restore(key, temporary) if kept else None
             how = "restored" if sums else "computed"
             if not sums:
-                job = importlib.import_module(module_of(name))
-                job.main(
-                    fingerprint.config_of(lines),
-                    SimpleNamespace(**files["input"]),
+                os.environ["WORKINGS_CLASS"] = planned.document  # how wide its figures are
+                importlib.import_module(planned.module).main(
+                    planned.config,
+                    SimpleNamespace(**planned.inputs),
                     SimpleNamespace(**temporary),
                 )
         if not sums:
@@ -108,33 +80,66 @@ def run(name: str, files: dict, lines: Iterable[str] = (), kept: store.Store | N
             raise
         place = Path(next(iter(outputs.values()))).parent
         raise InputError(
-            f"{place}: no room left on the disk, so the job '{name}' wrote nothing. "
+            f"{place}: no room left on the disk, so the job '{planned.label}' wrote nothing. "
             "Free some space and run the same command again"
         ) from None
     return how
 
 
 def main() -> int:
-    name, given, *lines = sys.argv[1:]
-    files = json.loads(given)
-    # One rule may serve several results: `section` fills all sections.
-    result = Path(next(iter(files["output"].values()))).stem
-    label = name if result == name or name != "section" else f"{name} {result}"
-    exclusive.begin_job()
+    name, threads = sys.argv[1:]
+    os.environ["WORKINGS_THREADS"] = threads
+    lock.begin_job()
     where = os.environ.get("WORKINGS_STORE")
+    label = name
     try:
-        how = run(name, files, lines, store.Store(**json.loads(where)) if where else None)
+        planned = plan.read(name)
+        label = planned.label
+        how = run(planned, store.Store(**json.loads(where)) if where else None)
     except InputError as error:
-        places = json.loads(os.environ.get("WORKINGS_CONFIG", '{"files": []}'))
-        where = f"{settings.locate(error.key, **places)}: {error.key}: " if error.key else ""
-        message = f"workings: {where}{error}"
-        say(f"\n{message}\n")
-        _note("failed", message)
-        return 1
-    if how == "restored":
-        say(f"workings: {label}: restored from the store")
+        return _fail(label, _placed(error))
+    except Exception as error:
+        return _fail(label, f"the job '{label}' stopped:\n{_told(error)}")
     _note(how, label)
     return 0
+
+
+def listed(files: Mapping[str, str | list[str]]):
+    """Each path of a rule's inputs."""
+    for paths in files.values():
+        yield from [paths] if isinstance(paths, str) else paths
+
+
+def _fail(label: str, message: str) -> int:
+    say(f"workings: {message}")
+    _note("failed", f"workings: {message}")
+    return 1
+
+
+def _placed(error: InputError) -> str:
+    """The message, with the file and line of the configuration's key that it is about."""
+    if not error.key:
+        return str(error)
+    places = json.loads(os.environ.get("WORKINGS_CONFIG", '{"files": []}'))
+    return f"{configuration.locate(error.key, **places)}: {error.key}: {error}"
+
+
+def _told(error: Exception) -> str:
+    """The last frames of a traceback, those of the report's and the engine's code, the cause last."""
+    here, engine = Path.cwd(), configuration.ENGINE
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).is_relative_to(here) or Path(frame.filename).is_relative_to(engine)
+    ]
+    lines = [
+        f"  {os.path.relpath(frame.filename)}:{frame.lineno} in {frame.name}: {frame.line}"
+        for frame in frames
+        if Path(frame.filename) != Path(__file__)
+    ]
+    cause = "".join(traceback.format_exception_only(error)).strip()
+    shown = [line if len(line) <= 200 else f"{line[:198]} …" for line in lines[-FRAMES:]]
+    return "\n".join([*shown, cause if len(cause) <= 600 else f"{cause[:598]} …"])
 
 
 def _of_a_full_disk(error: BaseException | None) -> bool:
@@ -151,30 +156,6 @@ def _note(kind: str, text: str) -> None:
     if notes := os.environ.get("WORKINGS_NOTES"):
         with Path(notes).open("a", encoding="utf-8") as file:
             file.write(json.dumps([kind, text]) + "\n")
-
-
-def _chosen(config: dict, keys: list[str]) -> dict:
-    part: dict = {}
-    for key in keys:
-        *above, last = key.split(".")
-        source, target = config, part
-        for step in above:
-            source, target = source[step], target.setdefault(step, {})
-        if last in source:
-            target[last] = source[last]
-    return part
-
-
-def _files(wildcards, input, output) -> str:
-    return json.dumps({"input": _named(input), "output": _named(output)})
-
-
-def _named(files) -> dict:
-    return {name: list(f) if not isinstance(f, str) else str(f) for name, f in files.items()}
-
-
-def _each(inputs: dict) -> list[str]:
-    return [p for f in inputs.values() for p in ([f] if isinstance(f, str) else f)]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,11 @@
-"""What the Snakefile needs to know before it can name its rules."""
+"""What a Snakefile needs of the engine: `paper = open_report(workflow)`.
+
+paper.job("lengths")     the params of the rule `lengths`
+paper.RUN                the shell line of every job
+paper.rules              the rules that write the report up, to include after the jobs
+paper.editions           what they make
+paper.config             the checked configuration
+"""
 
 from __future__ import annotations
 
@@ -10,161 +17,358 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from workings import config as settings
-from workings.build import commit, manifests
-from workings.build import lock as exclusive
-from workings.build.store import Store
-from workings.job import params
-from workings.messages import InputError, say
-from workings.page import latex, lint
+from snakemake.exceptions import WorkflowError
 
-__all__ = [
-    "EMBEDDED",
-    "JOBS",
-    "PYTHON",
-    "SECTIONS",
-    "InputError",
-    "found_digits",
-    "prepare",
-    "recorded",
-    "say_done",
-    "say_failed",
-    "style_files",
-    "templates",
-]
+from workings import config as configuration
+from workings.build import commit, fingerprint, lock, manifests
+from workings.build.plan import Plan, forget
+from workings.build.store import Store, sum_of
+from workings.messages import InputError, did_you_mean, say
+from workings.page import document, lint, template
 
 # The interpreter that runs Snakemake, also where the environment was not activated.
 PYTHON = shlex.quote(sys.executable).replace("{", "{{").replace("}", "}}")
-
-# The jobs that measure, in the order of the report; each has a section of the same name.
-JOBS = [
-    "digits",
-    "classifier",
-    "filters",
-    "feature_maps",
-    "translation",
-    "occlusion",
-    "patch_colour",
-    "atlas",
-    "patch_search",
-    "recurrence",
-    "gradient_check",
-    "originals",
-    "gradient_lags",
-    "echo_state",
-    "training",
-]
-DERIVED = ["recurrence"]
-SECTIONS = ["frontmatter", *JOBS, "answers", "built"]
-
-EMBEDDED = [
-    "analysis/data/train-images-idx3-ubyte.gz",
-    "analysis/data/train-labels-idx1-ubyte.gz",
-    "analysis/data/t10k-images-idx3-ubyte.gz",
-    "analysis/data/t10k-labels-idx1-ubyte.gz",
-]
+SNAKEFILE = Path("Snakefile")
+SHELL = Path("report/report.tex")
+EDITION = Path("report/report.pdf")
+SECTIONS = Path("templates/sections")
+FIGURES = "build/figures/"
+LEDGER = "ledger"  # the one section that the engine writes
+# Folders of build/ that hold no outputs of jobs.
+WORKING = {"downloads", "latex"}
 
 _started = time.time()
 # Jobs write here what they did and what went wrong, for the end of the output.
 _NOTES = Path(tempfile.gettempdir()) / f"workings-{os.getpid()}.notes"
-# Folders of build/ that hold no outputs of jobs.
-WORKING = {"downloads", "latex", "resume"}
-# The one output that a failed build must leave as it was.
-_REPORT = Path("report/report.pdf")
+_opened: dict[int, Report] = {}
+
+
+def open_report(workflow) -> Report:
+    """The report in this folder, for its Snakefile; `workflow` is Snakemake's.
+
+    Locks the folder against a second build and brings damaged results back, unless nothing is to
+    be run.
+    """
+    if id(workflow) not in _opened:
+        with _told_by_snakemake():
+            _opened[id(workflow)] = Report(workflow)
+    return _opened[id(workflow)]
+
+
+class _told_by_snakemake:
+    """What a person can mend, as the error that Snakemake prints without a traceback."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind, error, traceback) -> None:
+        if isinstance(error, InputError):
+            raise WorkflowError(f"\n{error}") from None
 
 
 @dataclass(frozen=True)
-class Quoted:
-    """The files that one section is filled from."""
+class Job:
+    """A rule that measures: what it is asked for by templates.
 
-    templates: list[str]
-    measurements: list[str]
-    derivations: list[str]
-
-
-def prepare(given) -> tuple[dict, Callable[..., list], dict[str, Quoted]]:
-    """The checked configuration, the maker of each rule's params, and what each section quotes.
-
-    `given` is Snakemake's config settings: the files and values of the command line.
-
-    Raises:
-        InputError: a configuration or a template does not hold.
+    Args:
+        name: the rule's.
+        script: the file with its `main`.
+        inputs: the paths of its input files.
+        measurements: the file that it records them in.
+        derivation: the printed derivation that it makes, or None.
+        figures: the paths of the figures that it draws, by their names among the outputs.
     """
-    files = [str(settings.DEFAULT), *map(str, given.configfiles)]
-    # For the messages of jobs alone, so that they can name the file and line of a key.
-    places = {"files": files, "given": dict(given.config)}
-    os.environ["WORKINGS_CONFIG"] = json.dumps(places, default=str)
-    os.environ["WORKINGS_NOTES"] = str(_NOTES)
-    config = settings.load(files, given.config)
-    for key, text in _printed(config):
-        try:
-            latex.escape(text)
-        except InputError as error:
-            raise InputError(f"{settings.locate(key, **places)}: {key}: {error}") from None
-    os.environ["WORKINGS_STORE"] = json.dumps(config["store"])
-    for file in EMBEDDED:
-        if not Path(file).is_file():
-            raise InputError(f"{file}: missing; 'git checkout {file}' brings it back")
-    if found := lint.of_templates(templates()):
-        raise InputError("\n".join(map(str, found)))
-    dry = _is_dry()
-    if not dry:
-        exclusive.begin_build()
-    if not (dry and exclusive.is_building()):
-        _forget_what_is_unknown(dry)
-        manifests.look_over(Store(**config["store"]), mend=not dry)
-    known = config | {"commit": commit.read()}
-    return (
-        config,
-        partial(params, known),
-        {name: _quoted(name, recorded(config)) for name in SECTIONS},
-    )
+
+    name: str
+    script: str
+    inputs: list[str]
+    measurements: str
+    derivation: str | None
+    figures: dict[str, str]
+
+    def drawn(self) -> dict[str, str]:
+        """The path of each figure by the figure's name."""
+        return {Path(path).stem: path for path in self.figures.values()}
 
 
-def _printed(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The key and the words of each text that the report prints as it was given."""
-    report, recurrence = config.get("report", {}), config.get("recurrence", {})
-    for name in ("title", "subtitle", "author"):
-        yield f"report.{name}", report.get(name, "")
-    yield "recurrence.name", recurrence.get("name", "")
-    for name, words in recurrence.get("meaning", {}).items():
-        yield f"recurrence.meaning.{name}", words
+class Report:
+    """The report in the current folder."""
 
+    RUN = f"{PYTHON} -m workings.job {{params.plan}} {{threads}}"
+    rules = str(Path(__file__).with_name("report.smk"))
+    editions = (str(EDITION),)
 
-def templates() -> list[Path]:
-    """Every section's template with its partials."""
-    names = [f"sections/{section}.tex.j2" for section in (*SECTIONS, "ledger")]
-    return list(dict.fromkeys(Path(file) for name in names for file in latex.partials(name)))
+    def __init__(self, workflow) -> None:
+        self._workflow = workflow
+        given = workflow.config_settings
+        self._configuration = configuration.load(given.configfiles, given.config)
+        self.config = self._configuration.values
+        # For the messages of jobs alone, so that they can name the file and line of a key.
+        places = {
+            "files": list(self._configuration.files),
+            "given": dict(self._configuration.given),
+        }
+        os.environ["WORKINGS_CONFIG"] = json.dumps(places, default=str)
+        os.environ["WORKINGS_NOTES"] = str(_NOTES)
+        os.environ["WORKINGS_STORE"] = json.dumps(self.config["store"])
+        for key, text in self._configuration.printed():
+            try:
+                template.escape(text)
+            except InputError as error:
+                raise InputError(f"{self._configuration.place(key)}: {key}: {error}") from None
+        self._dry = _is_dry()
+        if not self._dry:
+            lock.begin_build()
+            forget()
+        if not (self._dry and lock.is_building()):
+            _forget_what_is_unknown(self._dry)
+            manifests.look_over(Store(**self.config["store"]), mend=not self._dry)
+        self._given: dict[str, dict] = {}  # what each job is given of the configuration
+        self._known = self.config | {"commit": commit.read(), "places": places}
 
+    def job(self, name: str, *blocks: str) -> dict[str, Callable]:
+        """The params of the rule `name`, whose script is analysis/`name`.py.
 
-def found_digits(config: Mapping[str, Any]) -> list[str]:
-    """The IDX files that stand in the configured folder, where the whole data set is asked for.
+        The job is given its own block of the configuration and the other named ones, no more; a
+        name with points (`lengths.bin`) gives a single key.
+        """
+        script = f"{fingerprint.REPORT}/{name}.py"
+        if not Path(script).is_file():
+            raise WorkflowError(f"\n{SNAKEFILE}: rule {name}: its script {script} is missing")
+        self._given[name] = part = self._part([name, *blocks])
+        return self._params(name, script, lambda wildcards: (part, []))
 
-    What torchvision downloads it keeps in a folder of its own below, and checks by its own sums.
-    """
-    if config["source"] != "full":
-        return []
-    return sorted(map(str, Path(config["folder"]).glob("*-ubyte*")))
+    def engine_job(
+        self,
+        name: str,
+        *blocks: str,
+        more: Callable[[Any], tuple[dict, list[str]]] | None = None,
+    ) -> dict[str, Callable]:
+        """The params of one of the engine's own rules; its script is workings/page/`name`.py.
 
+        Args:
+            more: what else its result depends on, from the wildcards: configuration and lines.
+        """
+        part = self._part(blocks)
 
-def style_files() -> list[str]:
-    """What every figure's look depends on."""
-    folder = Path("workings/style")
-    fonts = sorted(map(str, (folder / "fonts").glob("*.ttf")))
-    return [str(folder / "workings.mplstyle"), *fonts]
+        def given(wildcards) -> tuple[dict, list[str]]:
+            config, lines = more(wildcards) if more else ({}, [])
+            return part | config, lines
+
+        return self._params(name, f"workings/page/{name}.py", given)
+
+    def _params(
+        self, name: str, script: str, given: Callable[[Any], tuple[dict, list[str]]]
+    ) -> dict[str, Callable]:
+        """`plan`, whose hash starts the job, and `fingerprint`, whose lines `-n` names.
+
+        Functions, since Snakemake looks for {wildcards} in plain texts and a title may hold braces.
+        """
+        draws = fingerprint.draws(script)
+
+        def lines(wildcards) -> list[str]:
+            config, more = given(wildcards)
+            more = [*more, f"class {self.document.name}"] if draws else more
+            return [*fingerprint.lines(script, config), *more]
+
+        def plan(wildcards, input, output) -> str:
+            planned = Plan(
+                rule=name,
+                label=" ".join([name, *wildcards]),
+                module=script.removesuffix(".py").replace("/", "."),
+                inputs=_named(input),
+                outputs=_named(output),
+                config=given(wildcards)[0],
+                fingerprint=lines(wildcards),
+                document=self.document.name if draws else "",
+            )
+            return planned.hash if self._dry else planned.write()
+
+        return {"plan": plan, "fingerprint": lines}
+
+    def _part(self, keys: Iterable[str]) -> dict:
+        part: dict = {}
+        for key in keys:
+            *above, last = key.split(".")
+            source, target = self._known, part
+            for step in above:
+                source, target = source[step], target.setdefault(step, {})
+            if last in source:
+                target[last] = source[last]
+        return part
+
+    # -- what the rules that write the report up look up ------------------------------------------
+
+    @cached_property
+    def document(self) -> document.Document:
+        """report/report.tex as far as the engine reads it."""
+        return document.read(SHELL)
+
+    @cached_property
+    def jobs(self) -> dict[str, Job]:
+        """The rules that record measurements, in the order of the Snakefile."""
+        found = {}
+        for rule in self._workflow.rules:
+            outputs = dict(rule.output.items())
+            if "measurements" in outputs and not rule.wildcard_names:
+                found[rule.name] = Job(
+                    rule.name,
+                    f"{fingerprint.REPORT}/{rule.name}.py",
+                    [str(path) for path in rule.input],
+                    str(outputs["measurements"]),
+                    str(outputs["derivation"]) if "derivation" in outputs else None,
+                    {name: str(p) for name, p in outputs.items() if FIGURES in str(p)},
+                )
+        return found
+
+    @cached_property
+    def sections(self) -> dict[str, template.Needs]:
+        """What each section of the report is filled from, in their order.
+
+        Raises:
+            InputError: report.tex, the templates and the rules do not fit together.
+        """
+        names = [name for name in self.document.sections if name != LEDGER]
+        for name in names:
+            if not (SECTIONS / f"{name}.tex.j2").is_file():
+                there = sorted(file.name.split(".")[0] for file in SECTIONS.glob("*.tex.j2"))
+                raise InputError(
+                    f"{SHELL}:{self.document.sections[name]}: the section '{name}' has no template "
+                    f"{SECTIONS}/{name}.tex.j2; {did_you_mean(name, there)}"
+                    f"there is {', '.join(there) or 'none'}"
+                )
+        needs = {name: template.needs(f"sections/{name}.tex.j2") for name in names}
+        self._hold_together(needs)
+        if found := lint.of_templates(self._templates(needs), self.document.bibliography):
+            raise InputError("\n".join(map(str, found)))
+        return needs
+
+    def _hold_together(self, needs: dict[str, template.Needs]) -> None:
+        used = {file for need in needs.values() for file in need.templates}
+        problems = [
+            f"{file}: {SHELL} has no \\input{{build/sections/{file.name.split('.')[0]}}}; add it "
+            "where the section belongs, or delete the template"
+            for file in sorted(SECTIONS.glob("*.tex.j2"))
+            if str(file) not in used
+        ]
+        figures = {name for job in self.jobs.values() for name in job.drawn()}
+        derived = [job.name for job in self.jobs.values() if job.derivation]
+        known = [*self.jobs, "config", "derivation"]
+        for need in needs.values():
+            for name, place in need.jobs.items():
+                if name not in self.jobs:
+                    problems.append(
+                        f"{place}: no rule of the {SNAKEFILE} records measurements under the name "
+                        f"'{name}'; {did_you_mean(name, known)}known here: {', '.join(known)}"
+                    )
+            for name, place in need.derivations.items():
+                if name not in derived:
+                    problems.append(f"{place}: the rule '{name}' has no output `derivation`")
+            for name, place in need.figures.items():
+                if name not in figures:
+                    problems.append(
+                        f"{place}: no rule draws the figure '{name}' (an output "
+                        f"build/figures/{name}.pdf); {did_you_mean(name, figures)}"
+                    )
+        named = {name for need in needs.values() for name in need.jobs}
+        problems += [
+            f"{SNAKEFILE}: the rule '{name}' records measurements that no template names; write "
+            f"{SECTIONS}/{name}.tex.j2 and its \\input in {SHELL}"
+            for name in self.jobs
+            if name not in named and name != "seeds"
+        ]
+        if problems:
+            raise InputError("\n".join(problems))
+
+    def _templates(self, needs: dict[str, template.Needs]) -> list[Path]:
+        return [
+            Path(f) for f in dict.fromkeys(f for need in needs.values() for f in need.templates)
+        ]
+
+    def section_files(self, name: str) -> dict[str, list[str]]:
+        """The input files of the section `name`."""
+        need = self.sections[name]
+        spread = ["seeds"] if need.spreads and self.config["seeds"]["report"] else []
+        jobs = [self.jobs[job] for job in dict.fromkeys([*need.jobs, *spread]) if job in self.jobs]
+        return {
+            "template": need.templates,
+            "measurements": [job.measurements for job in jobs],
+            "derivations": [self.jobs[name].derivation for name in need.derivations],
+        }
+
+    def section_job(self) -> dict[str, Callable]:
+        """The params of the rule `section`: the choices that its template names, no others."""
+
+        def more(wildcards) -> tuple[dict, list[str]]:
+            need = self.sections[wildcards.section]
+            keys = [*need.config, *(["report"] if need.has_frontmatter else [])]
+            part = self._part(keys)
+            lines = [f"class {self.document.name}"]
+            if need.has_frontmatter and self.config["report"]["date"] == "commit":
+                part |= {"commit": {"date": self._known["commit"]["date"]}}
+            return part, lines
+
+        return self.engine_job("section", "report.claims", more=more)
+
+    def printed_figures(self) -> list[str]:
+        """The figures that the sections show."""
+        paths = {n: path for job in self.jobs.values() for n, path in job.drawn().items()}
+        shown = dict.fromkeys(name for need in self.sections.values() for name in need.figures)
+        return [paths[name] for name in shown]
+
+    def ledger_job(self) -> dict[str, Callable]:
+        """The params of the rule `ledger`: the lines that it names move with any code."""
+
+        def more(wildcards) -> tuple[dict, list[str]]:
+            jobs = {
+                name: asdict(job) | {"configuration": self._given.get(name, {})}
+                for name, job in self.recorded.items()
+            }
+            code = {file for job in jobs.values() for file in fingerprint.reached(job["script"])[0]}
+            lines = [f"text {f} {sum_of(fingerprint.located(f))[:12]}" for f in sorted(code)]
+            texts = {name: (SECTIONS / f"{name}.tex.j2").read_text() for name in self.sections}
+            labelled = {name: rf"\label{{sec:{name}}}" in text for name, text in texts.items()}
+            return {"jobs": jobs, "sections": labelled}, lines
+
+        return self.engine_job("ledger", "report.repository", "commit", "places", more=more)
+
+    @property
+    def recorded(self) -> dict[str, Job]:
+        """The jobs whose measurements the report may print: the seeds' runs only when it asks."""
+        asked = self.config["seeds"]["report"]
+        return {name: job for name, job in self.jobs.items() if name != "seeds" or asked}
+
+    def own_files(self) -> list[str]:
+        """The files of the configuration that are the report's, not the engine's."""
+        files = map(Path, self._configuration.files)
+        return [str(file) for file in files if not file.is_relative_to(fingerprint.ENGINE)]
+
+    def typeset_job(self) -> dict[str, Callable]:
+        """The params of the rule `report`."""
+
+        def more(wildcards) -> tuple[dict, list[str]]:
+            style = sorted((fingerprint.ENGINE / "style").glob("*.sty"))
+            lines = [f"style {file.name} {sum_of(file)[:12]}" for file in style]
+            return {}, [*lines, f"program {fingerprint.program_version('pdflatex')}"]
+
+        return self.engine_job("typeset", more=more)
+
+    def section_names(self) -> str:
+        """What the wildcard of the rule `section` may be."""
+        with _told_by_snakemake():
+            return "|".join(map(re.escape, self.sections)) or "-"
 
 
 def say_done() -> None:
     """The last line of a build: what was done, how long it took and where the report is."""
     notes = _notes()
-    fresh = _REPORT.exists() and _REPORT.stat().st_mtime >= _started
-    done = f"{_REPORT} is up to date" if fresh else "done"
+    fresh = EDITION.exists() and EDITION.stat().st_mtime >= _started
+    done = f"{EDITION} is up to date" if fresh else "done"
     counts = [
         f"{kind}: {', '.join(names)}" if len(names) <= 6 else f"{kind}: {len(names)} jobs"
         for kind in ("computed", "restored")
@@ -192,6 +396,10 @@ def _notes() -> dict[str, list[str]]:
     return found
 
 
+def _named(files) -> dict:
+    return {name: list(f) if not isinstance(f, str) else str(f) for name, f in files.items()}
+
+
 def _is_dry() -> bool:
     """Whether Snakemake was asked to run nothing: it does not say so while it reads the rules."""
     return any(re.fullmatch(r"-\w*n\w*|--dry-?run", word) for word in sys.argv[1:])
@@ -204,26 +412,12 @@ def _forget_what_is_unknown(dry: bool) -> None:
     until the new one is there, but is given a date before all of its sources.
     """
     old = [folder for folder in Path("build").glob("*/") if folder.name not in WORKING]
-    if any(Path(".snakemake/metadata").glob("*")) or not (old or _REPORT.exists()):
+    if any(Path(".snakemake/metadata").glob("*")) or not (old or EDITION.exists()):
         return
     say("workings: .snakemake is gone; every result is looked up again")
     if dry:
         return
     for folder in old:
         shutil.rmtree(folder)
-    if _REPORT.exists():
-        os.utime(_REPORT, (1, 1))  # 0 would mean no date to Snakemake
-
-
-def recorded(config: dict) -> list[str]:
-    """The jobs whose measurements the report may print: with the seeds' runs only when it is asked."""
-    return [*JOBS, *(["seeds"] if config["seeds"]["report"] else [])]
-
-
-def _quoted(section: str, jobs: list[str]) -> Quoted:
-    template = f"sections/{section}.tex.j2"
-    return Quoted(
-        templates=latex.partials(template),
-        measurements=[f"build/measurements/{job}.json" for job in latex.quoted(template, jobs)],
-        derivations=[f"build/derivations/{job}.json" for job in latex.derived(template, DERIVED)],
-    )
+    if EDITION.exists():
+        os.utime(EDITION, (1, 1))  # 0 would mean no date to Snakemake

@@ -1,8 +1,8 @@
 """The commit that a build is made from, and what differs from it.
 
-Only what counts is looked at: the Snakefile, analysis/, config/, templates/ and report/. A Python
-file counts as changed when its code is (`fingerprint.code_hash`), so a comment changes nothing here
-either; the line numbers in the ledger are then those of the commit.
+Only what counts is looked at: the Snakefile, analysis/, config/, templates/ and report/, and the
+engine where it is in the same repository. A Python file counts as changed when its code is
+(`fingerprint.code_hash`), so a comment changes nothing here either.
 """
 
 from __future__ import annotations
@@ -15,26 +15,32 @@ from pathlib import Path
 from workings.build import fingerprint
 from workings.build.store import sum_of
 
-COUNTS = ("Snakefile", "analysis", "config", "templates", "report")
+COUNTS = ("Snakefile", "analysis", "config", "templates", "report", "workings")
 
 
 def read(root: Path = Path()) -> dict:
-    """`sha` of the commit, and each path that differs from it with a hash of its content.
+    """The commit of the folder, and what differs from it.
 
-    Outside a repository, or without git, `sha` is empty.
+    Returns:
+        `sha` and `date` (a day) of the commit; `changed`, each path that differs with a hash of its
+        content; `why`, where there is no commit to name, the reason: git's own where it gives one.
     """
-    found = _git(root, "rev-parse", "--show-toplevel", "HEAD")
-    top, _, sha = (found or b"").decode().strip().partition("\n")
+    found, reason = git(root, "log", "-1", "--format=%H %cs")
+    top, _ = git(root, "rev-parse", "--show-toplevel")
+    sha, _, date = (found or b"").decode().strip().partition(" ")
     # A folder inside someone else's repository has no commit of its own.
-    if not sha or Path(top).resolve() != root.resolve():
-        return {"sha": "", "changed": []}
-    status = _git(
+    if top and Path(top.decode().strip()).resolve() != root.resolve():
+        sha, reason = "", "outside a git repository of its own"
+    if not sha:
+        return {"sha": "", "date": "", "changed": [], "why": reason}
+    status, _ = git(
         root, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", *COUNTS
     )
     paths = sorted(entry[3:].decode() for entry in (status or b"").split(b"\0") if entry)
     committed = texts(sha, [path for path in paths if path.endswith(".py")], root)
     changed = [path for path in paths if _differs(path, committed.get(path), root)]
-    return {"sha": sha, "changed": [f"{path} {_hash(root / path)}" for path in changed]}
+    changed = [f"{path} {_hash(root / path)}" for path in changed]
+    return {"sha": sha, "date": date, "changed": changed, "why": ""}
 
 
 def texts(sha: str, paths: Iterable[str], root: Path = Path()) -> dict[str, str]:
@@ -43,7 +49,7 @@ def texts(sha: str, paths: Iterable[str], root: Path = Path()) -> dict[str, str]
     if not (sha and paths):
         return {}
     asked = "".join(f"{sha}:{path}\n" for path in paths).encode()
-    answer = _git(root, "cat-file", "--batch", asked=asked) or b""
+    answer = git(root, "cat-file", "--batch", asked=asked)[0] or b""
     found = {}
     for path in paths:
         head, _, answer = answer.partition(b"\n")
@@ -55,13 +61,33 @@ def texts(sha: str, paths: Iterable[str], root: Path = Path()) -> dict[str, str]
     return found
 
 
+def git(root: Path, *arguments: str, asked: bytes | None = None) -> tuple[bytes | None, str]:
+    """What git answers, or nothing and the reason."""
+    try:
+        run = subprocess.run(
+            ["git", "-c", "core.quotepath=off", *arguments],
+            cwd=root,
+            input=asked,
+            capture_output=True,
+            timeout=60,
+        )
+    except FileNotFoundError:
+        return None, "without git"
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return None, f"git: {error}"
+    if run.returncode == 0:
+        return run.stdout, ""
+    said = run.stderr.decode("utf-8", errors="replace").strip().partition("\n")[0]
+    outside = "not a git repository" in said
+    return None, "outside a git repository" if outside else f"git says: {said}"
+
+
 def _differs(path: str, committed: str | None, root: Path) -> bool:
     """Whether the file differs in what counts; `committed` is a Python file's text at the commit."""
     if committed is None or not (root / path).is_file():
         return True
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder, path)
-        copy.parent.mkdir(parents=True)
+        copy = Path(folder, Path(path).name)
         copy.write_text(committed, encoding="utf-8")
         try:
             return fingerprint.code_hash(copy) != fingerprint.code_hash(root / path)
@@ -71,18 +97,3 @@ def _differs(path: str, committed: str | None, root: Path) -> bool:
 
 def _hash(path: Path) -> str:
     return sum_of(path)[:12] if path.is_file() else "deleted"
-
-
-def _git(root: Path, *arguments: str, asked: bytes | None = None) -> bytes | None:
-    """What git answers; nothing when it is missing or refuses."""
-    try:
-        run = subprocess.run(
-            ["git", "-c", "core.quotepath=off", *arguments],
-            cwd=root,
-            input=asked,
-            capture_output=True,
-            timeout=60,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return run.stdout if run.returncode == 0 else None

@@ -40,3 +40,9 @@ def _flush(path: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def write_whole(path: str | Path, text: str) -> None:
+    """Write a text file that appears whole or not at all."""
+    with written_whole({"text": str(path)}) as temporary:
+        Path(temporary["text"]).write_text(text, encoding="utf-8")

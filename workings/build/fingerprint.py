@@ -1,16 +1,16 @@
 """What a job's result depends on besides its input files, as lines that a person can read.
 
-Each line becomes one Snakemake parameter, so that `snakemake -n` names just the lines that
-changed:
+`snakemake -n` names just the lines that changed:
 
-    config occlusion.patch = 8
-    code analysis/maths/occlusion.py 3f2a91c05d77
-    package torch 2.13.0
+    config lengths.bin = 2
+    code analysis/lengths.py 3f2a91c05d77
+    package numpy 2.4.6
 
 Code counts by its syntax tree without docstrings: a comment, a docstring or a reformatting
-changes nothing; a changed helper, however many imports away, changes every job that reaches it.
-Imports are followed as they are written (`import`, `from … import`, anywhere in the file);
-a module that is only imported by a computed name cannot be seen.
+changes nothing; a changed helper, however many imports away and whether in the report or in the
+engine, changes every job that reaches it. Imports are followed as they are written (`import`,
+`from … import`, anywhere in the file); a module that is only imported by a computed name cannot be
+seen. A job that draws also depends on the style of the figures and on the class of the document.
 """
 
 from __future__ import annotations
@@ -22,22 +22,30 @@ import json
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("analysis", "workings")  # the report's and the engine's own code
+ENGINE = Path(__file__).parents[1]
+REPORT = "analysis"
+FIGURES = "workings/figures.py"
 
 
-def lines(script: Path, config: Mapping[str, Any], root: Path = Path()) -> list[str]:
-    """The fingerprint of the job in `script` that reads the given blocks of the configuration."""
+def lines(script: str, config: Mapping[str, Any], root: Path = Path()) -> list[str]:
+    """The fingerprint of the job in `script` that is given these blocks of the configuration."""
     code, packages = reached(script, root)
     return [
-        *(f"config {key} = {value}" for key, value in _flat(config)),
-        *(f"code {path} {code_hash(root / path)}" for path in sorted(code)),
+        *(f"config {key} = {value}" for key, value in flat(config)),
+        *(f"code {label} {code_hash(located(label, root))}" for label in sorted(code)),
+        *(f"style {label} {digest}" for label, digest in (_style() if FIGURES in code else ())),
         *(f"package {name} {version}" for name, version in _versions(packages)),
     ]
+
+
+def draws(script: str, root: Path = Path()) -> bool:
+    """Whether the job in `script` reaches the engine's figures."""
+    return FIGURES in reached(script, root)[0]
 
 
 @cache
@@ -50,37 +58,29 @@ def program_version(program: str) -> str:
     return said.strip().partition("\n")[0]
 
 
-def config_of(lines: Iterable[str]) -> dict:
-    """The configuration blocks that the lines of a fingerprint hold."""
-    config: dict = {}
-    for line in lines:
-        kind, rest = line.split(" ", 1)
-        if kind == "config":
-            key, value = rest.split(" = ", 1)
-            *above, last = key.split(".")
-            block = config
-            for part in above:
-                block = block.setdefault(part, {})
-            block[last] = json.loads(value)
-    return config
-
-
-def reached(script: Path, root: Path = Path()) -> tuple[set[str], set[str]]:
-    """The local files that `script` reaches through imports, and the packages they import."""
+@cache
+def reached(script: str, root: Path = Path()) -> tuple[frozenset[str], frozenset[str]]:
+    """The files of the report and the engine that `script` reaches through imports, and the packages."""
     code: set[str] = set()
     packages: set[str] = set()
-    open_files = [script]
-    while open_files:
-        path = open_files.pop()
-        if str(path) in code:
+    waiting = [script]
+    while waiting:
+        label = waiting.pop()
+        if label in code:
             continue
-        code.add(str(path))
-        for module in _read(root / path)[1]:
-            if module.split(".")[0] in PACKAGES:
-                open_files += _files_of(module, root)
-            else:
+        code.add(label)
+        for module in _read(located(label, root), label)[1]:
+            files = _files_of(module, root)
+            waiting += files
+            if not files:
                 packages.add(module.split(".")[0])
-    return code, packages
+    return frozenset(code), frozenset(packages)
+
+
+def located(label: str, root: Path = Path()) -> Path:
+    """The file of a label: `workings/…` is in the engine, wherever that is installed."""
+    inside = label.partition("/")[0] == ENGINE.name
+    return ENGINE.parent / label if inside else root / label
 
 
 def code_hash(path: Path) -> str:
@@ -88,18 +88,25 @@ def code_hash(path: Path) -> str:
     return _read(path)[0]
 
 
-@cache
-def _read(path: Path) -> tuple[str, frozenset[str]]:
-    """The hash of the file's code, and the modules it may import."""
-    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-    imported: set[str] = set()
-    for node in ast.walk(tree):
+def tree(text: str) -> ast.Module:
+    """The syntax tree of a Python text without its docstrings: what counts of it."""
+    whole = ast.parse(text)
+    for node in ast.walk(whole):
         body = getattr(node, "body", None)
         if isinstance(body, list) and _is_docstring(body, node):
             node.body = body[1:] or [ast.Pass()]
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            imported |= _names(node, path)
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:12], frozenset(imported)
+    return whole
+
+
+@cache
+def _read(path: Path, label: str = "") -> tuple[str, frozenset[str]]:
+    """The hash of the file's code, and the modules it may import."""
+    code = tree(path.read_text(encoding="utf-8"))
+    imported: set[str] = set()
+    for node in ast.walk(code):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            imported |= _names(node, label)
+    return hashlib.sha256(ast.dump(code).encode()).hexdigest()[:12], frozenset(imported)
 
 
 def _is_docstring(body: list[ast.stmt], node: ast.AST) -> bool:
@@ -112,33 +119,43 @@ def _is_docstring(body: list[ast.stmt], node: ast.AST) -> bool:
     )
 
 
-def _names(node: ast.Import | ast.ImportFrom, path: Path) -> set[str]:
+def _names(node: ast.Import | ast.ImportFrom, label: str) -> set[str]:
     """Every module name that the statement may import; `from a import b` yields both a and a.b."""
     if isinstance(node, ast.Import):
         return {alias.name for alias in node.names}
     base = node.module or ""
     if node.level:
-        top = next(i for i, part in enumerate(path.parts) if part in PACKAGES)
-        inside = path.parts[top : -node.level]
-        base = ".".join([*inside, base]).rstrip(".")
+        base = ".".join([*Path(label).parts[: -node.level], base]).rstrip(".")
     return {base} | {f"{base}.{alias.name}" for alias in node.names}
 
 
-def _files_of(module: str, root: Path) -> list[Path]:
-    """The module's file and the `__init__` of each package above it, those that exist."""
+def _files_of(module: str, root: Path) -> list[str]:
+    """The labels of the module's file and of the `__init__` of each package above it; none elsewhere.
+
+    Where `from a import b` names a function, a.b has no file of its own, but a's package has.
+    """
     parts = module.split(".")
-    places = [Path(*parts[:n]) / "__init__.py" for n in range(1, len(parts) + 1)]
-    places.append(Path(*parts).with_suffix(".py"))
-    return [place for place in places if (root / place).is_file()]
+    if parts[0] not in (REPORT, ENGINE.name) and not (root / f"{parts[0]}.py").is_file():
+        return []
+    labels = ["/".join([*parts[:n], "__init__.py"]) for n in range(1, len(parts) + 1)]
+    labels.append("/".join(parts) + ".py")
+    return [label for label in labels if located(label, root).is_file()]
 
 
-def _flat(config: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+def flat(config: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
     """Dotted keys and JSON values; a list is one value."""
     for key, value in config.items():
         if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{above}{key}.")
+            yield from flat(value, f"{above}{key}.")
         else:
             yield f"{above}{key}", json.dumps(value, ensure_ascii=False)
+
+
+@cache
+def _style() -> tuple[tuple[str, str], ...]:
+    """What the look of every figure depends on: (label, hash)."""
+    files = [ENGINE / "style/workings.mplstyle", *sorted((ENGINE / "style/fonts").glob("*.ttf"))]
+    return tuple((file.name, hashlib.sha256(file.read_bytes()).hexdigest()[:12]) for file in files)
 
 
 @cache
@@ -159,7 +176,7 @@ def _releases(package: str) -> tuple[tuple[str, str], ...]:
         return tuple((name, importlib.metadata.version(name)) for name in names)
 
 
-def _versions(packages: set[str]) -> list[tuple[str, str]]:
+def _versions(packages: frozenset[str]) -> list[tuple[str, str]]:
     # On another kind of processor the same code may round otherwise.
     found = {("python", f"{sys.version_info[0]}.{sys.version_info[1]} {platform.machine()}")}
     for package in packages - set(sys.stdlib_module_names):

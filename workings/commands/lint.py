@@ -1,47 +1,46 @@
-"""`make lint`: everything that a careful editor would stop at, file:line each.
+"""Say what a careful editor would stop at, file:line each.
 
 Reads what the last build left in build/ where there is such; without it, the templates alone.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 
-from workings.measurements import read
-from workings.messages import InputError
-from workings.page import lint
-from workings.workflow import JOBS, templates
-
-BUILD = Path("build")
+from workings.measurements import line_of_key, read
+from workings.page import document, lint, template
 
 
-def findings(build: Path = BUILD) -> tuple[list[lint.Finding], list[str]]:
-    """The findings, and the notes on what could not be looked at."""
-    files = templates()
-    found = lint.of_templates(files)
-    measured = {job: build / f"measurements/{job}.json" for job in JOBS}
-    missing = [job for job, path in measured.items() if not path.exists()]
-    quotes = {path.stem: read(path) for path in sorted((build / "quotes").glob("*.json"))}
-    notes = []
-    if missing or not quotes:
-        notes.append("without a finished build: roundings and unquoted measurements not looked at")
-    else:
-        found += lint.of_values(quotes, {job: read(path) for job, path in measured.items()}, files)
-    return found, notes
+def findings() -> tuple[list[lint.Finding], list[str]]:
+    """The findings, and the notes on what could not be looked at.
+
+    Raises:
+        InputError: a template cannot be read.
+    """
+    shell = document.read(Path("report/report.tex"))
+    needs = [
+        template.needs(f"sections/{name}.tex.j2") for name in shell.sections if name != "ledger"
+    ]
+    files = [
+        Path(file) for file in dict.fromkeys(file for need in needs for file in need.templates)
+    ]
+    found = lint.of_templates(files, shell.bibliography)
+    quotes = {path.stem: read(path) for path in sorted(Path("build/quotes").glob("*.json"))}
+    jobs = dict.fromkeys(job for need in needs for job in need.jobs)
+    measured = {job: Path(f"build/measurements/{job}.json") for job in jobs}
+    if not quotes or not all(path.exists() for path in measured.values()):
+        return found, ["without a finished build: roundings and what is not printed not looked at"]
+    values = {job: read(path) for job, path in measured.items()}
+    return found + lint.of_values(quotes, values, files, line_of_key), []
 
 
-def main() -> int:
-    try:
-        found, notes = findings()
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 1
+def add_arguments(parser: argparse.ArgumentParser) -> None: ...
+
+
+def run(given: argparse.Namespace) -> int:
+    found, notes = findings()
     for line in [*map(str, found), *(f"workings: {note}" for note in notes)]:
         print(line)
     print(f"workings: {len(found)} to mend" if found else "workings: nothing to mend")
     return 1 if found else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,11 +1,10 @@
-"""Build the last commit several times, each in a folder of its own, and compare every byte.
-
-    python -m workings.commands.reproduce [--against FOLDER] [SNAKEMAKE'S OPTIONS…]
+"""Build the last commit three times, each in a folder of its own, and compare every byte.
 
 Once on one core and an empty store, once on four cores and an empty store, and once on four cores
 with the store of the first. Prints the sha256 of the report and of all results; where two differ,
-the first job that differs, and which measurements moved by how much. `--against` names the build/
-folder of another machine to compare with: on another type of processor torch may round otherwise.
+the first that differs, and which measurements moved by how much. `--against` names the build/
+folder of another machine to compare with: on another type of processor a library may round
+otherwise. What follows goes to snakemake.
 """
 
 from __future__ import annotations
@@ -16,31 +15,31 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from workings.build.store import sum_of
-from workings.workflow import JOBS, SECTIONS
 
-# What build/ holds besides the working files of TeX and of long jobs.
-KINDS = (
-    *("data", "model", "measurements", "derivations", "arrays", "figures", "seeds"),
-    *("sections", "quotes", "claims"),
-)
+# Folders of build/ that hold no results, but working files of TeX and what was downloaded.
+WORKING = ("latex", "downloads", "diff")
 
 
 def results(folder: Path) -> dict[str, str]:
     """The sha256 of each result below build/ and of the report, by its path."""
-    files = [file for kind in KINDS for file in sorted((folder / "build" / kind).glob("*"))]
-    files += [folder / "build/ledger.json", folder / "report/report.pdf"]
+    files = [
+        path
+        for path in sorted((folder / "build").rglob("*"))
+        if path.relative_to(folder).parts[1] not in WORKING and not path.name.startswith(".")
+    ]
+    files.append(folder / "report/report.pdf")
     return {str(file.relative_to(folder)): sum_of(file) for file in files if file.is_file()}
 
 
-def differing(one: dict[str, str], other: dict[str, str]) -> list[str]:
-    """The paths that differ or that one of them lacks, in the order in which jobs make them."""
+def differing(one: dict[str, str], other: dict[str, str], made: Mapping[str, float]) -> list[str]:
+    """The paths that differ or that one of them lacks, in the order in which they were made."""
     paths = [path for path in one | other if one.get(path) != other.get(path)]
-    return sorted(paths, key=_order)
+    return sorted(paths, key=lambda path: (made.get(path, float("inf")), path))
 
 
 def moved(one: Any, other: Any, key: str = "") -> Iterator[str]:
@@ -52,7 +51,7 @@ def moved(one: Any, other: Any, key: str = "") -> Iterator[str]:
     else:
         if one != other:
             by = ""
-            if _is_number(one) and _is_number(other):
+            if isinstance(one, int | float) and isinstance(other, int | float):
                 by = f", by {abs(one - other):.1e}"
             yield f"{key}: {one!r:.40} and {other!r:.40}{by}"
         return
@@ -62,7 +61,8 @@ def moved(one: Any, other: Any, key: str = "") -> Iterator[str]:
 
 def tell(one: Path, other: Path, names: tuple[str, str]) -> bool:
     """Print how two built folders differ; whether they are the same."""
-    paths = differing(results(one), results(other))
+    dates = {path: (one / path).stat().st_mtime for path in results(one)}
+    paths = differing(results(one), results(other), dates)
     if not paths:
         print(f"{names[0]} and {names[1]}: the same bytes")
         return True
@@ -78,10 +78,12 @@ def tell(one: Path, other: Path, names: tuple[str, str]) -> bool:
     return False
 
 
-def main() -> int:
-    given = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    given.add_argument("--against", type=Path, help="build/ of another machine")
-    given, options = given.parse_known_args()
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--against", type=Path, metavar="BUILD", help="build/ of another machine")
+    parser.add_argument("options", nargs=argparse.REMAINDER, metavar="OPTION", help="of snakemake")
+
+
+def run(given: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="workings-") as temporary:
         place = Path(temporary)
         builds = {
@@ -91,7 +93,7 @@ def main() -> int:
         }
         for name, (folder, cores, store) in builds.items():
             print(f"building: {name}", flush=True)
-            built = _build(folder, cores, store, options)
+            built = _build(folder, cores, store, given.options)
             if built.returncode != 0:
                 print(built.stdout[-3000:])
                 return 1
@@ -117,24 +119,3 @@ def _build(folder: Path, cores: int, store: Path, options: list[str]):
          "--config", f"store={{folder: {store}}}"],
         cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _order(path: str) -> tuple:
-    """Measuring jobs in the report's order, then the sections, then the page."""
-    parts = Path(path).parts
-    if parts[0] != "build":
-        return (3, 0, path)
-    name = Path(path).stem
-    if parts[1] in ("sections", "quotes", "claims", "ledger.json"):
-        return (2, SECTIONS.index(name) if name in SECTIONS else len(SECTIONS), path)
-    # A figure may be called after its job with a word more.
-    job = max((job for job in JOBS if name.startswith(job)), key=len, default="")
-    return (1, JOBS.index(job) if job else len(JOBS), path)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

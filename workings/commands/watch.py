@@ -1,18 +1,19 @@
-"""Rebuild whenever a source file is saved: `python -m workings.commands.watch [OPTIONS…]`.
+"""Rebuild whenever a source file is saved.
 
-The options go to Snakemake. One line says what was rebuilt and how long it took; an error is shown
-with its file and line, and the last good report stays as it is.
+What follows goes to snakemake; without it, all cores are used. One line says what was rebuilt and how
+long it took; an error is shown with its file and line, and the last good report stays as it is.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-SOURCES = ("Snakefile", "config", "analysis", "templates", "report", "profiles")
+SOURCES = ("Snakefile", "config", "analysis", "templates", "report", "profiles", "data", "workings")
 PAUSE = 0.3  # seconds between two looks
 
 
@@ -40,20 +41,25 @@ def build(options: list[str]) -> str:
 def told(status: int, output: str, seconds: float) -> str:
     """The line, or the lines of an error, in the output of a build."""
     lines = output.splitlines()
-    own = [line.removeprefix("workings: ") for line in lines if line.startswith("workings: ")]
+    own = [i for i, line in enumerate(lines) if line.startswith("workings: ")]
     if status == 0:
-        last = own[-1] if own and "Nothing to be done" not in output else "nothing to rebuild"
-        return f"{last} [{seconds:.1f} s]"
-    wrong = [line for line in own if not line.endswith("restored from the store")]
-    # What is refused before any job runs stands below Snakemake's own heading.
+        last = lines[own[-1]].removeprefix("workings: ") if own else ""
+        done = last if last and "Nothing to be done" not in output else "nothing to rebuild"
+        return f"{done} [{seconds:.1f} s]"
+    # A job's message is said once more at the end; what is refused before any job runs stands
+    # below Snakemake's own heading.
     heading = [i for i, line in enumerate(lines) if line.startswith("WorkflowError in file")]
-    if not wrong and heading:
-        wrong = [line for line in lines[heading[0] + 1 :] if line.strip()]
-    return "\n".join(dict.fromkeys(wrong or lines[-15:]))
+    start = own[-1] if own else heading[0] + 1 if heading else max(len(lines) - 15, 0)
+    wrong = [line.removeprefix("workings: ") for line in lines[start:] if line.strip()]
+    return "\n".join(wrong)
 
 
-def main() -> int:
-    options = sys.argv[1:] or ["--cores", str(os.cpu_count() or 1)]
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("options", nargs=argparse.REMAINDER, metavar="OPTION", help="of snakemake")
+
+
+def run(given: argparse.Namespace) -> int:
+    options = given.options or ["--cores", str(os.cpu_count() or 1)]
     print("workings: watching; Control-C ends it", flush=True)
     before: dict = {}
     try:
@@ -64,7 +70,3 @@ def main() -> int:
             time.sleep(PAUSE)
     except KeyboardInterrupt:
         return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,27 +1,36 @@
-"""List every printed number and figure with the job, line, code and inputs that it came from."""
+"""The ledger: for each printed value and figure the job, line, configuration and inputs it came from.
+
+A measurement's line is where the job put it in (`measurements.record`), a choice's where the
+configuration sets it. `build/ledger.json` has everything; the section prints it shortened.
+"""
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 
 from workings.build import commit, fingerprint
 from workings.build.store import sum_of
-from workings.measurements import Measurements, read
+from workings.config import locate
+from workings.measurements import line_of, origin_of, origins_path, read
 from workings.messages import InputError
-from workings.page import latex, lint, provenance
+from workings.page import lint, template
 
 LONGEST = 42  # characters of a raw value in a row
-HASH = 12  # digits of a sum that are printed; the attached ledger has them all
+HASH = 12  # digits of a sum that are printed; ledger.json has them all
+CHOICE = "config"
 
 
-def rows(quotes: dict[str, list[dict]]) -> list[dict]:
+def rows(quotes: Mapping[str, list[dict]], labelled: Mapping[str, bool]) -> list[dict]:
     """One row per key in alphabetical order: {key, value, job, uses}.
 
-    `quotes` maps each section to what it quoted, in print order; a use is (section, number).
+    Args:
+        quotes: what each section printed, in order.
+        labelled: whether a section has a label `sec:NAME`, so that a use can name its number.
     """
     by_key: dict[str, dict] = {}
     for section, quoted in quotes.items():
@@ -31,162 +40,166 @@ def rows(quotes: dict[str, list[dict]]) -> list[dict]:
                 key, {"key": key, "value": quote["value"], "job": key.split(".")[0], "uses": []}
             )
             use = {"anchor": f"{section}.{number}", "section": section}
+            use |= {"labelled": labelled[section]}
             row["uses"].append(use | {"text": quote["text"], "place": quote["place"]})
     return [by_key[key] for key in sorted(by_key, key=_natural)]
-
-
-def raw(value) -> str:
-    """The raw value as JSON, cut in the middle when it is long."""
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 2]} …"
 
 
 class Sources:
     """The code as it was built: of the commit where it is the same code, else of the folder."""
 
-    def __init__(self, built: Mapping, files: Iterable[str]) -> None:
+    def __init__(self, built: Mapping, repository: str | None) -> None:
+        self.built, self.repository = built, repository
         self.changed = {entry.rsplit(" ", 1)[0] for entry in built["changed"]}
-        files = sorted(files)
-        unchanged = [file for file in files if file not in self.changed]
-        committed = commit.texts(built["sha"], unchanged)
-        self.texts = {f: committed.get(f) or Path(f).read_text(encoding="utf-8") for f in files}
-        self.of_job: dict[str, dict[str, str]] = {}  # looked up once a job: there are many keys
+        self.texts: dict[str, str] = {}
 
-    def recorded_at(self, job: str, key: str) -> tuple[str, int | None]:
-        """(file, line) that records the key."""
-        script = f"analysis/{job}.py"
-        if job not in self.of_job:
-            self.of_job[job] = {file: self.texts[file] for file in measuring_code(job)}
-        return provenance.recorded_at(key, script, self.of_job[job]) or (script, None)
+    def text(self, file: str) -> str:
+        """The text of a file of the report or the engine."""
+        if file not in self.texts:
+            there = [] if file in self.changed else [file]
+            committed = commit.texts(self.built["sha"], there).get(file)
+            read = fingerprint.located(file).read_text(encoding="utf-8")
+            self.texts[file] = read if committed is None else committed
+        return self.texts[file]
 
-    def written_at(self, job: str, output: str) -> tuple[str, int | None]:
-        """(file, line) that writes an output."""
-        script = f"analysis/{job}.py"
-        return script, provenance.line_of_output(self.texts[script], output)
-
-
-def measuring_code(job: str) -> list[str]:
-    """The job's script and the modules that it measures with."""
-    script = f"analysis/{job}.py"
-    reached, _ = fingerprint.reached(Path(script))
-    return [f for f in sorted(reached) if f == script or f.startswith(("analysis/maths/", "workings/derive/"))]
+    def at(self, file: str, line: int | None) -> dict:
+        """Where something stands: {file, line, link}; no link where the commit has another text."""
+        known = self.repository and self.built["sha"] and file not in self.changed
+        known = known and Path(file).is_file()
+        base = f"{(self.repository or '').rstrip('/')}/blob/{self.built['sha']}/{file}"
+        link = base + (f"#L{line}" if line else "") if known else ""
+        return {"file": file, "line": line, "link": link}
 
 
-def link(repository: str | None, sha: str, file: str, line: int | None) -> str:
-    """The address of a line at a commit; empty without a repository."""
-    if not (repository and sha):
-        return ""
-    return f"{repository.rstrip('/')}/blob/{sha}/{file}" + (f"#L{line}" if line else "")
-
-
-def figure_row(path: str, jobs: list[str], sources: Sources) -> dict:
-    """A figure's name, job, sum and the line that writes it."""
-    name = Path(path).stem
-    job = max((job for job in jobs if name.startswith(job)), key=len)
-    output = name.removeprefix(job).lstrip("_") or "figure"
-    file, line = sources.written_at(job, output)
-    return {"name": name, "job": job, "sha256": sum_of(path), "file": file, "line": line}
-
-
-def listed(config: dict, inputs: SimpleNamespace) -> dict:
-    """The whole ledger, job by job in the order of the report."""
-    built = config["commit"]
-    results = {Path(path).stem: path for path in inputs.measurements}
-    sources = Sources(built, {file for job in results for file in measuring_code(job)})
-    quotes = {Path(path).stem: read(path) for path in inputs.quotes}
-    figures = [figure_row(path, list(results), sources) for path in inputs.figures]
-    numbers = rows(quotes)
-    repository = config["report"]["repository"]
-    for row in numbers:
-        if row["job"] in results:
-            rest = row["key"].partition(".")[2]
-            row["file"], row["line"] = sources.recorded_at(row["job"], rest)
-    for row in [*numbers, *figures]:
-        if "file" in row:
-            gone = row["file"] in sources.changed
-            row["link"] = "" if gone else link(repository, built["sha"], row["file"], row["line"])
-    jobs = [
-        {
-            "job": job,
-            "script": f"analysis/{job}.py",
-            "configuration": job,
-            "changed": sorted(set(measuring_code(job)) & sources.changed),
-            "measurements": {"path": path, "sha256": sum_of(path)},
-            "inputs": [
-                {"path": file, "sha256": sum_of(file)} for file in _each(getattr(inputs, job, []))
-            ],
-            "numbers": [row for row in numbers if row["job"] == job],
-            "figures": [row for row in figures if row["job"] == job],
-        }
-        for job, path in results.items()
+def line_of_output(source: str, name: str) -> int | None:
+    """The first line of a script that names its output `outputs.name`."""
+    lines = [
+        node.lineno
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Attribute)
+        and node.attr == name
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "outputs"
     ]
+    return min(lines, default=None)
+
+
+def listed(config: Mapping, quotes: Mapping[str, list[dict]], claims: list[dict]) -> dict:
+    """The whole ledger, job by job in the order of the Snakefile."""
+    sources = Sources(config["commit"], config["report"]["repository"])
+    values = rows(quotes, config["sections"])
+    jobs = []
+    for name, job in config["jobs"].items():
+        origins = read(origins_path(job["measurements"]))
+        own = [row for row in values if row["job"] == name]
+        for row in own:
+            origin = origin_of(row["key"].partition(".")[2], origins)
+            file = origin[0] if origin else job["script"]
+            row |= sources.at(file, line_of(origin, sources.text(file)) if origin else None)
+        figures = [
+            {"name": Path(path).stem, "job": name, "sha256": sum_of(path)}
+            | sources.at(job["script"], line_of_output(sources.text(job["script"]), output))
+            for output, path in job["figures"].items()
+        ]
+        code = fingerprint.reached(job["script"])[0]
+        jobs.append(
+            {
+                "job": name,
+                "script": job["script"],
+                "changed": sorted(code & sources.changed),
+                "configuration": [
+                    {"key": key, "value": value, "place": locate(key, **config["places"])}
+                    for key, value in fingerprint.flat(job["configuration"])
+                ],
+                "measurements": _summed(job["measurements"]),
+                "inputs": [_summed(path) for path in job["inputs"]],
+                "rows": own,
+                "figures": figures,
+            }
+        )
+    choices = [row for row in values if row["job"] == CHOICE]
+    for row in choices:
+        place = locate(row["key"].partition(".")[2], **config["places"])
+        file, _, line = place.rpartition(":")
+        row |= sources.at(file, int(line)) if file else {"file": place, "line": None, "link": ""}
     return {
-        "commit": built["sha"],
-        "changed": built["changed"],
+        "commit": {name: config["commit"][name] for name in ("sha", "date", "why", "changed")},
         "jobs": jobs,
-        "other": [row for row in numbers if row["job"] not in results],
-        "claims": [claim for path in inputs.claims for claim in read(path)],
+        "choices": choices,
+        "claims": claims,
     }
 
 
 def printable(whole: Mapping) -> dict:
-    """What the section prints of the ledger: short sums, cut values, lines as texts."""
+    """What the section prints of the ledger, in texts: short sums, cut values, lines."""
     jobs = []
     for job in whole["jobs"]:
-        sums = "".join(file["sha256"] for file in job["inputs"]).encode()
-        shown = [
-            {**row, "value": raw(row["value"]), "at": _at(row, job["script"])}
-            for row in job["numbers"]
-        ]
-        figures = [
-            {**row, "value": f"sha256 {row['sha256'][:HASH]}", "at": _at(row, job["script"])}
-            for row in job["figures"]
-        ]
         jobs.append(
             {
                 **job,
-                "numbers": shown,
-                "figures": figures,
-                "has_inputs": bool(job["inputs"]),
-                "inputs_sum": hashlib.sha256(sums).hexdigest()[:HASH],
-                "results_sum": job["measurements"]["sha256"][:HASH],
+                "rows": [_row(row, job["script"]) for row in job["rows"]],
+                "figures": [
+                    {**row, "raw": f"sha256 {row['sha256'][:HASH]}", "at": _at(row, job["script"])}
+                    for row in job["figures"]
+                ],
+                "sum": job["measurements"]["sha256"][:HASH],
                 "inputs": [
                     {"path": file["path"], "sum": file["sha256"][:HASH]} for file in job["inputs"]
                 ],
             }
         )
+    built = whole["commit"]
     return {
         "jobs": jobs,
-        "other": [{**row, "value": raw(row["value"])} for row in whole["other"]],
-        "commit": whole["commit"][:HASH],
-        "changed": [entry.rsplit(" ", 1)[0] for entry in whole["changed"]],
+        "choices": [_row(row, "") for row in whole["choices"]],
+        "commit": built["sha"][:HASH],
+        "why": built["why"],
+        "changed": [entry.rsplit(" ", 1)[0] for entry in built["changed"]],
     }
 
 
 def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
     quotes = {Path(path).stem: read(path) for path in inputs.quotes}
-    measured = {Path(path).stem: read(path) for path in inputs.measurements}
-    if found := lint.of_values(quotes, measured, map(Path, inputs.templates)):
+    measured = {name: read(job["measurements"]) for name, job in config["jobs"].items()}
+    whole = listed(config, quotes, [claim for path in inputs.claims for claim in read(path)])
+
+    def place_of(key: str) -> str:
+        name, _, rest = key.partition(".")
+        job = config["jobs"][name]
+        origin = origin_of(rest, read(origins_path(job["measurements"])))
+        if not origin:
+            return f"{job['script']}:1"
+        text = fingerprint.located(origin[0]).read_text(encoding="utf-8")
+        return f"{origin[0]}:{line_of(origin, text)}"
+
+    if found := lint.of_values(quotes, measured, map(Path, inputs.templates), place_of):
         raise InputError("\n".join(map(str, found)))
-    whole = listed(config, inputs)
     Path(outputs.ledger).write_text(
         json.dumps(whole, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
     )
-    section = latex.Section("ledger", Measurements({"ledger": printable(whole)}))
-    text, _ = latex.fill("sections/ledger.tex.j2", section)
+    page = template.environment(Path(__file__).parent).get_template("ledger.tex.j2")
+    text = page.render(ledger=printable(whole))
     # So that TeX runs again when the attached ledger is another.
-    text += f"% {sum_of(outputs.ledger)}\n"
-    Path(outputs.section).write_text(text, encoding="utf-8")
+    digest = hashlib.sha256(Path(outputs.ledger).read_bytes()).hexdigest()
+    Path(outputs.section).write_text(f"{text}% {digest}\n", encoding="utf-8")
+
+
+def _row(row: Mapping, script: str) -> dict:
+    """A row as it is printed: its value as JSON, cut where it is long."""
+    text = json.dumps(row["value"], ensure_ascii=False)
+    raw = text if len(text) <= LONGEST else f"{text[: LONGEST - 2]} …"
+    return {**row, "raw": raw, "at": _at(row, script)}
 
 
 def _at(row: Mapping, script: str) -> str:
     """The line as it is printed: with its file where that is not the job's script."""
     line = str(row["line"] or "–")
-    return line if row["file"] == script else f"{row['file'].removeprefix('analysis/')}:{line}"
+    short = row["file"].removeprefix("analysis/")
+    return line if row["file"] == script else f"{short}:{line}" if row["line"] else short
 
 
-def _each(files: str | list[str]) -> list[str]:
-    return [files] if isinstance(files, str) else list(files)
+def _summed(path: str) -> dict:
+    return {"path": path, "sha256": sum_of(path)}
 
 
 def _natural(key: str) -> list:

@@ -1,4 +1,4 @@
-"""Fill one section's template with the measurements that it quotes."""
+"""Fill one section's template with the measurements and choices that it prints."""
 
 from __future__ import annotations
 
@@ -6,20 +6,28 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
-from workings.measurements import Measurements, read
-from workings.page import latex
+from workings.measurements import read
+from workings.page import document, template, titles
 
 
 def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
     name = Path(inputs.template[0]).name.removesuffix(".tex.j2")
-    measurements = Measurements.of_files(inputs.measurements)
-    derivations = {Path(path).stem: read(path) for path in inputs.derivations}
-    # A section may also print what a person chose: config.report.title and the like.
-    measurements.jobs["config"] = config
-    refuted_too = config["report"]["claims"] == "report"
-    section = latex.Section(name, measurements, derivations, refuted_too)
-    text, quotes = latex.fill(f"sections/{name}.tex.j2", section)
-    Path(outputs.section).write_text(text, encoding="utf-8")
-    Path(outputs.quotes).write_text(json.dumps(quotes, indent=1), encoding="utf-8")
-    claims = json.dumps(latex.claims_of(section), indent=1, ensure_ascii=False)
-    Path(outputs.claims).write_text(claims, encoding="utf-8")
+    chosen = {block: values for block, values in config.items() if block != "commit"}
+
+    def title_block(abstract: str) -> str:
+        kind = document.read(Path("report/report.tex"))
+        return titles.title_block(
+            kind, config["report"], abstract, config.get("commit", {}).get("date")
+        )
+
+    filled = template.fill(
+        f"sections/{name}.tex.j2",
+        {Path(path).stem: read(path) for path in inputs.measurements},
+        chosen,
+        {Path(path).stem: read(path) for path in inputs.derivations},
+        config["report"]["claims"],
+        title_block,
+    )
+    Path(outputs.section).write_text(filled.text, encoding="utf-8")
+    for path, records in ((outputs.quotes, filled.quotes), (outputs.claims, filled.claims)):
+        Path(path).write_text(json.dumps(records, indent=1, ensure_ascii=False), encoding="utf-8")

@@ -1,11 +1,10 @@
-"""`make diff BASE=…`: what changed since a commit, or since a saved build folder.
-
-    python -m workings.page.diff BASE [--build build] [--config FILE …]
+"""Say what changed since a commit, or since a saved build folder.
 
 BASE is a commit, which is checked out into a git worktree and built there, or a folder: a copy of
-build/, or of build/measurements alone. Writes build/diff/changes.txt, changes.json, figures.html
-and, where latexdiff is installed, report.pdf with the words marked that came and went. The exit code
-is 0 when nothing moved, 1 when something did, 2 when the comparison could not be made.
+build/, or of build/measurements alone. This folder is built first, so that nothing stale is compared.
+Writes build/diff/changes.txt, changes.json, figures.html and, where latexdiff is installed, report.pdf
+with the words marked that came and went. The exit code is 0 when nothing moved, 1 when something did,
+2 when the comparison could not be made.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ import base64
 import html
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -24,12 +22,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from workings import config as settings
+from workings import config as configuration
+from workings.build.commit import git
 from workings.measurements import read
 from workings.messages import InputError, say
 from workings.page import changes, marked
 
-OUT = Path("build/diff")
+BUILD = Path("build")
+OUT = BUILD / "diff"
 SEEDS = "measurements/seeds.json"
 
 
@@ -122,7 +122,7 @@ def side_by_side(names: list[str], base: Path, build: Path) -> str:
 
 
 @contextmanager
-def built(base: str, config: list[str]) -> Iterator[Path]:
+def built(base: str, options: list[str]) -> Iterator[Path]:
     """The build folder of BASE: the folder itself, or that of the commit, built in a worktree.
 
     Raises:
@@ -132,52 +132,70 @@ def built(base: str, config: list[str]) -> Iterator[Path]:
     if folder.is_dir():
         yield folder.parent if folder.name == "measurements" else folder
         return
-    if shutil.which("git") is None:
-        raise InputError(f"BASE={base}: not a folder, and git is not installed")
-    known = _git("rev-parse", "--verify", "--quiet", f"{base}^{{commit}}")
-    if known.returncode != 0:
-        raise InputError(f"BASE={base}: neither a folder nor a commit of this repository")
+    sha = _commit(base)
     with tempfile.TemporaryDirectory(prefix="workings-base-") as parent:
         tree = Path(parent, "tree")
-        added = _git("worktree", "add", "--detach", "--quiet", str(tree), known.stdout.strip())
-        if added.returncode != 0:
-            raise InputError(f"BASE={base} cannot be checked out: {added.stderr.strip()[-300:]}")
+        added, reason = git(Path(), "worktree", "add", "--detach", "--quiet", str(tree), sha)
+        if added is None:
+            raise InputError(f"{base} cannot be checked out: {reason}")
         try:
-            files = [str(Path(file).resolve()) for file in config]
-            _share_the_store(tree, files)
+            _share_the_store(tree)
             say(f"workings: building {base} in a worktree, with what the store has of it")
-            command = [sys.executable, "-m", "snakemake", "--cores", str(os.cpu_count() or 1)]
-            command += ["--quiet", "all", "--", "build/sections/ledger.tex"]
-            if files:
-                command[3:3] = ["--configfile", *files]
-            run = subprocess.run(command, cwd=tree, capture_output=True, text=True)
-            if run.returncode != 0:
-                raise InputError(
-                    f"BASE={base} does not build:\n{(run.stdout + run.stderr)[-2000:]}"
-                )
+            build(tree, options, f"{base} does not build")
             yield tree / "build"
         finally:
-            _git("worktree", "remove", "--force", str(tree))
+            git(Path(), "worktree", "remove", "--force", str(tree))
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="workings.page.diff", description=__doc__)
+def build(folder: Path, options: list[str], failed: str) -> None:
+    """Build the report in the folder.
+
+    Raises:
+        InputError: it does not build; its last lines are in the message.
+    """
+    command = [sys.executable, "-m", "snakemake", "--cores", str(os.cpu_count() or 1), *options]
+    run = subprocess.run(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    if run.returncode != 0:
+        raise InputError(f"{failed}:\n{run.stdout[-2000:].strip()}")
+
+
+def _commit(base: str) -> str:
+    """The full name of the commit `base`."""
+    found, _ = git(Path(), "rev-parse", "--verify", "--quiet", f"{base}^{{commit}}")
+    if found is not None:
+        return found.decode().strip()
+    shallow, refused = git(Path(), "rev-parse", "--is-shallow-repository")
+    if shallow is None:
+        raise InputError(f"{base}: not a folder, and no commit can be looked up: {refused}")
+    if shallow.strip() == b"true":
+        raise InputError(
+            f"{base}: not in this clone, which is shallow; 'git fetch --unshallow' brings all commits"
+        )
+    raise InputError(f"{base}: neither a folder nor a commit of this repository")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("base", metavar="BASE", help="a commit, or a saved build folder")
-    parser.add_argument("--build", type=Path, default=Path("build"), help="the newer build folder")
-    parser.add_argument("--config", nargs="*", default=[], help="configuration files of both")
-    given = parser.parse_args(arguments)
-    try:
-        if not given.base:
-            raise InputError("say what to compare with: make diff BASE=<commit or saved folder>")
-        with built(given.base, given.config) as base:
-            found = compare(base, given.build)
-            OUT.mkdir(parents=True, exist_ok=True)
-            pages = side_by_side(found["figures"], base, given.build)
-            (OUT / "figures.html").write_text(pages, encoding="utf-8")
-            note = marked.write(base, given.build, OUT / "report.pdf")
-    except InputError as error:
-        print(f"workings: {error}", file=sys.stderr)
-        return 2
+    parser.add_argument(
+        "options", nargs=argparse.REMAINDER, metavar="OPTION", help="of snakemake, for both builds"
+    )
+
+
+def run(given: argparse.Namespace) -> int:
+    if not given.base:
+        raise InputError("say what to compare with: a commit or a saved build folder")
+    options = [
+        str(Path(word).resolve()) if Path(word).is_file() else word for word in given.options
+    ]
+    build(Path(), options, "this report does not build")
+    with built(given.base, options) as base:
+        found = compare(base, BUILD)
+        OUT.mkdir(parents=True, exist_ok=True)
+        pages = side_by_side(found["figures"], base, BUILD)
+        (OUT / "figures.html").write_text(pages, encoding="utf-8")
+        note = marked.write(base, BUILD, OUT / "report.pdf")
     text = describe(found, given.base)
     (OUT / "changes.txt").write_text(text, encoding="utf-8")
     (OUT / "changes.json").write_text(
@@ -189,16 +207,12 @@ def main(arguments: list[str] | None = None) -> int:
     return 1 if is_changed(found) else 0
 
 
-def _share_the_store(tree: Path, files: list[str]) -> None:
+def _share_the_store(tree: Path) -> None:
     """What was computed for the commit when it was worked on is not computed again."""
-    folder = Path(settings.load([str(settings.DEFAULT), *files], {})["store"]["folder"])
+    folder = Path(configuration.load().values["store"]["folder"])
     if folder.is_dir() and not folder.is_absolute():
         (tree / folder).parent.mkdir(parents=True, exist_ok=True)
         (tree / folder).symlink_to(folder.resolve())
-
-
-def _git(*arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run(["git", *arguments], capture_output=True, text=True)
 
 
 def _measured(build: Path) -> dict[str, Any]:
@@ -263,7 +277,3 @@ def _short(value: Any) -> str:
 
 def _verdict(holds: bool) -> str:
     return "held" if holds else "did not hold"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,45 @@
+"""The command `workings`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.metadata
+import sys
+
+from workings.messages import InputError
+
+COMMANDS = ("new", "watch", "lint", "explain", "diff", "reproduce")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; the exit code is 2 for what the user can mend."""
+    parser = argparse.ArgumentParser(
+        prog="workings",
+        description="Reports in which every number is measured, every claim checked and every value traced.",
+        epilog="In a report, `snakemake --cores 4` builds it. `workings COMMAND --help` says more.",
+    )
+    version = importlib.metadata.version("workings")
+    parser.add_argument("--version", action="version", version=f"workings {version}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name in COMMANDS:
+        module = importlib.import_module(f"workings.commands.{name}")
+        first, _, rest = module.__doc__.partition("\n\n")
+        command = commands.add_parser(
+            name,
+            help=first.rstrip("."),
+            description=f"{first}\n\n{rest}".strip(),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(command)
+        command.set_defaults(run=module.run)
+    given = parser.parse_args(arguments)
+    try:
+        return given.run(given)
+    except InputError as error:
+        print(f"workings: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
