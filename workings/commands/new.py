@@ -1,0 +1,83 @@
+"""Lay down a small report to start from: two sections on real data, which builds in seconds.
+
+FOLDER is the new report's folder, which must not be there or be empty. Change the example step by
+step into a report of your own; its README says what first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from importlib.metadata import version
+from pathlib import Path
+
+from workings.messages import InputError, did_you_mean
+from workings.page import document
+
+SCAFFOLD = Path(__file__).parents[1] / "scaffold"
+DOTTED = ("gitignore", "gitattributes", "github")  # stored without the dot that git would heed
+
+
+def lay_down(folder: Path, title: str, authors: list[str], document_class: str) -> None:
+    """Write the scaffold into `folder`.
+
+    Raises:
+        InputError: the folder holds something, its name cannot be used, or the class is unknown.
+    """
+    if not re.fullmatch(r"[\w.+-]+", folder.name, flags=re.ASCII):
+        raise InputError(
+            f"{str(folder)!r}: TeX and make cannot work in a folder whose name holds spaces or other "
+            "signs than letters, digits, '.', '_', '+' and '-'; name it, say, "
+            f"{re.sub(r'[^A-Za-z0-9._+-]+', '-', folder.name).strip('-') or 'report'!r}"
+        )
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder}: there is something already; name a folder that is new or empty")
+    if document_class not in document.CLASSES:
+        raise InputError(
+            f"--class {document_class}: {did_you_mean(document_class, document.CLASSES)}"
+            f"known are {', '.join(document.CLASSES)}; docs/classes.md says how to use another"
+        )
+    kind = document.CLASSES[document_class]
+    words = {
+        "@title@": json.dumps(title, ensure_ascii=False),
+        "@title_plain@": title,
+        "@authors@": json.dumps(authors, ensure_ascii=False),
+        "@preamble@": kind.preamble,
+        "@bibliography@": kind.bibliography,
+        "@version@": version("workings"),
+    }
+    for source in sorted(SCAFFOLD.rglob("*")):
+        if not source.is_file() or "__pycache__" in source.parts:
+            continue
+        first, *rest = source.relative_to(SCAFFOLD).parts
+        place = folder.joinpath(f".{first}" if first in DOTTED else first, *rest)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        data = source.read_bytes()
+        if b"@" in data:
+            text = data.decode("utf-8")
+            for word, meaning in words.items():
+                text = text.replace(word, meaning)
+            data = text.encode("utf-8")
+        place.write_bytes(data)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", metavar="FOLDER", type=Path)
+    parser.add_argument("--title", help="the report's title (default: made from the folder's name)")
+    parser.add_argument("--author", action="append", help="an author's name; may be given again")
+    parser.add_argument(
+        "--class",
+        dest="document_class",
+        metavar="CLASS",
+        default="article",
+        help=f"the document class: {', '.join(document.CLASSES)} (default: article)",
+    )
+
+
+def run(given: argparse.Namespace) -> int:
+    folder = given.folder
+    title = given.title or re.sub(r"[._+-]+", " ", folder.name).strip().capitalize()
+    lay_down(folder, title, given.author or ["The author"], given.document_class)
+    print(f"workings: {folder} is ready; now: cd {folder} && snakemake --cores 4")
+    return 0
