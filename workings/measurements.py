@@ -60,7 +60,7 @@ class Measurements:
             elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
                 value = value[int(part)]
             else:
-                raise InputError(f"no measurement '{key}': {_instead(value, walked, part)}")
+                raise InputError(f"no measurement '{key}': {nearest(value, walked, part)}")
             walked.append(part)
         return value
 
@@ -72,7 +72,8 @@ class Measurements:
         return True
 
 
-def _instead(value: Any, walked: list[str], part: str) -> str:
+def nearest(value: Any, walked: list[str], part: str) -> str:
+    """What could have been meant by `part`, which `value`, found under `walked`, has not."""
     place = "'" + ".".join(walked) + "'" if walked else "this section's measurements"
     if isinstance(value, Mapping):
         close = difflib.get_close_matches(part, list(value), n=1)

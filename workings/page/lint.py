@@ -1,15 +1,16 @@
 """What a careful editor would stop at in a template, with file and line.
 
 The first half reads templates alone: a digit typed in prose, a figure or a table that nothing refers
-to, a claim without evidence or with a predicate that cannot be read, a claim's name given twice, and
-a citation that the bibliography lacks. The second half needs what was filled and measured: a number
-printed twice with roundings that contradict each other, and a measurement quoted nowhere.
+to, a citation that the bibliography lacks, and claims that claim nothing: on no measurement, on a
+truth value that was made elsewhere, or on what the if around them has decided. The second half needs
+what was filled and measured: a number printed twice with roundings that contradict each other, and a
+measurement quoted nowhere.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_DOWN, ROUND_HALF_UP, Context, Decimal
 from pathlib import Path
@@ -17,8 +18,7 @@ from typing import Any
 
 from jinja2 import nodes
 
-from workings.derive.expression import ExpressionError
-from workings.page import latex, predicate
+from workings.page import claims, template
 
 
 @dataclass(frozen=True)
@@ -34,47 +34,36 @@ class Finding:
 
 # Digits that are structure and no result. In prose:
 STRUCTURAL = re.compile(
-    r"\\(?:label|[cC]?ref\*?|hyperref|hypertarget|hyperlink|ledgerrow)\{[^}]*\}"  # names
-    r"|\\(?:text|paren)?cite(?:\[[^\]]*\])*\{[^}]*\}"  # citations, with the chapter
+    r"\\(?:label|[cC]?ref\*?|hyperref|hypertarget|hyperlink)\{[^}]*\}"  # names
+    r"|\\(?:text|paren)?cite[pt]?\*?(?:\[[^\]]*\])*\{[^}]*\}"  # citations, with the chapter
     r"|\\begin\{\w+\}(?:\{[^\n]*\})?|\\(?:setlength|addlinespace|arraystretch)[^\n]*"  # layout
+    r"|\\(?:multicolumn|cmidrule)(?:\([^)]*\))?\{[^}]*\}"
     r"|\d*\.?\d+\s*(?:mm|pt|em|ex|\\\w+(?:skip|width|sep))\b"  # lengths
-    r"|[pP]roblem \d\b"  # the problems of the original
+    r"|[^\W\d]~\d+\b"  # tied to a word it is a name: problem~2
 )
 # In a formula whole numbers from 0 to 2 (indices, exponents, 1 − h²); anything else is a value.
 _MATHS = re.compile(r"\\\((.*?)\\\)|\\\[(.*?)\\\]", re.DOTALL)
 _SMALL = re.compile(r"(?<![\d.])[012](?![\d.]*\d)")
 _DIGIT = re.compile(r"(?<![\w-])-?\d[\d.,]*")  # SHA-256 is a name
 
-# Measurements that no template names, with the reason.
-UNQUOTED = {
-    "classifier.confusion": "drawn as a figure",
-    "gradient_check.best": "its range is printed, best step by best step it is in the figure",
-    "recurrence.gradients": "read by the job gradient_check",
-    "seeds.runs": "read by make diff",
-    "patch_search.moves": "drawn as a figure",
-    "patch_search.images_by_size": "drawn as a figure",
-    "originals.quantities": "counted in a table by steps",
-}
-
 
 def of_templates(
     templates: Iterable[Path], bibliography: Path = Path("report/references.bib")
 ) -> list[Finding]:
     """The findings that need no measurements; `templates` are the sections with their partials."""
-    texts = {file: file.read_text(encoding="utf-8") for file in templates}
-    trees = {file: latex.parse(file) for file in texts}
-    whole = "\n".join(texts.values())
-    entries = set(
-        re.findall(r"^@\w+\{\s*([^,\s]+)", bibliography.read_text(encoding="utf-8"), re.MULTILINE)
-    )
+    trees = {file: template.parse(file) for file in templates}
+    prose = {file: list(_prose(tree)) for file, tree in trees.items()}
+    whole = "\n".join(text for texts in prose.values() for _, text in texts)
+    bib = bibliography.read_text(encoding="utf-8") if bibliography.exists() else ""
+    entries = set(re.findall(r"^@\w+\{\s*([^,\s]+)", bib, re.MULTILINE))
     findings: list[Finding] = []
     claimed: dict[str, str] = {}
     for file, tree in trees.items():
-        for line, text in _prose(tree):
+        for line, text in prose[file]:
             findings += _typed_digits(file, line, text)
-            findings += _citations(file, line, text, entries)
-        for call in tree.find_all(nodes.Call):
-            findings += _call(file, call, whole, claimed)
+            findings += _citations(file, line, text, entries, bibliography)
+        findings += _referred_to(file, tree, whole)
+        findings += _claims(file, tree, {}, claimed)
     return sorted(set(findings), key=lambda f: (f.place.rsplit(":", 1)[0], _line(f), f.message))
 
 
@@ -82,26 +71,40 @@ def of_values(
     quotes: Mapping[str, list[dict]],
     measured: Mapping[str, Mapping[str, Any]],
     templates: Iterable[Path],
+    place_of: Callable[[str], str],
 ) -> list[Finding]:
-    """The findings that need every section's quotes and every job's measurements."""
-    return [*_roundings(quotes), *_unquoted(quotes, measured, templates)]
+    """The findings that need every section's quotes and every job's measurements.
+
+    Args:
+        quotes: what each section quoted.
+        measured: the measurements of each job.
+        templates: the sections with their partials.
+        place_of: the file:line that records a key.
+    """
+    return [*_roundings(quotes), *_unquoted(quotes, measured, templates, place_of)]
 
 
 def _prose(tree: nodes.Template) -> Iterator[tuple[int, str]]:
-    """What is read as text, with its first line: the template's own and sentences in helpers."""
+    """What is read as text, with its first line: the template's own, and words in expressions."""
     for output in tree.find_all(nodes.Output):
         for node in output.nodes:
             if isinstance(node, nodes.TemplateData):
                 yield node.lineno, node.data
-    for call in tree.find_all(nodes.Call):
-        name = getattr(call.node, "name", "")
-        for argument in [*call.args, *(pair.value for pair in call.kwargs)]:
-            predicates = name == "holds" or (
-                name == "claim" and call.args[1:2] and argument is call.args[1]
-            )
-            words = argument.value if isinstance(argument, nodes.Const) else None
-            if isinstance(words, str) and " " in words and not predicates:
-                yield argument.lineno, words
+            else:
+                yield from _printed_words(node)
+    for node in tree.find_all((nodes.For, nodes.Assign)):
+        yield from _printed_words(node.iter if isinstance(node, nodes.For) else node.node)
+
+
+def _printed_words(node: nodes.Node) -> Iterator[tuple[int, str]]:
+    """The texts in an expression that may be printed: none that chooses a part or is compared."""
+    if isinstance(node, nodes.Const) and isinstance(node.value, str):
+        yield node.lineno, node.value
+    elif isinstance(node, nodes.Filter | nodes.Getitem):
+        yield from _printed_words(node.node)
+    elif not isinstance(node, nodes.Compare):
+        for child in node.iter_child_nodes():
+            yield from _printed_words(child)
 
 
 def _typed_digits(file: Path, line: int, text: str) -> Iterator[Finding]:
@@ -112,41 +115,67 @@ def _typed_digits(file: Path, line: int, text: str) -> Iterator[Finding]:
     for found in _DIGIT.finditer(bare):
         yield Finding(
             f"{file}:{line + bare[: found.start()].count(chr(10))}",
-            f"the digits {found[0].strip('.,')} are typed; print a measurement with num(…)",
+            f"the digits {found[0].strip('.,')} are typed; print a measurement or a choice instead, "
+            "or tie a number that is a name to its word: problem~2",
         )
 
 
-def _citations(file: Path, line: int, text: str, entries: set[str]) -> Iterator[Finding]:
-    for found in re.finditer(r"\\(?:text|paren)?cite(?:\[[^\]]*\])*\{([^}]*)\}", text):
+def _citations(
+    file: Path, line: int, text: str, entries: set[str], bibliography: Path
+) -> Iterator[Finding]:
+    for found in re.finditer(r"\\(?:text|paren)?cite[pt]?\*?(?:\[[^\]]*\])*\{([^}]*)\}", text):
         for key in found[1].split(","):
             if key.strip() not in entries:
                 yield Finding(
                     f"{file}:{line + text[: found.start()].count(chr(10))}",
-                    f"the citation '{key.strip()}' is not in report/references.bib",
+                    f"the citation '{key.strip()}' is not in {bibliography}",
                 )
 
 
-def _call(file: Path, call: nodes.Call, whole: str, claimed: dict[str, str]) -> Iterator[Finding]:
-    helper = getattr(call.node, "name", "")
-    place = f"{file}:{call.lineno}"
-    constants = [arg.value if isinstance(arg, nodes.Const) else None for arg in call.args]
-    if helper in ("figure", "table") and constants and isinstance(constants[0], str):
-        kind = "fig" if helper == "figure" else "tab"
-        if not re.search(rf"\\[cC]ref{{[^}}]*{kind}:{re.escape(constants[0])}[,}}]", whole):
-            yield Finding(place, f"the {helper} '{constants[0]}' is never referred to")
-    elif helper in ("claim", "holds") and constants:
-        text = constants[1 if helper == "claim" and len(constants) > 1 else 0]
-        if isinstance(text, str):
-            what = f"the claim '{constants[0]}'" if helper == "claim" else "holds(…)"
-            try:
-                if not predicate.parse(text).keys():
-                    yield Finding(place, f"{what} rests on no measurement: `{text}`")
-            except ExpressionError as error:
-                yield Finding(place, f"{what}: {latex.refused_predicate(text, error)}")
-    if helper == "claim" and constants and isinstance(constants[0], str):
-        first = claimed.setdefault(constants[0], str(file))
-        if first != str(file):  # in one file two wordings may stand in two branches
-            yield Finding(place, f"the claim '{constants[0]}' has its name from {first} already")
+def _referred_to(file: Path, tree: nodes.Template, whole: str) -> Iterator[Finding]:
+    for kind, short in (("figure", "fig"), ("table", "tab")):
+        for (name, *_), line in template.blocks(tree, kind):
+            if not re.search(rf"ref\*?\{{[^}}]*\b{short}:{re.escape(name.value)}[,}}]", whole):
+                yield Finding(f"{file}:{line}", f"the {kind} '{name.value}' is never referred to")
+
+
+def _claims(
+    file: Path, node: nodes.Node, known: claims.Known, claimed: dict[str, str]
+) -> Iterator[Finding]:
+    """The claims below `node` that claim nothing, where the ifs around it have decided `known`."""
+    if isinstance(node, nodes.If):
+        for branch in (node, *node.elif_):
+            for inner in branch.body:
+                yield from _claims(file, inner, (*known, (branch.test, True)), claimed)
+            known = (*known, (branch.test, False))
+        for inner in node.else_:
+            yield from _claims(file, inner, known, claimed)
+        return
+    if isinstance(node, nodes.CallBlock) and node.call.args[0].value == "claim":
+        _, name, _, condition, _ = node.call.args
+        for message in _claim(name.value, condition, known, claimed.get(name.value)):
+            yield Finding(f"{file}:{node.lineno}", message)
+        claimed.setdefault(name.value, f"{file}:{node.lineno}")
+    for child in node.iter_child_nodes():
+        yield from _claims(file, child, known, claimed)
+
+
+def _claim(
+    name: str, condition: nodes.Expr, known: claims.Known, first: str | None
+) -> Iterator[str]:
+    what, written = f"the claim '{name}'", claims.source(condition)
+    if first:
+        yield f"{what} has its name from {first} already"
+    if all(key.split(".")[0] in ("config", "loop") for key in template.keys(condition)):
+        yield f"{what} rests on no measurement: `{written}`"
+    for operand in claims.ready_made(condition):
+        yield f"{what}: `{operand}` is a ready-made truth value; compare what was measured"
+    possible = claims.possible(condition, known)
+    if known and len(possible) == 1:
+        yield (
+            f"{what} cannot {'fail' if True in possible else 'hold'}: the if around it has decided "
+            f"`{written}`; take it out of the if, with its other wording after otherwise"
+        )
 
 
 _HALVES = (ROUND_HALF_UP, ROUND_HALF_DOWN)
@@ -172,9 +201,9 @@ def _roundings(quotes: Mapping[str, list[dict]]) -> Iterator[Finding]:
                     if short not in ways and pair not in told:
                         told.add(pair)
                         yield Finding(
-                            quote.get("place", ""),
+                            quote["place"],
                             f"'{key}' is printed as {short} here and as {long} at "
-                            f"{other.get('place', '')}, which rounds to {min(ways)}",
+                            f"{other['place']}, which rounds to {min(ways)}",
                         )
 
 
@@ -192,25 +221,20 @@ def _unquoted(
     quotes: Mapping[str, list[dict]],
     measured: Mapping[str, Mapping[str, Any]],
     templates: Iterable[Path],
+    place_of: Callable[[str], str],
 ) -> Iterator[Finding]:
-    """A measurement that no template prints or decides by, under its first name in the job."""
-    text = "\n".join(file.read_text(encoding="utf-8") for file in templates)
-    printed = {tuple(q["key"].split(".")[:2]) for quoted in quotes.values() for q in quoted}
+    """A measurement that no template names, under its first name in the job."""
+    named = {quote["key"] for quoted in quotes.values() for quote in quoted}
+    named |= {key for file in templates for key in template.keys(template.parse(file))}
+    named = {tuple(key.split(".")[:2]) for key in named}
     for job, values in measured.items():
         for name in values:
-            key = f"{job}.{name}"
-            named = (job, name) in printed or re.search(rf"{re.escape(key)}(?!\w)", text)
-            if not named and key not in UNQUOTED:
+            if not named & {(job,), (job, name)}:
                 yield Finding(
-                    f"analysis/{job}.py:{_line_with(Path(f'analysis/{job}.py'), name)}",
-                    f"the measurement '{key}' is quoted nowhere; print it, decide by it, or drop it",
+                    place_of(f"{job}.{name}"),
+                    f"the measurement '{job}.{name}' is quoted nowhere; print it, decide by it, "
+                    f"drop it, or say why: \\BLOCK{{ unprinted {job}.{name} because '…' }}",
                 )
-
-
-def _line_with(file: Path, name: str) -> int:
-    """The first line that records `name`, 1 if none does."""
-    lines = file.read_text(encoding="utf-8").split("\n") if file.exists() else []
-    return next((n for n, line in enumerate(lines, 1) if f'"{name}"' in line), 1)
 
 
 def _line(finding: Finding) -> int:

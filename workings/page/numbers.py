@@ -6,6 +6,7 @@ The notation is always explicit:
     significant  `digits` significant ones, positional          0.0437
     scientific   `digits` significant ones, times a power       4.37 × 10⁻²
     percent      hundredths, `digits` after the point           43.7 %
+    points       the same of a difference of two shares         43.7 percentage points
     exact        a whole number, or the shortest decimal that reads back as the same float
     printed      digits that were printed elsewhere, recorded as a text, one by one
 
@@ -16,11 +17,13 @@ nobody measured.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from workings.page.tex import escape
+
 LARGEST = 1e16  # of floats that are written without a power of ten
-NOTATIONS = ("fixed", "significant", "scientific", "percent", "exact", "printed")
+NOTATIONS = ("fixed", "significant", "scientific", "percent", "points", "exact", "printed")
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Number:
         text = ("-" if self.negative else "") + _grouped(self.digits, " ")
         if self.exponent is not None:
             text += f" × 10^{self.exponent}"
-        return text + (f" {self.unit}" if self.unit else "")
+        return f"{text} {self.unit}".rstrip()
 
     def latex(self) -> str:
         """For text and for maths alike."""
@@ -46,7 +49,9 @@ class Number:
             text += rf" \times 10^{{{self.exponent}}}"
         if self.negative or self.exponent is not None:
             text = rf"\ensuremath{{{text}}}"
-        return text + (r"\," + self.unit.replace("%", r"\%") if self.unit else "")
+        gap = "~" if " " in self.unit else r"\," if self.unit else ""
+        power = r"\\ensuremath{^{\1}}"
+        return text + gap + re.sub(r"\\textasciicircum\{\}(-?\d+)", power, escape(self.unit))
 
 
 def number(
@@ -58,7 +63,7 @@ def number(
     number can be trusted is the writer's to say.
 
     Raises:
-        ValueError: no such notation, digits missing or negative.
+        ValueError: no such notation, digits missing, negative or too many.
         TypeError: `value` is not a number.
     """
     if notation == "printed":
@@ -78,16 +83,24 @@ def number(
     if notation == "exact":
         return _signed(_positional(Decimal(repr(value))), unit=unit)
     if digits is None:
-        raise ValueError(f"the number {value!r} needs digits=…, or notation='exact'")
-    if digits < 0 or (digits == 0 and notation in ("significant", "scientific")):
-        raise ValueError(f"digits={digits} is too few for the notation '{notation}'")
+        raise ValueError(
+            f"the number {value!r} needs its digits: digits(2), significant(3), scientific(3), "
+            "percent(1) or points(1), or exact for all of them"
+        )
+    least = 1 if notation in ("significant", "scientific") else 0
+    if not (isinstance(digits, int) and least <= digits <= 300):
+        raise ValueError(f"{digits!r} digits are none that the notation '{notation}' can have")
     if notation == "fixed" and large:
         mantissa, exponent = f"{value:.{digits}e}".split("e")
         return _signed(mantissa, int(exponent), unit)
     if notation == "fixed":
         return _signed(f"{value:.{digits}f}", unit=unit)
-    if notation == "percent":
-        return _signed(f"{100 * Decimal(repr(value)):.{digits}f}", unit="%")
+    if notation in ("percent", "points"):
+        if unit:
+            raise ValueError(f"a number in {notation} has no unit '{unit}' besides")
+        share = _signed(f"{100 * Decimal(repr(value)):.{digits}f}")
+        points = "percentage point" + ("" if share.digits == "1" else "s")
+        return replace(share, unit="%" if notation == "percent" else points)
     if value == 0:
         return _signed("0", unit=unit)
     mantissa, exponent = f"{value:.{digits - 1}e}".split("e")

@@ -1,0 +1,312 @@
+r"""Claims: sentences that rest on a condition, printed with the values that it read.
+
+A condition is an expression of the template language: comparisons of values, joined with and, or, not,
++ - * /, abs, length, min and max. Jinja2 works it out; each value that it reads on the way is noted, so
+that the evidence is the condition itself with these values in it: “26.0 ≤ 50”. A part that was not
+needed (the second operand of an `and` whose first is false) is shown by its key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
+from typing import Any
+
+from jinja2 import nodes, pass_environment
+
+from workings.messages import InputError
+from workings.page.filters import FORMATS
+from workings.page.numbers import number
+from workings.page.tex import TeX, code, escape, one_line
+from workings.page.values import Value, Writer, place, raw, texts
+
+_SIGNS = {
+    "lt": ("<", r"\ensuremath{<}"),
+    "lteq": ("<=", r"\ensuremath{\le}"),
+    "gt": (">", r"\ensuremath{>}"),
+    "gteq": (">=", r"\ensuremath{\ge}"),
+    "eq": ("==", r"\ensuremath{=}"),
+    "ne": ("!=", r"\ensuremath{\ne}"),
+    "in": ("in", "in"),
+    "notin": ("not in", "not in"),
+    "add": ("+", r"\ensuremath{+}"),
+    "sub": ("-", r"\ensuremath{-}"),
+    "mul": ("*", r"\ensuremath{\times}"),
+    "div": ("/", r"\ensuremath{/}"),
+    "and": ("and", "and"),
+    "or": ("or", "or"),
+}
+# How tightly each holds together what stands beside it.
+_LEVELS = {
+    "or": 1,
+    "and": 2,
+    "not": 3,
+    "compare": 4,
+    "add": 5,
+    "sub": 5,
+    "mul": 6,
+    "div": 6,
+    "neg": 7,
+}
+
+
+# -- a condition as text ---------------------------------------------------------------------------
+
+
+def pieces(node: nodes.Node, outer: int = 0) -> list[tuple]:
+    """A condition piece by piece, in parentheses where `outer` needs them.
+
+    Returns:
+        ("sign", source, TeX), ("const", source, value), ("value", source, its length is meant),
+        and ("other", source, None) for what has no place in a claim.
+    """
+    kind = type(node).__name__.lower()
+    level = _LEVELS.get(kind, 9)
+    match node:
+        case nodes.Filter(name="_noted", node=inner):
+            return pieces(inner, outer)
+        case nodes.And() | nodes.Or() | nodes.Add() | nodes.Sub() | nodes.Mul() | nodes.Div():
+            made = [*pieces(node.left, level), _sign(kind), *pieces(node.right, level + 1)]
+        case nodes.Compare(expr=first, ops=operands):
+            made = pieces(first, level + 1)
+            for operand in operands:
+                made += [_sign(operand.op), *pieces(operand.expr, level + 1)]
+        case nodes.Not(node=inner):
+            made = [("sign", "not ", "not "), *pieces(inner, level)]
+        case nodes.Neg(node=inner):
+            made = [("sign", "-", r"\ensuremath{-}"), *pieces(inner, level)]
+        case nodes.Filter(name="abs", node=inner):
+            bar = r"\ensuremath{|}"
+            made = [("sign", "(", bar), *pieces(inner), ("sign", ") | abs", bar)]
+        case nodes.Filter(name="length", node=inner):
+            made = [("value", source(inner), True), ("sign", " | length", "")]
+        case nodes.Filter(name="min" | "max" as which):
+            made = [("sign", "", f"{which} "), ("value", _written(node), False)]
+        case nodes.Const(value=value):
+            made = [("const", repr(value), value)]
+        case nodes.List(items=items) if all(isinstance(item, nodes.Const) for item in items):
+            values = [item.value for item in items]
+            made = [("const", repr(values), ", ".join(map(str, values)))]
+        case nodes.Name() | nodes.Getattr() | nodes.Getitem():
+            made = [("value", _written(node), False)]
+        case nodes.Filter(name=name) if name in FORMATS:
+            made = [("value", _written(node), False)]
+        case _:
+            made = [("other", _written(node), None)]
+    return [("sign", "(", "("), *made, ("sign", ")", ")")] if level < outer else made
+
+
+def _sign(operator: str) -> tuple:
+    return ("sign", *(f" {sign} " for sign in _SIGNS[operator]))
+
+
+def _written(node: nodes.Node) -> str:
+    """A value as it is written: its key, with the filters."""
+    match node:
+        case nodes.Name(name=name):
+            return name
+        case (
+            nodes.Getattr(node=above, attr=part)
+            | nodes.Getitem(node=above, arg=nodes.Const(value=part))
+        ):
+            return f"{source(above)}.{part}"
+        case nodes.Getitem(node=above, arg=part):
+            return f"{source(above)}[{source(part)}]"
+        case nodes.Filter(node=inner, name=name, args=arguments):
+            given = f"({', '.join(map(source, arguments))})" if arguments else ""
+            return f"{source(inner)} | {name}{given}"
+        case nodes.Test(node=inner, name=name):
+            return f"{source(inner)} is {name}"
+    return repr(node)
+
+
+def source(node: nodes.Node) -> str:
+    """A condition as text, however it was spaced."""
+    return "".join(piece[1] for piece in pieces(node))
+
+
+# -- a claim in a template -------------------------------------------------------------------------
+
+
+def noted(node: nodes.Node) -> nodes.Node:
+    """The same condition, noting each value that it reads."""
+    *_, (kind, written, _) = pieces(node)
+    if kind == "value" and written == source(node):
+        return nodes.Filter(node, "_noted", [nodes.Const(written)], [], None, None)
+    for field, value in node.iter_fields():
+        if isinstance(value, nodes.Node):
+            setattr(node, field, noted(value))
+        elif isinstance(value, list):
+            setattr(node, field, [noted(v) if isinstance(v, nodes.Node) else v for v in value])
+    return node
+
+
+@pass_environment
+def note(environment: Any, value: Any, written: str) -> Any:
+    """The filter of a noted value: the value itself."""
+    environment.writer.reads[written] = value
+    return value
+
+
+def claim(
+    writer: Writer,
+    name: str,
+    condition: list[tuple],
+    truth: Any,
+    marks: tuple[str, ...],
+    says: Callable[[str], str],
+) -> TeX:
+    """The sentence that fits, with its verdict and its evidence.
+
+    Args:
+        condition: its `pieces`.
+        truth: what came of it.
+        says: renders the sentence, or the one after the mark `otherwise`.
+
+    Raises:
+        InputError: it does not hold and has no other wording, and the writer doesn't report that.
+    """
+    reads, writer.reads = writer.reads, {}
+    written = "".join(piece[1] for piece in condition)
+    holds = bool(raw(truth))
+    shown = "holds" if holds else "measured" if "otherwise" in marks else "refuted"
+    if shown == "refuted" and not writer.report_refuted:
+        writer.plain = True
+        raise InputError(
+            f"the claim '{name}' does not hold: “{one_line(says(''))}” rests on `{written}`, which "
+            f"reads {_evidence(writer, condition, reads)}"
+        )
+    said = one_line(says("otherwise" if shown == "measured" else ""))
+    evidence = _evidence(writer, condition, reads)
+    writer.claims.append(
+        {
+            "name": name,
+            "condition": written,
+            "holds": holds,
+            "sentence": said,
+            "values": {v.key: v.raw for v in reads.values() if isinstance(v, Value)},
+            "place": place(),
+        }
+    )
+    command = "refutedclaim" if shown == "refuted" else "claim"
+    return TeX(f"\\{command}{{{name}}}{{{said}}}{{{shown}}}{{{evidence}}}\n")
+
+
+def _evidence(writer: Writer, condition: list[tuple], reads: Mapping[str, Any]) -> str:
+    """The condition with the values that it read, linked; in plain text as characters."""
+    held = [getattr(value, "raw", value) for value in reads.values()]
+    held += [more for kind, _, more in condition if kind == "const"]
+    numbers = [v for v in held if isinstance(v, int | float) and not isinstance(v, bool)]
+
+    def shown(kind: str, written: str, more: Any) -> tuple[str, str]:
+        if kind == "sign":
+            return written, more
+        if kind == "const":
+            return _words(more, numbers)
+        value = reads.get(written)
+        if written not in reads:
+            return written, code(written)
+        if not isinstance(value, Value):  # loop.index and its like
+            return _words(value, numbers)
+        if value.key is None:
+            raise InputError(
+                f"`{written}` was computed before; a claim shows the values that it reads, so "
+                "write the computation into its condition"
+            )
+        formatted = value.format.notation or value.format.unit
+        held = len(value) if more else value.raw
+        plain, tex = texts(value) if formatted else _words(held, numbers)
+        return plain, writer.quote(value, tex)
+
+    if writer.plain:
+        return "".join(shown(*piece)[0] for piece in condition)
+    return "".join(shown(*piece)[1] for piece in condition)
+
+
+def _words(value: Any, numbers: list[float]) -> tuple[str, str]:
+    """A value in evidence: its characters and its TeX.
+
+    A long number is cut to four digits, or to as many as tell it from the others that were read.
+    """
+    if isinstance(value, bool) or value is None:
+        value = str(value).lower()
+    elif isinstance(value, list | Mapping):
+        value = f"{len(value)} items"
+    if isinstance(value, str):
+        return value, escape(value)
+    digits, notation = None, "exact"
+    if isinstance(value, float) and len(repr(value)) > 8:
+        others = [other for other in numbers if other != value]
+        cut = lambda number, digits: float(f"{number:.{digits}g}")  # noqa: E731
+        apart = (n for n in range(4, 17) if all(cut(value, n) != cut(o, n) for o in others))
+        digits = next(apart, 17)
+        notation = "significant" if 1e-3 < abs(value) < 1e6 else "scientific"
+    made = number(value, digits, notation)
+    return made.plain(), made.latex()
+
+
+# -- what an editor asks of a condition ------------------------------------------------------------
+
+
+def ready_made(node: nodes.Node) -> Iterator[str]:
+    """The operands of a condition that compare nothing: truth values that were made elsewhere."""
+    match node:
+        case nodes.Not(node=inner):
+            yield from ready_made(inner)
+        case nodes.And(left=left, right=right) | nodes.Or(left=left, right=right):
+            yield from (*ready_made(left), *ready_made(right))
+        case nodes.Compare() if not any(
+            isinstance(constant.value, bool) for constant in node.find_all(nodes.Const)
+        ):
+            return
+        case _:
+            yield source(node)
+
+
+Known = tuple[tuple[nodes.Node, bool], ...]  # conditions and what they are
+
+
+def possible(node: nodes.Node, known: Known, world: Mapping[str, bool] | None = None) -> set[bool]:
+    """What a condition can be where each of `known` is as it says: a table of truth."""
+    world = world or {}
+    try:
+        if any(_holds(condition, world) != truth for condition, truth in known):
+            return set()
+        return {_holds(node, world)}
+    except KeyError as open_:
+        (statement,) = open_.args
+        return possible(node, known, {**world, statement: True}) | possible(
+            node, known, {**world, statement: False}
+        )
+
+
+def _holds(node: nodes.Node, world: Mapping[str, bool]) -> bool:
+    match node:
+        case nodes.Not(node=inner):
+            return not _holds(inner, world)
+        case nodes.And(left=left, right=right):
+            return _holds(left, world) and _holds(right, world)
+        case nodes.Or(left=left, right=right):
+            return _holds(left, world) or _holds(right, world)
+        case nodes.Compare():
+            sides = [source(node.expr), *(source(operand.expr) for operand in node.ops)]
+            signs = [operand.op for operand in node.ops]
+            return all(
+                _compared(a, sign, b, world)
+                for (a, b), sign in zip(pairwise(sides), signs, strict=True)
+            )
+    return world[source(node)]
+
+
+def _compared(left: str, sign: str, right: str, world: Mapping[str, bool]) -> bool:
+    """a > b is b < a, a >= b is not a < b, and a == b is b == a."""
+    match sign:
+        case "gt" | "lteq":
+            return _compared(right, {"gt": "lt", "lteq": "gteq"}[sign], left, world)
+        case "gteq" | "ne" | "notin":
+            return not _compared(
+                left, {"gteq": "lt", "ne": "eq", "notin": "in"}[sign], right, world
+            )
+        case "eq":
+            left, right = sorted([left, right])
+    return world[f"{left} {sign} {right}"]

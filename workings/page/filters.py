@@ -1,0 +1,220 @@
+r"""What a template may write after a |: how a value is printed, and a few numbers of a list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from jinja2 import Undefined
+
+from workings.messages import InputError, did_you_mean
+from workings.page.numbers import number
+from workings.page.tex import TeX, anchor, code, escape
+from workings.page.values import Value, Writer, numeric, raw, texts
+
+
+def _value(thing: Any, name: str) -> Value:
+    raw(thing)  # an error where there is nothing
+    if not isinstance(thing, Value):
+        raise InputError(f"{thing!r:.40} is no measurement and no choice, which '| {name}' is for")
+    return thing
+
+
+def _notation(name: str, notation: str) -> Callable:
+    def filtered(thing: Any, digits: int | None = None) -> Value:
+        return _value(thing, name).formatted(notation=notation, digits=digits)
+
+    return filtered
+
+
+def _unit(thing: Any, unit: str) -> Value:
+    try:
+        escape(unit)
+    except InputError as error:
+        raise InputError(f"the unit {error}; spell it out: ohm, micrometres") from None
+    return _value(thing, "unit").formatted(unit=unit)
+
+
+def _dash(thing: Any) -> Value:
+    return _value(thing, "dash").formatted(dash=True)
+
+
+def _code(thing: Any) -> Value | TeX:
+    """The typewriter face, letter by letter."""
+    return code(thing) if isinstance(thing, str) else _value(thing, "code").formatted(code=True)
+
+
+def _tex(thing: Any) -> TeX:
+    """A text that a job made as TeX. What a person chose is none."""
+    value = raw(thing)
+    if not isinstance(value, str) or (
+        isinstance(thing, Value) and f"{thing.key}".startswith("config.")
+    ):
+        raise InputError(f"{value!r:.60} is not TeX that a job made, which '| tex' is for")
+    return TeX(value)
+
+
+def plural(count: Any, one: str, more: str | None = None) -> str:
+    """The word for so many: `one`, or `more` (by default with an s); of a list, for its length."""
+    held = raw(count)
+    number = len(held) if isinstance(held, list) else numeric(count)
+    return one if number == 1 else more or f"{one}s"
+
+
+def _of(thing: Any, one: str, more: str | None = None) -> Value:
+    """A number, or the length of a list, with the word for so many."""
+    word = plural(thing, one, more)
+
+    def shape(writer: Writer, value: Value) -> str:
+        if isinstance(value.raw, list):
+            made = number(len(value.raw))
+            count = made.plain() if writer.plain else writer.quote(value, made.latex())
+        else:
+            count = writer.link(value)
+        return TeX(count + (" " if writer.plain else "~") + escape(word))
+
+    return _value(thing, "of").shaped(shape)
+
+
+def in_words(items: list[str]) -> TeX:
+    """a, b and c."""
+    return TeX(" and ".join([", ".join(items[:-1]), items[-1]] if items[1:] else items))
+
+
+def _items(thing: Any, name: str, part: str | None) -> list[Value]:
+    """The items of a list, or what each holds under `part`."""
+    value = _value(thing, name)
+    if not value.children():
+        raise InputError(f"'{value.key}' is empty, of which '| {name}' has nothing to say; ask if")
+    return [item.child(part) if part else item for item in value]
+
+
+def _each(thing: Any, part: str | None = None) -> Value:
+    """A list in words, each item linked."""
+    return _value(thing, "each").shaped(
+        lambda writer, value: in_words([writer.link(item) for item in _items(value, "each", part)])
+    )
+
+
+def _matrix(thing: Any, row: bool = False) -> Value:
+    """A list as a column (or a row), a list of lists as a matrix: for formulas."""
+
+    def shape(writer: Writer, value: Value) -> str:
+        lines = _items(value, "matrix", None)
+        if not isinstance(lines[0].raw, list):
+            lines = [lines] if row else [[line] for line in lines]
+        cells = [[texts(cell)[not writer.plain] for cell in line] for line in lines]
+        if writer.plain:
+            return escape("; ".join(" ".join(line) for line in cells))
+        body = r" \\ ".join(" & ".join(line) for line in cells)
+        return writer.quote(value, rf"\begin{{bmatrix}} {body} \end{{bmatrix}}")
+
+    return _value(thing, "matrix").shaped(shape)
+
+
+def _spread(thing: Any) -> Value:
+    """“97.6 % ± 0.2 %”: a number with its deviation over the runs from other seeds, where there are.
+
+    Where they were not asked for, or one of them had no value, it is the number alone.
+    """
+
+    def shape(writer: Writer, value: Value) -> str:
+        key = f"seeds.spread.{value.key}.deviation"
+        if key not in writer.measurements:
+            return writer.link(value)
+        sign = " ± " if writer.plain else r"\,\ensuremath{\pm}\,"
+        deviation = Value(writer.measurements[key], key, value.format)
+        return TeX(writer.link(value) + sign + writer.link(deviation))
+
+    return _value(thing, "spread").shaped(shape)
+
+
+def _length(thing: Any) -> Value:
+    return Value(len(_value(thing, "length").children()))
+
+
+def _abs(thing: Any) -> Value:
+    return Value(abs(numeric(thing)))
+
+
+def _extreme(name: str, choose: Callable) -> Callable:
+    """The least (or largest) item of a list itself, with its key, so that it can be printed."""
+    return lambda thing, part=None: choose(_items(thing, name, part), key=numeric)
+
+
+def _equations(thing: Any) -> Value:
+    """The lines of a part of a derivation, each with its name in the margin.
+
+    The name of a line with numbers is linked to their row in the ledger.
+    """
+
+    def shape(writer: Writer, value: Value) -> str:
+        _, job, *_ = value.key.split(".")
+        printed = []
+        for line in value.raw:
+            first, *more = line["rows"]
+            name = escape(line["name"])
+            if line["key"] is not None:
+                name = writer.quote(writer.names.child(job).child("lines").child(line["key"]), name)
+            first += f" \\linename{{{anchor(job + '.' + line['name'])}}}{{{name}}}"
+            # A short line stays on one page, a long one may go on on the next.
+            printed.append((" \\\\*\n" if len(more) < 4 else " \\\\\n").join([first, *more]))
+        # Widths are estimated before TeX sets the rows; the gap beside the text column is empty.
+        rows = " \\\\[3pt]\n".join(printed)
+        return TeX(f"{{\\hfuzz=\\marginparsep\n\\begin{{align*}}\n{rows}\n\\end{{align*}}}}")
+
+    return _derived(thing, "equations").shaped(shape)
+
+
+def _line(thing: Any, names: Any) -> TeX:
+    """The name of a line of a derivation, linked to the line; of a list of names, in words."""
+    derivation = _derived(thing, "line")
+    job = derivation.key.split(".")[1]
+    lines = [line["name"] for part in derivation.raw["parts"] for line in part["lines"]]
+    links = []
+    for name in raw(names) if isinstance(raw(names), list) else [raw(names)]:
+        if name not in lines:
+            raise InputError(
+                f"the derivation '{job}' has no line '{name}': {did_you_mean(str(name), lines)}"
+                f"it has {', '.join(lines[:12])} …"
+            )
+        links.append(f"\\derivationline{{{anchor(f'{job}.{name}')}}}{{{escape(name)}}}")
+    return in_words(links)
+
+
+def _derived(thing: Any, name: str) -> Value:
+    value = _value(thing, name)
+    if not f"{value.key}".startswith("derivation."):
+        raise InputError(f"'{value.key}' is not of a derivation, which '| {name}' is for")
+    return value
+
+
+FORMATS: Mapping[str, Callable] = {
+    "digits": _notation("digits", "fixed"),
+    **{name: _notation(name, name) for name in ("percent", "points", "significant", "scientific")},
+    **{name: _notation(name, name) for name in ("exact", "printed")},
+    "unit": _unit,
+}
+FILTERS: Mapping[str, Callable] = {
+    **FORMATS,
+    "dash": _dash,
+    "code": _code,
+    "tex": _tex,
+    "plural": plural,
+    "of": _of,
+    "each": _each,
+    "matrix": _matrix,
+    "row": partial(_matrix, row=True),
+    "spread": _spread,
+    "length": _length,
+    "abs": _abs,
+    "min": _extreme("min", min),
+    "max": _extreme("max", max),
+    "equations": _equations,
+    "line": _line,
+}
+TESTS: Mapping[str, Callable] = {
+    "defined": lambda thing: not isinstance(thing, Undefined),
+    "none": lambda thing: raw(thing) is None,
+}

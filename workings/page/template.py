@@ -1,0 +1,429 @@
+r"""Fill LaTeX templates from measurements: a small, strict language on top of Jinja2.
+
+``\VAR{…}`` prints, ``\BLOCK{…}`` controls, ``<# … #>`` is a comment. A job's name stands for its
+measurements, `config` for what a person chose, `derivation` for printed derivations. Whatever is
+printed is escaped, linked and kept as a quote; a name that is missing is an error with the template's
+line; nothing of Python can be reached. docs/templates.md has the whole language.
+"""
+
+from __future__ import annotations
+
+import re
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+import jinja2
+from jinja2 import meta, nodes
+from jinja2.ext import Extension
+from jinja2.parser import Parser
+from jinja2.runtime import Context, LoopContext
+from jinja2.sandbox import SandboxedEnvironment
+
+from workings.messages import InputError, did_you_mean
+from workings.page import claims, tables
+from workings.page.filters import FILTERS, TESTS
+from workings.page.tex import TeX
+from workings.page.values import Value, Writer, raw
+
+TEMPLATES = Path("templates")
+SUFFIX = ".tex.j2"
+
+_LANGUAGE = {
+    "Template", "Output", "TemplateData", "If", "For", "Assign", "Include", "ExprStmt",
+    "ExtensionAttribute", "Name", "Const", "List", "Tuple", "Getattr", "Getitem", "Filter", "Keyword",
+    "Test", "Compare", "Operand", "And", "Or", "Not", "Add", "Sub", "Mul", "Div", "Neg", "CondExpr",
+}  # fmt: skip
+_INSTEAD = {
+    "Concat": "~: write the texts side by side",
+    "AssignBlock": "set with an end: write the text where it is printed",
+    "Macro": "macro: put what stands in several places into a file, and include it",
+    "Call": "calls: filters take their place, as in \\VAR{lengths.mean | digits(1)}",
+}
+_LOOP = {
+    "index", "index0", "first", "last", "length", "revindex", "revindex0", "previtem", "nextitem",
+    "cycle", "changed", "depth",
+}  # fmt: skip
+_RESERVED = {"config", "derivation", "seeds", "loop"}
+_FILE = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)*")
+
+
+def _refusals(tree: nodes.Template) -> Iterator[tuple[int, str]]:
+    """What in a template is not of the language, with its line."""
+    for node in tree.find_all(nodes.Node):
+        message = None
+        match node:
+            case nodes.CallBlock(call=nodes.Call(node=nodes.ExtensionAttribute())):
+                pass
+            case nodes.Call(node=called) if isinstance(
+                called, nodes.ExtensionAttribute
+            ) or f"{key(called)}".startswith("loop."):
+                pass
+            case nodes.Filter(name=name) if name not in (*FILTERS, "_noted"):
+                message = f"no filter '{name}': {_known(name, FILTERS)}"
+            case nodes.Test(name=name) if name not in TESTS:
+                message = f"no test 'is {name}': {_known(name, TESTS)}"
+            case nodes.CondExpr(expr2=None):
+                message = "an if inside \\VAR{…} needs its else"
+            case nodes.Name(name=name, ctx="store") if name in _RESERVED:
+                message = f"'{name}' has its meaning already; take another name"
+            case nodes.Include(template=file) if not _FILE.fullmatch(
+                f"{getattr(file, 'value', '')}"
+            ):
+                message = "include takes the name of a file below the templates, in quotes"
+            case _ if (kind := type(node).__name__) not in _LANGUAGE:
+                message = f"templates have no {_INSTEAD.get(kind, kind.lower())}"
+        if message:
+            yield node.lineno, message
+
+
+def _known(name: str, known: Mapping) -> str:
+    return f"{did_you_mean(name, known)}there are {', '.join(known)}"
+
+
+class _Names(Context):
+    """A template's names; one that stands for nothing says what is near it when it is used."""
+
+    def resolve_or_missing(self, key: str) -> Any:
+        found = super().resolve_or_missing(key)
+        if found is not jinja2.runtime.missing:
+            return found
+        return self.environment.part(self.environment.writer.names, key)
+
+
+class Environment(SandboxedEnvironment):
+    """The language: Jinja2 with its marks, `Blocks`, and no way from a name to a Python object."""
+
+    def __init__(self, folder: Path, writer: Writer | None = None) -> None:
+        super().__init__(
+            loader=jinja2.FileSystemLoader(folder, encoding="utf-8"),
+            block_start_string=r"\BLOCK{",
+            block_end_string="}",
+            variable_start_string=r"\VAR{",
+            variable_end_string="}",
+            comment_start_string="<#",
+            comment_end_string="#>",
+            undefined=jinja2.StrictUndefined,
+            finalize=_printed,
+            extensions=[Blocks],
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=True,
+            autoescape=False,
+        )
+        self.globals, self.tests = {}, dict(TESTS)
+        self.filters = {**FILTERS, "_noted": claims.note}
+        self.context_class = _Names
+        self.writer = writer
+
+    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        tree = super()._parse(source, name, filename)
+        for line, message in _refusals(tree):
+            raise jinja2.TemplateSyntaxError(message, line, name, filename)
+        return tree
+
+    def part(self, whole: Any, name: Any) -> Any:
+        """`whole.name` and `whole[name]` alike: a part of a value, of a literal list or of `loop`."""
+        if isinstance(whole, Value):
+            try:
+                return whole.child(name)
+            except InputError as error:
+                return jinja2.StrictUndefined(hint=str(error))
+        if isinstance(whole, LoopContext) and name in _LOOP:
+            return getattr(whole, name)
+        if isinstance(raw(whole), list | tuple) and isinstance(raw(name), int):
+            return whole[raw(name)]
+        return jinja2.StrictUndefined(hint=f"there is no '{raw(name)}' here")
+
+    getattr = getitem = part
+
+    def is_safe_callable(self, thing: Any) -> bool:
+        return isinstance(getattr(thing, "__self__", None), LoopContext | Blocks)
+
+
+def _frontmatter(writer: Writer, marks: tuple[str, ...], says: Callable[[str], str]) -> TeX:
+    abstract = says("").strip()
+    if writer.title_block is not None:
+        return TeX(writer.title_block(abstract) + "\n")
+    return TeX(f"\\begin{{abstract}}\n{abstract}\n\\end{{abstract}}\n")
+
+
+_RUN: Mapping[str, Callable] = {
+    "claim": claims.claim,
+    "figure": tables.figure,
+    "table": tables.table,
+    "frontmatter": _frontmatter,
+    "unprinted": lambda writer, measurement, reason, says: raw(measurement),  # there must be one
+}
+
+
+@jinja2.pass_context
+def _printed(context: Context, thing: Any) -> str:
+    return context.environment.writer.printed(thing)
+
+
+class Blocks(Extension):
+    """Claims, figures, tables and the abstract, with their sentences written as text.
+
+    Each becomes a call of its function in `_RUN`, with what its head says, the marks it has, and a
+    function that renders the part after a mark (after its head: "").
+    """
+
+    tags: ClassVar = set(_RUN)
+
+    def parse(self, parser: Parser) -> nodes.Node:
+        kind, line = parser.stream.current.value, next(parser.stream).lineno
+        return getattr(self, f"_{kind}")(parser).set_lineno(line)
+
+    def run(self, kind: str, *arguments: Any, caller: Callable[[str], str] | None = None) -> Any:
+        return _RUN[kind](self.environment.writer, *arguments, caller)
+
+    def _block(
+        self, parser: Parser, kind: str, arguments: list[nodes.Expr], *marks: str
+    ) -> nodes.CallBlock:
+        end, mark, seen, parts = f"end{kind}", "", [], []
+        while mark != end:
+            ends = tuple(f"name:{other}" for other in (*marks, end) if other not in seen)
+            body = parser.parse_statements(ends)
+            if kind == "table" and mark:
+                tables.mark_lines(body)
+            here = nodes.Compare(
+                nodes.Name("_part", "load"), [nodes.Operand("eq", nodes.Const(mark))]
+            )
+            parts.append(nodes.If(here, body, [], []))
+            seen.append(mark := next(parser.stream).value)
+        arguments = [nodes.Const(kind), *arguments, nodes.Const(tuple(seen[:-1]))]
+        return nodes.CallBlock(
+            self.call_method("run", arguments), [nodes.Name("_part", "param")], [], parts
+        )
+
+    def _name(self, parser: Parser) -> nodes.Const:
+        token = parser.stream.expect("string")
+        if not re.fullmatch(r"[\w-]+", token.value, re.ASCII):
+            parser.fail(
+                f"'{token.value}' is no name: letters, digits, _ and - make one", token.lineno
+            )
+        return nodes.Const(token.value)
+
+    def _claim(self, parser: Parser) -> nodes.Node:
+        name = self._name(parser)
+        parser.stream.expect("name:if")
+        condition = parser.parse_expression()
+        pieces = claims.pieces(condition)
+        for other in [written for kind, written, _ in pieces if kind == "other"]:
+            parser.fail(f"the claim '{name.value}': `{other}` compares nothing that was measured")
+        arguments = [name, nodes.Const(tuple(pieces)), claims.noted(condition)]
+        return self._block(parser, "claim", arguments, "otherwise")
+
+    def _figure(self, parser: Parser) -> nodes.Node:
+        name, wide = self._name(parser), parser.stream.skip_if("name:wide")
+        return self._block(parser, "figure", [name, nodes.Const(wide)], "alt")
+
+    def _table(self, parser: Parser) -> nodes.Node:
+        name, records, align = self._name(parser), nodes.Const(None), nodes.Const("")
+        while parser.stream.current.test_any("name:of", "name:align"):
+            if next(parser.stream).value == "of":
+                records = parser.parse_expression()
+            else:
+                align = nodes.Const(parser.stream.expect("string").value)
+        return self._block(parser, "table", [name, align, records], "head", "rows")
+
+    def _frontmatter(self, parser: Parser) -> nodes.Node:
+        return self._block(parser, "frontmatter", [])
+
+    def _unprinted(self, parser: Parser) -> nodes.Node:
+        measurement = parser.parse_unary(with_filter=False)
+        if key(measurement) is None:
+            parser.fail("unprinted takes the whole key of a measurement", measurement.lineno)
+        parser.stream.expect("name:because")
+        reason = nodes.Const(parser.stream.expect("string").value)
+        call = self.call_method("run", [nodes.Const("unprinted"), measurement, reason])
+        return nodes.ExprStmt(call)
+
+
+# -- what a template names -------------------------------------------------------------------------
+
+
+def key(node: nodes.Node) -> str | None:
+    """The key that an expression is, where it is written out: lengths.rows.0.mean."""
+    match node:
+        case nodes.Name(name=name):
+            return name
+        case (
+            nodes.Getattr(node=above, attr=part)
+            | nodes.Getitem(node=above, arg=nodes.Const(value=part))
+        ):
+            return (found := key(above)) and f"{found}.{part}"
+    return None
+
+
+def keys(node: nodes.Node) -> Iterator[str]:
+    """Every key that is read below `node`, as far as it is written out."""
+    found = key(node)
+    if found is None:
+        for child in node.iter_child_nodes():
+            yield from keys(child)
+    elif getattr(node, "ctx", "load") == "load":
+        yield found
+
+
+def blocks(tree: nodes.Node, kind: str) -> Iterator[tuple[list[nodes.Expr], int]]:
+    """The arguments and the line of each claim, figure, table … of a template."""
+    for call in tree.find_all(nodes.Call):
+        if isinstance(call.node, nodes.ExtensionAttribute) and call.args[0].value == kind:
+            yield call.args[1:], call.lineno
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a section is made from, read from its template and partials.
+
+    `jobs` are those whose measurements it names (`seeds` too, where it prints a spread); `config` the
+    choices, without `config.`; `figures` maps each to the line that sets it; `spreads` are the keys
+    that are printed with a spread.
+    """
+
+    jobs: list[str]
+    derivations: list[str]
+    figures: dict[str, str]
+    config: list[str]
+    spreads: list[str]
+
+
+def needs(name: str, folder: Path = TEMPLATES) -> Needs:
+    """What the template and its partials name."""
+    trees = {file: parse(Path(file)) for file in partials(name, folder)}
+    undeclared = set().union(*map(meta.find_undeclared_variables, trees.values()))
+    local = {n.name for t in trees.values() for n in t.find_all(nodes.Name) if n.ctx == "store"}
+    read = {found for tree in trees.values() for found in keys(tree)}
+    chosen, derived = (
+        sorted({found.removeprefix(first) for found in read if found.startswith(first)})
+        for first in ("config.", "derivation.")
+    )
+    derivations = sorted({found.split(".")[0] for found in derived})
+    jobs = (undeclared - local - {"config", "derivation"}) | set(derivations)
+    filters = [f for tree in trees.values() for f in tree.find_all(nodes.Filter)]
+    spreads = {found for f in filters if f.name == "spread" for found in [*keys(f)][:1]}
+    figures = {
+        arguments[0].value: f"{file}:{line}"
+        for file, tree in trees.items()
+        for arguments, line in blocks(tree, "figure")
+    }
+    return Needs(
+        jobs=sorted(jobs | ({"seeds"} if spreads else set())),
+        derivations=derivations,
+        figures=figures,
+        config=chosen,
+        spreads=sorted(found for found in spreads if found.split(".")[0] in jobs),
+    )
+
+
+def partials(name: str, folder: Path = TEMPLATES) -> list[str]:
+    """The template's file and every template it includes, transitively."""
+    found, waiting = [], [(name, "")]
+    while waiting:
+        file, included_at = waiting.pop(0)
+        if file in found:
+            continue
+        if included_at and not (folder / file).is_file():
+            raise InputError(f"{included_at}: there is no template {folder / file} to include")
+        found.append(file)
+        includes = parse(folder / file).find_all(nodes.Include)
+        waiting += [(node.template.value, f"{folder / file}:{node.lineno}") for node in includes]
+    return [str(folder / file) for file in found]
+
+
+def parse(file: Path) -> nodes.Template:
+    """The syntax tree of a template; InputError with its line when it cannot be read."""
+    try:
+        tree = _tree(file, file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{file}: there is no such template") from None
+    except UnicodeDecodeError as error:
+        line = file.read_bytes()[: error.start].count(b"\n") + 1
+        raise InputError(f"{file}:{line}: not UTF-8 text; save the file as UTF-8") from None
+    except jinja2.TemplateSyntaxError as error:
+        hint = "; is the } of a \\VAR{…} or \\BLOCK{…} missing?" if "char" in error.message else ""
+        raise InputError(f"{file}:{error.lineno}: {error.message}{hint}") from None
+    if (line := _comment_in(tree)) is not None:
+        raise InputError(f"{file}:{line}: a bare % begins a comment in TeX; write \\% (or <# … #>)")
+    return tree
+
+
+def _comment_in(tree: nodes.Template) -> int | None:
+    """The line of the first bare % in the prose, which TeX would take for a comment."""
+    for data in tree.find_all(nodes.TemplateData):
+        if found := re.search(r"(?<!\\)(?:\\\\)*%", data.data):
+            return data.lineno + data.data[: found.start()].count("\n")
+    return None
+
+
+@cache
+def _tree(file: Path, text: str) -> nodes.Template:
+    return Environment(file.parent).parse(text)
+
+
+# -- filling it ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A section's LaTeX with what it quoted, in print order, and claimed.
+
+    A quote is {key, value, text, place}; a claim {name, condition, holds, sentence, values, place}.
+    """
+
+    text: str
+    quotes: list[dict[str, Any]]
+    claims: list[dict[str, Any]]
+
+
+def fill(
+    name: str,
+    measurements: Mapping[str, Mapping[str, Any]],
+    config: Mapping[str, Any],
+    derivations: Mapping[str, Any] | None = None,
+    claims: str = "fail",
+    title_block: Callable[[str], str] | None = None,
+    folder: Path = TEMPLATES,
+) -> Filled:
+    """Fill a template.
+
+    Args:
+        name: the template's file in `folder`; its first word names the section.
+        measurements: those of each job that the template may name.
+        config: the choices, named `config.…`.
+        derivations: for each job that derives, what it printed.
+        claims: `report` prints a claim that does not hold as refuted; `fail` is an error.
+        title_block: makes the document's front matter around the abstract.
+
+    Raises:
+        InputError: with template:line, whatever in the template or its measurements is wrong.
+    """
+    partials(name, folder)  # reads them all, and refuses one that cannot be read
+    names = {**measurements, "config": config, "derivation": derivations or {}}
+    writer = Writer(Path(name).name.removesuffix(SUFFIX), names, claims == "report", title_block)
+    try:
+        template = Environment(folder, writer).get_template(name)
+        text = template.render({name: writer.names.child(name) for name in names})
+    except (
+        InputError,
+        jinja2.TemplateError,
+        TypeError,
+        ValueError,
+        LookupError,
+        RecursionError,
+    ) as e:
+        where = getattr(e, "place", None) or _line_of(e, folder, name)
+        raise InputError(f"{where}: {e}") from None
+    return Filled(text, writer.quotes, writer.claims)
+
+
+def _line_of(error: Exception, folder: Path, template: str) -> str:
+    """file:line of the innermost template in the traceback."""
+    frames = traceback.extract_tb(error.__traceback__)
+    inside = [f for f in frames if f.filename.startswith(f"{folder}/")]
+    return f"{inside[-1].filename}:{inside[-1].lineno}" if inside else str(folder / template)

@@ -1,0 +1,262 @@
+r"""The value that knows its key, and how it becomes text.
+
+A template's names are `Value`s: a measurement, a choice, or a part of one, with the key it is recorded
+under and the way it is to be printed. Compared, counted or asked for its truth it is its raw value;
+arithmetic gives a value without a key, which cannot be printed. `Writer` prints one section's values,
+each linked to its row in the ledger, and keeps what it printed.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from jinja2 import Undefined
+
+from workings.measurements import Measurements, nearest
+from workings.messages import InputError
+from workings.page.numbers import number
+from workings.page.tex import TeX, anchor, code, escape
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a value is printed; what it holds inherits it."""
+
+    notation: str | None = None
+    digits: int | None = None
+    unit: str = ""
+    code: bool = False
+    dash: bool = False
+
+
+class Value:
+    """What is recorded under `key` (None: it was computed in a template), and how to print it.
+
+    `shape`, where it is given, prints more than the value alone: a list in words, a matrix …
+    """
+
+    def __init__(
+        self,
+        raw: Any,
+        key: str | None = None,
+        format: Format = Format(),
+        shape: Callable[[Writer, Value], str] | None = None,
+    ) -> None:
+        self.raw, self.key, self.format, self.shape = raw, key, format, shape
+
+    def named(self) -> str:
+        """The beginning of a message: what is called how."""
+        return f"'{self.key or 'the result of a computation'}' is {self.raw!r:.40}"
+
+    def formatted(self, **changes: Any) -> Value:
+        return Value(self.raw, self.key, replace(self.format, **changes), self.shape)
+
+    def shaped(self, shape: Callable[[Writer, Value], str]) -> Value:
+        return Value(self.raw, self.key, self.format, shape)
+
+    def child(self, part: Any) -> Value:
+        """What is recorded under `part`: a name, or a place in a list.
+
+        Raises:
+            InputError: nothing is; the message names what is nearest.
+        """
+        held, part = self.raw, str(raw(part))
+        if isinstance(held, list) and part.removeprefix("-").isdigit():
+            place = int(part) + (len(held) if part[0] == "-" else 0)
+            if 0 <= place < len(held):
+                return Value(held[place], f"{self.key}.{place}", self.format)
+        if isinstance(held, Mapping) and part in held:
+            return Value(held[part], f"{self.key}.{part}" if self.key else part, self.format)
+        walked = self.key.split(".") if self.key else []
+        raise InputError(f"no '{'.'.join([*walked, part])}': {nearest(held, walked, part)}")
+
+    def children(self) -> list[Value]:
+        """The items of a list, or what a mapping holds, in order."""
+        if isinstance(self.raw, list):
+            return [self.child(place) for place in range(len(self.raw))]
+        if isinstance(self.raw, Mapping):
+            return [self.child(name) for name in self.raw]
+        raise InputError(f"{self.named()}, not a list")
+
+    def __iter__(self) -> Iterator[Value]:
+        return iter(self.children())
+
+    def __len__(self) -> int:
+        return len(self.children())
+
+    def __bool__(self) -> bool:
+        return bool(self.raw)
+
+    def __contains__(self, item: Any) -> bool:
+        if not isinstance(self.raw, str | list | Mapping):
+            raise InputError(f"{self.named()}, which holds nothing")
+        return raw(item) in self.raw
+
+    def __str__(self) -> str:
+        raise InputError(f"{self.named()}; print it by itself, with \\VAR{{…}}")
+
+    def __eq__(self, other: object) -> bool:
+        other = raw(other)
+        if None not in (self.raw, other) and _kind(self.raw) is not _kind(other):
+            raise InputError(f"{self.named()}, which cannot be the same as {other!r:.40}")
+        return self.raw == other
+
+    def __neg__(self) -> Value:
+        return Value(-numeric(self))
+
+
+def raw(thing: Any) -> Any:
+    """The plain value of anything in a template; an error if there is none."""
+    if isinstance(thing, Undefined):
+        thing._fail_with_undefined_error()
+    return thing.raw if isinstance(thing, Value) else thing
+
+
+def numeric(thing: Any) -> int | float:
+    """The number that `thing` is."""
+    value = raw(thing)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        named = thing.named() if isinstance(thing, Value) else f"this is {value!r:.40}"
+        raise InputError(f"{named}, where a number is needed")
+    return value
+
+
+def _kind(value: Any) -> type:
+    return float if type(value) is int else type(value)
+
+
+def _computed(sign: Callable, left: Any, right: Any) -> Value:
+    left, right = numeric(left), numeric(right)
+    try:
+        result = sign(left, right)
+    except ZeroDivisionError:
+        raise InputError(f"{left!r} is divided by zero") from None
+    except OverflowError:
+        result = math.inf
+    if not math.isfinite(result):
+        raise InputError(f"the result of {left!r} and {right!r} is too large")
+    return Value(result)
+
+
+def _equip() -> None:
+    """Give `Value` the operators on numbers: arithmetic without a key, and comparison."""
+    for name, sign in {
+        "add": operator.add,
+        "sub": operator.sub,
+        "mul": operator.mul,
+        "truediv": operator.truediv,
+    }.items():
+        setattr(Value, f"__{name}__", lambda self, other, s=sign: _computed(s, self, other))
+        setattr(Value, f"__r{name}__", lambda self, other, s=sign: _computed(s, other, self))
+    for sign in (operator.lt, operator.le, operator.gt, operator.ge):
+        setattr(
+            Value,
+            f"__{sign.__name__}__",
+            lambda self, other, s=sign: s(numeric(self), numeric(other)),
+        )
+
+
+_equip()
+
+
+class Writer:
+    """Prints the values of one section, and keeps what it printed.
+
+    Args:
+        section: its name, which makes the anchors of the quotes.
+        names: what a template can name: each job's measurements, `config`, `derivation`.
+        report_refuted: print a claim that does not hold as refuted.
+        title_block: makes the document's front matter around the abstract.
+    """
+
+    def __init__(
+        self,
+        section: str,
+        names: Mapping[str, Any],
+        report_refuted: bool = False,
+        title_block: Callable[[str], str] | None = None,
+    ) -> None:
+        self.section, self.measurements = section, Measurements(names)
+        self.names = Value(names, "")
+        self.report_refuted, self.title_block = report_refuted, title_block
+        self.plain = False  # characters alone, as in an alternative text
+        self.quotes: list[dict[str, Any]] = []
+        self.claims: list[dict[str, Any]] = []
+        self.reads: dict[str, Any] = {}  # what the condition of a claim has read so far
+
+    def printed(self, thing: Any) -> str:
+        """What `\\VAR{thing}` prints: the only door from a template's expressions to its text."""
+        raw(thing)  # an error where there is nothing
+        if isinstance(thing, Value):
+            return thing.shape(self, thing) if thing.shape else self.link(thing)
+        if isinstance(thing, str):
+            return escape(thing)
+        if isinstance(thing, int | float):
+            raise InputError(
+                f"the bare number {thing!r} has no key; record it in the job and print that"
+            )
+        raise InputError(f"a {type(thing).__name__} cannot be printed; print one of its values")
+
+    def link(self, value: Value) -> str:
+        """The value alone, linked to its row in the ledger; in plain text, its characters."""
+        if value.raw is None and value.format.dash:
+            return TeX("–")
+        plain, tex = texts(value)
+        return escape(plain) if self.plain else self.quote(value, tex)
+
+    def quote(self, value: Value, tex: str) -> str:
+        r"""`tex` as the print of `value`: \\measured{key}{section.n}{tex}, and kept as a quote."""
+        if value.key.startswith("derivation."):
+            return TeX(tex)
+        self.quotes.append({"key": value.key, "value": value.raw, "text": tex, "place": place()})
+        return TeX(
+            f"\\measured{{{anchor(value.key)}}}{{{self.section}.{len(self.quotes)}}}{{{tex}}}"
+        )
+
+
+def texts(value: Value) -> tuple[str, str]:
+    """What is printed of a number or a text: its characters, and the same as TeX.
+
+    Raises:
+        InputError: it is neither, nobody recorded it, or its digits are not said.
+    """
+    key, held, form = value.key, value.raw, value.format
+    if key is None:
+        raise InputError(
+            f"{held!r:.60} was computed in the template, so that it has no key; record it in the "
+            "job and print that"
+        )
+    if held is None:
+        raise InputError(f"'{key}' has no value; say what stands there: {key} | dash, or an if")
+    if isinstance(held, bool):
+        raise InputError(f"'{key}' is {str(held).lower()}; decide by it between two wordings: if")
+    if isinstance(held, list):
+        raise InputError(
+            f"'{key}' is a list of {len(held)} items; print it with each, matrix or row, or go "
+            "through it with for"
+        )
+    if isinstance(held, Mapping):
+        raise InputError(f"'{key}' holds {', '.join(held)}; print one of them")
+    if isinstance(held, str) and form.notation is None and not form.unit:
+        return held, code(held) if form.code else escape(held)
+    try:
+        made = number(held, form.digits, form.notation, form.unit)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"'{key}': {error}") from None
+    return made.plain(), made.latex()
+
+
+def place() -> str:
+    """file:line of the template that is being filled."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        template = frame.f_globals.get("__jinja_template__")
+        if template is not None and template.filename:
+            return f"{template.filename}:{template.get_corresponding_lineno(frame.f_lineno)}"
+        frame = frame.f_back
+    return ""
