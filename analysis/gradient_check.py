@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from types import SimpleNamespace
 
 import numpy as np
 
-from analysis.recurrence import read, refused
 from workings import figures, measurements
-from workings.derive import gradient_check as checks
-from workings.derive.derivation import symbol
-from workings.derive.recurrence import Recurrence, RecurrenceError
+from workings.derive import checks
+from workings.derive.description import refusing
+from workings.derive.recurrence import Recurrence
+from workings.derive.typesetting import symbol
 from workings.messages import InputError
 
 # How the table's columns are headed.
@@ -26,6 +25,8 @@ COLUMNS = {
 
 NAME_HEIGHT = 2.8  # mm, of a curve's name in the figure
 AROUND = 14.0  # mm, of title and axis above and below the curves
+
+Curves = dict[str, list[tuple[float, float]]]  # parameter -> (ε, relative error) at every ε
 
 
 def by_hand(cell: Recurrence, parameter: str, epsilon: float) -> dict:
@@ -42,33 +43,29 @@ def by_hand(cell: Recurrence, parameter: str, epsilon: float) -> dict:
         plus = float(cell.forward({parameter: start + step}).loss)
         minus = float(cell.forward({parameter: start - step}).loss)
         rows.append({"minus": minus, "plus": plus, "gradient": (plus - minus) / (2 * epsilon)})
-    gradient = np.array([row["gradient"] for row in rows]).reshape(start.shape)
     return {
         "parameter": parameter,
         "symbol": symbol(parameter),
         "epsilon": epsilon,
         "components": rows,
         "places": list(range(len(rows))),
-        "gradient": gradient,
+        "gradient": np.reshape([row["gradient"] for row in rows], start.shape),
     }
 
 
-def curves(
-    cell: Recurrence, gradients: dict[str, np.ndarray], epsilons: np.ndarray
-) -> dict[str, list[tuple[float, float]]]:
-    """For each parameter, (ε, relative error of the three-point difference) at every ε."""
-    return {
-        name: checks.error_curve(cell, name, gradient, steps=epsilons, points=3)
+def measure(
+    cell: Recurrence, gradients: dict[str, np.ndarray], agreement: checks.Agreement, chosen: dict
+) -> tuple[dict, Curves]:
+    """The table of agreements, the original's own check, and the error curves.
+
+    Args:
+        chosen: the block `gradient_check` of the configuration.
+    """
+    epsilons = np.geomspace(chosen["smallest_epsilon"], chosen["largest_epsilon"], chosen["points"])
+    drawn = {
+        name: checks.error_curve(cell, name, gradient, epsilons)
         for name, gradient in gradients.items()
     }
-
-
-def measure(cell: Recurrence, gradients: dict[str, np.ndarray], config: dict) -> tuple[dict, dict]:
-    """The table of agreements, the original's own check, and the error curves."""
-    agreement = checks.check_gradients(cell, gradients)
-    chosen = config["gradient_check"]
-    epsilons = np.geomspace(chosen["smallest_epsilon"], chosen["largest_epsilon"], chosen["points"])
-    drawn = curves(cell, gradients, epsilons)
     best = {}
     for name, points in drawn.items():
         epsilon, error = min(points, key=lambda point: point[1])
@@ -87,10 +84,10 @@ def measure(cell: Recurrence, gradients: dict[str, np.ndarray], config: dict) ->
         "rows": [
             {
                 "symbol": symbol(name),
-                "digits": [agreement.row(name, method).digits for method in checks.TOLERANCES],
-                "lost": max(agreement.row(name, method).lost for method in checks.TOLERANCES),
-                "verdict": verdict(
-                    agreement.row(name, method).verdict for method in checks.TOLERANCES
+                "digits": [row.digits for row in agreement.of(name)],
+                "lost": max(row.lost for row in agreement.of(name)),
+                "verdict": min(
+                    (row.verdict for row in agreement.of(name)), key=checks.VERDICTS.index
                 ),
             }
             for name in gradients
@@ -102,33 +99,27 @@ def measure(cell: Recurrence, gradients: dict[str, np.ndarray], config: dict) ->
         "largest_best_epsilon": max(b["epsilon"] for b in best.values()),
         "best_digits": max(b["digits"] for b in best.values()),
         "points": chosen["points"],
+        "has_by_hand": bool(cell.updates),
     }
-    update = config["recurrence"].get("update")
-    values["has_by_hand"] = update is not None
-    if update:
-        values["by_hand"] = hand = by_hand(cell, update["parameter"], chosen["epsilon"])
-        start = np.asarray(cell.parameters[update["parameter"]], dtype=float)
-        exact = gradients[update["parameter"]]
-        moved = start + update["rate"] * hand["gradient"]
-        hand["digits"] = checks.digits_of(checks.relative_difference(hand["gradient"], exact))
+    if values["has_by_hand"]:
+        parameter, rate = cell.updates[0]
+        values["by_hand"] = hand = by_hand(cell, parameter, chosen["epsilon"])
+        moved = np.asarray(cell.parameters[parameter], float) + float(rate) * hand["gradient"]
+        difference = checks.relative_difference(hand["gradient"], gradients[parameter])
+        hand["digits"] = checks.digits_of(difference)
         hand["added"] = moved
-        hand["loss_when_added"] = float(cell.forward({update["parameter"]: moved}).loss)
+        hand["loss_when_added"] = float(cell.forward({parameter: moved}).loss)
     return values, drawn
 
 
-def verdict(verdicts: Iterable[str]) -> str:
-    """One word for a parameter: the worst of what its comparisons say."""
-    order = ("disagrees", "agrees, ill-conditioned", "agrees", "not run")
-    return min(verdicts, key=order.index)
-
-
-def draw(drawn: dict, epsilon: float):
+def draw(drawn: Curves, epsilon: float):
     """Relative error of the central difference against ε, for each parameter."""
     height = max(54.0, 22.0 + NAME_HEIGHT * len(drawn))
     figure, axes = figures.new("text", height)
     ends = []
-    for (name, points), colour in zip(drawn.items(), _colours(len(drawn)), strict=True):
+    for i, (name, points) in enumerate(drawn.items()):
         x, y = np.array([(e, max(error, 1e-17)) for e, error in points]).T
+        colour = figures.CYCLE[i % len(figures.CYCLE)]
         axes.loglog(x, y, marker="o", ms=2.0, lw=0.9, color=colour)
         ends.append((np.log10(y[0]), x[0], name, colour))
     # Names at the left ends, moved apart where the curves lie close.
@@ -150,10 +141,6 @@ def draw(drawn: dict, epsilon: float):
     return figure
 
 
-def _colours(count: int) -> list[str]:
-    return [figures.CYCLE[i % len(figures.CYCLE)] for i in range(count)]
-
-
 def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
     chosen = config["gradient_check"]
     if chosen["smallest_epsilon"] >= chosen["largest_epsilon"]:
@@ -162,25 +149,17 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
             f"which is {chosen['largest_epsilon']}",
             key="gradient_check.smallest_epsilon",
         )
-    cell = read(config["recurrence"])
-    recorded = measurements.read(inputs.recurrence)["gradients"]
-    gradients = {name: np.asarray(recorded[name]) for name in cell.parameters}
-    try:
-        values, drawn = measure(cell, gradients, config)
-    except RecurrenceError as error:
-        raise refused(error) from None
-    if not values["passed"]:
-        required = [method["required"] for method in values["methods"]]
-        bad = [
-            f"dL/d{name} against {method['method']}: {digits:.1f} digits"
-            for name, row in zip(gradients, values["rows"], strict=True)
-            for method, digits, needed in zip(
-                values["methods"], row["digits"], required, strict=True
+    with refusing("recurrence"):
+        cell = Recurrence.from_config(config["recurrence"])
+        recorded = measurements.read(inputs.recurrence)["gradients"]
+        gradients = {name: np.asarray(recorded[name]) for name in cell.parameters}
+        agreement = checks.check_gradients(cell, gradients)
+        if not agreement.passed:
+            bad = "; ".join(str(row) for row in agreement.rows if row.verdict == "disagrees")
+            raise InputError(
+                f"the derived gradients do not pass their checks: {bad or 'none could be run'}",
+                key="recurrence",
             )
-            if row["verdict"] == "disagrees" and digits is not None and digits < needed
-        ]
-        raise InputError(
-            "the derived gradients do not pass their checks: " + "; ".join(bad), key="recurrence"
-        )
+        values, drawn = measure(cell, gradients, agreement, chosen)
     measurements.write(outputs.measurements, values)
     figures.save(draw(drawn, chosen["epsilon"]), outputs.figure)

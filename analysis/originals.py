@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from analysis.maths import comparison
-from analysis.maths.comparison import Compared
 from workings import config as settings
 from workings import measurements
 from workings.derive.expression import ExpressionError, number_from
@@ -40,10 +40,7 @@ def differences(original: Mapping[str, Any], config: Mapping[str, Any]) -> list[
         "recurrence.loss": (_lines(chosen["loss"]), _lines(original["loss_per_step"])),
         "recurrence.parameters": (chosen["parameters"], original["parameters"]),
         "recurrence.inputs": (chosen.get("inputs", []), original["inputs"]),
-        "recurrence.initial_state": (
-            chosen["initial_state"],
-            {"h": original["initial_state"]},
-        ),
+        "recurrence.initial_state": (chosen["initial_state"], {"h": original["initial_state"]}),
         "recurrence.forward_mode": (chosen.get("forward_mode", [])[:1], ["b"]),
         "recurrence.update": (
             [update.get("parameter"), update.get("rate", 0)],
@@ -74,33 +71,22 @@ def compare(original: Mapping[str, Any], recurrence: Mapping, check: Mapping) ->
             _quantity("central", rf"L(b_{place} - \varepsilon)", None, below, component["minus"]),
             _quantity("central", rf"L(b_{place} + \varepsilon)", None, above, component["plus"]),
             _quantity(
-                "central",
-                rf"\Delta L/\Delta b_{place}",
-                None,
-                differences_printed[f"dL_db{place}"],
-                component["gradient"],
-                follows=(float(above) - float(below)) / (2 * epsilon),
+                "central", rf"\Delta L/\Delta b_{place}", None, differences_printed[f"dL_db{place}"],
+                component["gradient"], follows=(float(above) - float(below)) / (2 * epsilon),
             ),
-        ]
+        ]  # fmt: skip
     for step in original["backpropagation"]:
         t = step["t"]
         values = {
-            name: _diagonal(lines[line.format(t=t)]) if name == "dh_da" else lines[line.format(t=t)]
-            for name, (_, line) in BY_STEP.items()
-            if name in step
+            name: lines[line.format(t=t)] for name, (_, line) in BY_STEP.items() if name in step
         }
+        if "dh_da" in values:  # printed without its zeros
+            values["dh_da"] = [row[i] for i, row in enumerate(values["dh_da"])]
         around = [value for matrix in values.values() for row in _rows(matrix) for value in row]
-        found += [
-            _quantity(
-                name,
-                BY_STEP[name][0].format(t=f"{{{t}}}", p=f"{{{t - 1}}}"),
-                t,
-                step[name],
-                value,
-                others=[other for other in around if other],
-            )
-            for name, value in values.items()
-        ]
+        others = [other for other in around if other]
+        for name, value in values.items():
+            symbol = BY_STEP[name][0].format(t=f"{{{t}}}", p=f"{{{t - 1}}}")
+            found.append(_quantity(name, symbol, t, step[name], value, others=others))
     found.append(_quantity("total", "dL/db", None, original["dL_db"], lines["dL_db"]))
     uphill, printed = recurrence["update"]["uphill"], original["update"]
     found.append(_quantity("update", r"b_{\text{new}}", None, printed["new_b"], uphill["value"]))
@@ -111,25 +97,20 @@ def compare(original: Mapping[str, Any], recurrence: Mapping, check: Mapping) ->
 def measure(original: Mapping[str, Any], recurrence: Mapping, check: Mapping) -> dict:
     """The comparison number by number, those that depart, and how many there are of each kind."""
     quantities = compare(original, recurrence, check)
-    right = {id(q): q.pop("right") for q in quantities}
+    right = [quantity.pop("right") for quantity in quantities]
     damaged = [
-        {"symbol": q["symbol"], "right": right[id(q)]}
-        for q in quantities
+        {"symbol": q["symbol"], "right": value}
+        for q, value in zip(quantities, right, strict=True)
         if not q["shape_kept"] or q["lost"]
     ]
     steps = sorted({q["step"] for q in quantities if q["step"] is not None})
+    shown = ("agree", "compared", "lost", "shape_kept")
+    at = {(q["line"], q["step"]): {name: q[name] for name in shown} for q in quantities}
+    symbols = {"y": r"\hat y_t"}
+    symbols |= {name: s.format(t="t", p="{t-1}") for name, (s, _) in BY_STEP.items()}
     by_step = [
-        {
-            "symbol": symbol,
-            "steps": [
-                next((_tally(q) for q in quantities if (q["line"], q["step"]) == (line, t)), None)
-                for t in steps
-            ],
-        }
-        for line, symbol in [
-            ("y", r"\hat y_t"),
-            *((name, symbol.format(t="t", p="{t-1}")) for name, (symbol, _) in BY_STEP.items()),
-        ]
+        {"symbol": symbol, "steps": [at.get((line, t)) for t in steps]}
+        for line, symbol in symbols.items()
     ]
     numbers = [number for quantity in quantities for number in quantity.pop("numbers")]
     before, after = original["forward"]["loss"], original["update"]["new_loss"]
@@ -160,35 +141,30 @@ def measure(original: Mapping[str, Any], recurrence: Mapping, check: Mapping) ->
 
 
 def _quantity(
-    line: str,
-    symbol: str,
-    step: int | None,
-    printed: Any,
-    value: Any,
-    follows: float | None = None,
-    others: list[float] | tuple = (),
-) -> dict:
+    line: str, symbol: str, step: int | None, printed: Any, value: Any,
+    follows: float | None = None, others: Sequence[float] = (),
+) -> dict:  # fmt: skip
     """One printed quantity; a number counts as an array of one."""
     if isinstance(printed, Mapping):  # marked as doubtful in the file
         printed = printed["values"]
     texts, right = _rows(printed), _rows(value)
-    for text in (t for row in texts for t in row):
+    flat, flat_right = ([entry for row in rows for entry in row] for rows in (texts, right))
+    for text in flat:
         if not (isinstance(text, str) and re.fullmatch(r"-?\d+(\.\d*)?", text)):
             raise InputError(
                 f"config/original.yaml: {symbol}: {text!r:.40} is not a printed number; write its "
                 'digits in quotes, such as "0.50"'
             )
     if follows is not None:
-        found = [[comparison.compare(texts[0][0], right[0][0], follows)]]
+        found = [comparison.compare(flat[0], flat_right[0], follows)]
     elif len(texts) == len(right):
-        pairs = zip(texts, right, strict=True)
-        found = [comparison.aligned(row, values, others) for row, values in pairs]
+        rows = zip(texts, right, strict=True)
+        found = [number for row in rows for number in comparison.aligned(*row, others)]
     else:
-        flat = [v for row in right for v in row]
-        found = [comparison.aligned([t for row in texts for t in row], flat, others)]
+        found = comparison.aligned(flat, flat_right, others)
     numbers = [
-        {"symbol": symbol, "step": step, "place": place, **_recorded(number)}
-        for place, number in enumerate((number for row in found for number in row), 1)
+        {"symbol": symbol, "step": step, "place": place, **asdict(number)}
+        for place, number in enumerate(found, 1)
     ]
     verdicts = [number["verdict"] for number in numbers]
     order = (comparison.WRONG, comparison.MISPRINT, comparison.ROUNDING, comparison.AGREES)
@@ -204,31 +180,16 @@ def _quantity(
     }
 
 
-def _tally(quantity: dict) -> dict:
-    """What a table by steps prints of a quantity."""
-    return {name: quantity[name] for name in ("agree", "compared", "lost", "shape_kept")}
-
-
-def _recorded(number: Compared) -> dict:
-    return {
-        "printed": number.printed,
-        "recomputed": number.recomputed,
-        "should": number.should,
-        "digits": number.digits,
-        "verdict": number.verdict,
-        "slip": number.slip,
-    }
-
-
 def _counts(numbers: list[dict]) -> dict:
     """How many numbers were printed, with each verdict; what was lost is counted for itself."""
     printed = [number for number in numbers if number["printed"] is not None]
+    verdicts = [number["verdict"] for number in printed]
     return {
         "compared": len(printed),
-        "agree": sum(n["verdict"] == comparison.AGREES for n in printed),
-        "rounding": sum(n["verdict"] == comparison.ROUNDING for n in printed),
-        "misprints": sum(n["verdict"] == comparison.MISPRINT for n in printed),
-        "wrong": sum(n["verdict"] == comparison.WRONG for n in printed),
+        "agree": verdicts.count(comparison.AGREES),
+        "rounding": verdicts.count(comparison.ROUNDING),
+        "misprints": verdicts.count(comparison.MISPRINT),
+        "wrong": verdicts.count(comparison.WRONG),
         "lost": len(numbers) - len(printed),
     }
 
@@ -238,10 +199,6 @@ def _rows(value: Any) -> list[list]:
     if not isinstance(value, list):
         return [[value]]
     return value if value and isinstance(value[0], list) else [value]
-
-
-def _diagonal(matrix: list[list[float]]) -> list[float]:
-    return [row[i] for i, row in enumerate(matrix)]
 
 
 def _lines(text: str) -> list[str]:

@@ -9,41 +9,16 @@ from types import SimpleNamespace
 import numpy as np
 
 from workings import measurements
-from workings.derive.derivation import Derivation, readings, symbol
+from workings.derive.derivation import Derivation, derive, readings
+from workings.derive.description import refusing
 from workings.derive.proofs import prove_cell, prove_operations
-from workings.derive.recurrence import Gradients, Recurrence, RecurrenceError, Run
-from workings.messages import InputError
+from workings.derive.recurrence import Gradients, Recurrence, Run
+from workings.derive.typesetting import symbol
 
-PROVED_UP_TO = 3  # components of a vector; a symbolic proof of a larger cell takes long
 DIGITS = 8  # decimals in the printed matrices, as many as the original printed
 
 
-def read(config: dict) -> Recurrence:
-    """The cell of the config block `recurrence`.
-
-    Raises:
-        InputError: something in the block does not hold; the message has its line and column.
-    """
-    try:
-        return Recurrence.from_config(config)
-    except RecurrenceError as error:
-        raise refused(error) from None
-
-
-def refused(error: RecurrenceError) -> InputError:
-    """The error for the person who wrote the block, with the key that it is about."""
-    key = "recurrence." + error.place if error.place in ("cell", "loss", "update") else "recurrence"
-    return InputError(str(error), key=key)
-
-
-def line_key(name: str) -> str:
-    """The key of a derivation's line among the measurements, where a point separates keys."""
-    return name.replace(".", "/")
-
-
-def measure(
-    cell: Recurrence, run: Run, gradients: Gradients, derivation: Derivation, config: dict
-) -> dict:
+def measure(cell: Recurrence, run: Run, gradients: Gradients, derivation: Derivation) -> dict:
     """Every value of the derivation, the gradients, and the loss after one step either way."""
     values = {
         "name": cell.name or "recurrent network",
@@ -51,19 +26,15 @@ def measure(
         "parameters": cell.size,
         "loss": float(run.loss),
         "gradients": {name: gradients[name] for name in cell.parameters},
-        "lines": {
-            line_key(line.name): np.asarray(line.value, dtype=float)
-            for line in derivation.lines
-            if line.value is not None
-        },
+        "lines": derivation.values,
         "largest_residual_of_a_line": derivation.largest_residual(),
-        "lines_with_numbers": sum(line.value is not None for line in derivation.lines),
+        "lines_with_numbers": len(derivation.values),
         "gradient_lines": [f"dL_d{name}" for name in cell.parameters],
         "proofs": proofs(cell),
+        "has_update": bool(cell.updates),
     }
-    values["has_update"] = "update" in config
     if values["has_update"]:
-        values["update"] = update(cell, run, gradients, **config["update"])
+        values["update"] = update(cell, run, gradients)
     values["has_readings"] = bool(cell.forward_parameters)
     if values["has_readings"]:
         parameter = cell.forward_parameters[0]
@@ -72,26 +43,19 @@ def measure(
         values["readings"] = {
             "parameter": parameter,
             "symbol": symbol(parameter),
-            **{name: both[name] for name in ("forward", "reverse", "total")},
+            **both,
             "step": list(range(cell.steps)),
             "largest_difference_in_a_row": float(gap),
         }
         # A table of more, or of longer, rows says less than its sum.
-        values["readings_fit"] = both["forward"].shape[0] <= 10 and both["forward"][0].shape in (
-            (1,), (2,), (3,),
-        )  # fmt: skip
+        shape = cell.shape(parameter)
+        values["readings_fit"] = cell.steps <= 10 and len(shape) == 1 and shape[0] <= 3
     return values
 
 
 def proofs(cell: Recurrence) -> dict:
-    """The rules of differentiation, proved with symbols: those of every operation, and this cell's.
-
-    A cell whose vectors are longer than `PROVED_UP_TO` is not proved as a whole; the rules it is
-    made of are.
-    """
-    rules = prove_operations()
-    small = max(max(array.shape, default=1) for array in cell.initial_state.values())
-    own = prove_cell(cell) if small <= PROVED_UP_TO else []
+    """The rules of differentiation, proved with symbols: those of every operation, and this cell's."""
+    rules, own = prove_operations(), prove_cell(cell)
     return {
         "rules": len(rules),
         "cell": len(own),
@@ -99,51 +63,26 @@ def proofs(cell: Recurrence) -> dict:
     }
 
 
-def update(cell: Recurrence, run: Run, gradients: Gradients, parameter: str, rate: float) -> dict:
+def update(cell: Recurrence, run: Run, gradients: Gradients) -> dict:
     """The parameter and the loss after p ± rate · dL/dp."""
-    values: dict = {"parameter": parameter, "symbol": symbol(parameter), "rate": rate}
-    for name, sign in (("uphill", +1.0), ("downhill", -1.0)):
-        moved, loss = cell.stepped(run, gradients, parameter, sign * rate)
+    parameter, rate = cell.updates[0]
+    values: dict = {"parameter": parameter, "symbol": symbol(parameter), "rate": float(rate)}
+    for name, sign in (("uphill", +1), ("downhill", -1)):
+        moved, loss = cell.stepped(run, gradients, parameter, sign * float(rate))
         values[name] = {"value": moved, "loss": loss, "change": loss - float(run.loss)}
     values["adding_raises_the_loss"] = values["uphill"]["change"] > 0
     values["subtracting_lowers_the_loss"] = values["downhill"]["change"] < 0
     return values
 
 
-def printed(derivation: Derivation) -> dict:
-    """The derivation as the section prints it: parts of named lines, each a few rows of TeX."""
-    return {
-        "names": [[symbol, meaning] for symbol, meaning in derivation.names],
-        "parts": [
-            {
-                "name": part.name,
-                "heading": part.heading,
-                "note": part.note,
-                "lines": [
-                    {
-                        "name": line.name,
-                        "key": line_key(line.name) if line.value is not None else None,
-                        "rows": rows,
-                    }
-                    for line, rows in zip(part.lines, part.rows(), strict=True)
-                ],
-            }
-            for part in derivation.parts
-        ],
-    }
-
-
 def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
-    chosen = config["recurrence"]
-    cell = read(chosen)
-    try:
+    with refusing("recurrence"):
+        cell = Recurrence.from_config(config["recurrence"])
         run = cell.forward()
         gradients = cell.reverse(run)
-        derivation = cell.derivation(run, digits=DIGITS)
-    except RecurrenceError as error:
-        raise refused(error) from None
-    values = measure(cell, run, gradients, derivation, chosen)
+        derivation = derive(cell, run, digits=DIGITS)
+        values = measure(cell, run, gradients, derivation)
     measurements.write(outputs.measurements, values)
     Path(outputs.derivation).write_text(
-        json.dumps(printed(derivation), indent=1, ensure_ascii=False), encoding="utf-8"
+        json.dumps(derivation.printed(), indent=1, ensure_ascii=False), encoding="utf-8"
     )

@@ -64,19 +64,13 @@ def digits_of_agreement(printed: str, value: float) -> int:
 
 def slip(printed: str, value: float) -> str:
     """The one slip of the pen that made `printed` of the right number, or nothing."""
-    if agrees(_negated(printed), value):
+    if agrees(printed[1:] if printed.startswith("-") else f"-{printed}", value):
         return "sign"
-    for name, text in [(name, t) for name, t in _neighbours(printed) if t.strip("-.")]:
-        if agrees(text, value):
-            return name
+    if any(agrees(text, value) for text in _one_digit_less(printed)):
+        return "added digit"
     should = rounded(value, decimals(printed) + 1)
-    if any(
-        Decimal(should[:i] + should[i + 1 :] or "0") == Decimal(printed)
-        for i, digit in enumerate(should)
-        if digit.isdigit() and (should[:i] + should[i + 1 :]).strip("-.")
-    ):
-        return "lost digit"
-    return ""
+    lost = any(Decimal(text) == Decimal(printed) for text in _one_digit_less(should))
+    return "lost digit" if lost else ""
 
 
 def compare(
@@ -142,14 +136,7 @@ def aligned(
     return found
 
 
-def _negated(printed: str) -> str:
-    return printed[1:] if printed.startswith("-") else f"-{printed}"
-
-
-def _neighbours(printed: str) -> list[tuple[str, str]]:
-    """What `printed` would be without one of its digits."""
-    return [
-        ("added digit", printed[:i] + printed[i + 1 :])
-        for i, digit in enumerate(printed)
-        if digit.isdigit()
-    ]
+def _one_digit_less(number: str) -> list[str]:
+    """What the number would be without one of its digits, where any is left."""
+    shorter = [number[:i] + number[i + 1 :] for i, c in enumerate(number) if c.isdigit()]
+    return [text for text in shorter if text.strip("-.")]

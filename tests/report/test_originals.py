@@ -15,6 +15,7 @@ from analysis.gradient_check import by_hand
 from analysis.recurrence import measure as measure_recurrence
 from workings import config as settings
 from workings import measurements
+from workings.derive.derivation import derive
 from workings.derive.recurrence import Recurrence
 from workings.measurements import Measurements
 from workings.messages import InputError
@@ -35,11 +36,10 @@ def config() -> dict:
 
 @pytest.fixture(scope="module")
 def recomputed(config) -> tuple[dict, dict]:
-    chosen = config["recurrence"]
-    cell = Recurrence.from_config(chosen)
+    cell = Recurrence.from_config(config["recurrence"])
     run = cell.forward()
     gradients = cell.reverse(run)
-    values = measure_recurrence(cell, run, gradients, cell.derivation(run, digits=8), chosen)
+    values = measure_recurrence(cell, run, gradients, derive(cell, run))
     plain = json.loads(json.dumps(values, default=lambda a: np.asarray(a).tolist()))
     return plain, {"by_hand": by_hand(cell, "b", config["gradient_check"]["epsilon"])}
 

@@ -165,7 +165,7 @@ def test_touching_everything_runs_nothing(built):
 
 
 def test_a_comment_runs_nothing_and_a_helper_only_its_jobs(built):
-    helper = "workings/derive/gradient_check.py"
+    helper = "workings/derive/checks.py"
     append(helper, "\n# A comment.\n")(built)
     assert planned(built) == set()
     append(helper, "\nANOTHER = 1\n")(built)

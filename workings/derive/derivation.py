@@ -12,7 +12,7 @@ Functions and powers of vectors act element by element. Components are counted f
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -20,25 +20,17 @@ from typing import Any
 
 import numpy as np
 
+from workings.derive.description import INPUT, LOSS, TARGET
 from workings.derive.expression import Name, Node, Operation, names_in
-from workings.derive.operations import Shape, Shapes, describe, plus, substitute
+from workings.derive.operations import Shapes, describe, plus, substitute
 from workings.derive.program import Program
-from workings.derive.recurrence import (
-    INPUT,
-    LOSS,
-    TARGET,
-    Gradients,
-    Recurrence,
-    Run,
-    tangent_name,
-)
+from workings.derive.recurrence import Gradients, Recurrence, Run, tangent_name
 from workings.derive.typesetting import (
     LINE_WIDTH,
     Printer,
     Tex,
     fragments,
     later,
-    matrix_latex,
     number_latex,
     symbol,
     symbol_width,
@@ -53,30 +45,29 @@ MOST_STEPS = 10  # beyond: the first two and the last two
 
 @dataclass(frozen=True)
 class Line:
-    """One line: `lhs = equation = substituted = result`.
+    """One line: `lhs` = piece = piece ..., an equation, the same with its numbers put in, the result.
 
     name: how prose refers to it, `dL_dh[2]` for step 2; every name is used once. value: the raw
-    numbers of the result.
-    substituted and result are None where a line is symbolic only.
+    numbers of the result; None where a line is symbolic only.
     """
 
     name: str
     lhs: str
-    equation: str
-    substituted: str | None = None
-    result: str | None = None
+    pieces: tuple[Tex, ...]
     value: np.ndarray | None = None
-    meaning: str = ""
-    pieces: tuple[Tex, ...] = field(default=(), repr=False)
     recomputed: np.ndarray | None = field(default=None, repr=False)  # the equation, run by itself
 
-    def rows(self, left: float | None = None) -> list[str]:
-        """The rows of an `aligned`, `align` or `align*`, without the `\\\\` between them.
+    @property
+    def key(self) -> str:
+        """Its key among the measurements, where a point separates keys."""
+        return self.name.replace(".", "/")
+
+    def rows(self, left: float) -> list[str]:
+        """The rows of an `align*`, without the `\\\\` between them.
 
         left: the width, in digits, of the widest left-hand side that this one is aligned with.
         """
         rows: list[str] = []
-        left = symbol_width(self.lhs) if left is None else left
         width = LINE_WIDTH - left - 3  # without the sign
         current, used = f"{self.lhs} &= ", 0.0
         for number, piece in enumerate(self.pieces):
@@ -92,10 +83,6 @@ class Line:
                 used += fragment.width + 2
         rows.append(current.rstrip())
         return rows
-
-    def latex(self) -> str:
-        """The line by itself, for a display."""
-        return "\\begin{aligned}\n" + " \\\\\n".join(self.rows()) + "\n\\end{aligned}"
 
 
 @dataclass(frozen=True)
@@ -115,10 +102,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Derivation:
-    """All lines of a derivation in parts, with what each name means.
-
-    names: (LaTeX of the name, what it is). `line(name)` finds a line, `part(name)` a part.
-    """
+    """All lines of a derivation in parts, with (LaTeX, what it is) of each name."""
 
     parts: tuple[Part, ...]
     names: tuple[tuple[str, str], ...]
@@ -128,26 +112,35 @@ class Derivation:
         return [line for part in self.parts for line in part.lines]
 
     @property
-    def notes(self) -> list[str]:
-        """What is elided, in sentences."""
-        return [part.note for part in self.parts if part.note]
+    def values(self) -> dict[str, np.ndarray]:
+        """The numbers of each line that has them, by its key."""
+        return {
+            line.key: np.asarray(line.value, dtype=float)
+            for line in self.lines
+            if line.value is not None
+        }
 
-    def line(self, name: str) -> Line:
-        for line in self.lines:
-            if line.name == name:
-                return line
-        raise KeyError(f"no line `{name}`; there are {', '.join(line.name for line in self.lines)}")
-
-    def part(self, name: str) -> Part:
-        for part in self.parts:
-            if part.name == name:
-                return part
-        raise KeyError(f"no part `{name}`; there are {', '.join(part.name for part in self.parts)}")
-
-    def latex(self, part: str | None = None) -> str:
-        """Every line as a display of its own, so that pages can break between them."""
-        chosen = self.parts if part is None else (self.part(part),)
-        return "\n".join(f"\\[\n{line.latex()}\n\\]" for p in chosen for line in p.lines)
+    def printed(self) -> dict[str, Any]:
+        """The derivation as a section prints it: parts of named lines, each a few rows of TeX."""
+        return {
+            "names": [list(pair) for pair in self.names],
+            "parts": [
+                {
+                    "name": part.name,
+                    "heading": part.heading,
+                    "note": part.note,
+                    "lines": [
+                        {
+                            "name": line.name,
+                            "key": None if line.value is None else line.key,
+                            "rows": rows,
+                        }
+                        for line, rows in zip(part.lines, part.rows(), strict=True)
+                    ],
+                }
+                for part in self.parts
+            ],
+        }
 
     def largest_residual(self) -> float:
         """The largest difference, relative to 1 + |value|, between a line's equation run by itself on
@@ -165,32 +158,16 @@ class Derivation:
 
 
 class _Builder:
-    def __init__(
-        self,
-        cell: Recurrence,
-        run: Run,
-        gradients: Gradients,
-        digits: int,
-        forward: Sequence[str],
-    ):
+    def __init__(self, cell: Recurrence, run: Run, gradients: Gradients, digits: int):
         self.cell, self.run, self.gradients, self.digits = cell, run, gradients, digits
-        self.forward = forward
         self.T = cell.steps
         self.fixed = {*cell.parameters, *cell.constants}
-        exact = {
-            name: array
-            for name, array in (cell.parameters | cell.constants).items()
-            if array.dtype == object
-        }
-        self.printed = run.values | run.parameters | gradients.total | gradients.immediate
-        self.raw = dict(self.printed)
-        self.printed |= exact
-        for name, array in (("x", cell.inputs), (TARGET, cell.targets)):
-            if array is not None:
-                self.printed[name] = array
+        self.raw = run.values | run.parameters | gradients.total | gradients.immediate
+        given = cell.parameters | cell.constants
+        exact = {name: array for name, array in given.items() if array.dtype == object}
+        self.exact = exact | cell.sequences
         for previous, state in cell.states.items():
-            first = cell.initial_state[state]
-            self.printed[previous] = [first, *run[previous][1:]]
+            self.exact[previous] = [cell.initial_state[state], *run[previous][1:]]
         if self.T > MOST_STEPS:
             self.steps = [0, 1, self.T - 2, self.T - 1]
             self.note = f"Steps 2 to {self.T - 3} are computed and checked like the others, but not printed."
@@ -226,7 +203,7 @@ class _Builder:
         names = [symbol(name, "t") for name in [*self.cell.lines, *self.fixed]]
         names += [
             rf"\operatorname{{vec}}({symbol(name)})"
-            for name in self.forward
+            for name in self.cell.forward_parameters
             if len(self.cell.shape(name)) == 2
         ]
         return LINE_WIDTH - max(symbol_width(f"d{name}") for name in names) - 7
@@ -234,6 +211,9 @@ class _Builder:
     def matrix(self, values: Any, less: float = 0.0) -> Tex:
         """Numbers, beside something `less` digits wide."""
         return typeset(np.asarray(values), self.digits, self.room - less)
+
+    def printer(self, shapes: Shapes) -> Printer:
+        return Printer(shapes, self.label, self.digits, self.room)
 
     def numbers(self, values: dict[str, Any], shapes: Shapes) -> Callable[[Node, str], Any]:
         def value(node: Node, t: str) -> Any:
@@ -278,77 +258,28 @@ class _Builder:
     def line(
         self,
         name: str,
-        lhs: str,
         formula: Node,
         shapes: Shapes,
         values: dict[str, Any],
         step: int,
         result: Any,
-        meaning: str = "",
     ) -> Line:
-        """A line with numbers at one step."""
-        printer = Printer(shapes, self.label, self.digits, self.room)
-        equation = printer(formula, str(step))
-        shown = {**values, **{k: v for k, v in self.printed.items() if k not in values}}
-        substituted = printer(formula, str(step), self.numbers(shown, shapes))
-        outcome = self.matrix(result)
-        pieces = [equation, substituted, outcome]
-        if substituted.text == outcome.text:
-            pieces = [equation, outcome]
-        return Line(
-            name,
-            lhs,
-            equation.text,
-            substituted.text,
-            outcome.text,
-            np.asarray(result),
-            meaning,
-            tuple(pieces),
-            self.evaluate(formula, step, {**self.raw, **values}, shapes),
-        )
+        """The line of a name at one step, with its numbers; `values` are those of tangents."""
+        printer, t = self.printer(shapes), str(step)
+        substituted = printer(formula, t, self.numbers(self.raw | self.exact | values, shapes))
+        pieces = [printer(formula, t), substituted, self.matrix(result)]
+        if substituted.text == pieces[-1].text:
+            del pieces[1]
+        recomputed = self.evaluate(formula, step, self.raw | values, shapes)
+        lhs = self.label(name, t)
+        return Line(f"{name}[{step}]", lhs, tuple(pieces), np.asarray(result), recomputed)
 
-    def symbolic(
-        self, name: str, lhs: str, formula: Node, shapes: Shapes, meaning: str = ""
-    ) -> Line:
-        equation = Printer(shapes, self.label, self.digits, self.room)(formula, "t")
-        return Line(name, lhs, equation.text, meaning=meaning, pieces=(equation,))
+    def symbolic(self, name: str, formula: Node, shapes: Shapes) -> Line:
+        """The line of a name at any step."""
+        return Line(name, self.label(name, "t"), (self.printer(shapes)(formula, "t"),))
 
-    # --- the parts
-
-    def definition(self) -> Part:
-        cell = self.cell
-        lines = []
-        for name, formula in cell.lines.items():
-            lines.append(self.symbolic(name, self.label(name, "t"), formula, cell.shapes))
-        total = Tex(rf"\sum_{{t=0}}^{{{self.T - 1}}} \ell_{{t}}", 6)
-        lines.append(Line("total_loss", "L", total.text, pieces=(total,)))
-        for name, array in (cell.parameters | cell.constants).items():
-            value = self.matrix(array)
-            lines.append(
-                Line(name, symbol(name), value.text, None, value.text, array, pieces=(value,))
-            )
-        return Part(
-            "definition",
-            "The cell, its loss and its parameters",
-            tuple(lines),
-            self._notes(lines, steps=False),
-        )
-
-    def forward_pass(self) -> Part:
-        lines = []
-        for t in self.steps:
-            for name, formula in self.cell.lines.items():
-                lines.append(
-                    self.line(
-                        f"{name}[{t}]", self.label(name, str(t)), formula, self.cell.shapes, {}, t,
-                        self.run[name][t],
-                    )
-                )  # fmt: skip
-        losses = self._sum("L", "L", [rf"\ell_{{{t}}}" for t in range(self.T)], self.run.losses)
-        return Part("forward_pass", "Forward pass", (*lines, losses), self._notes(lines))
-
-    def _notes(self, lines: Sequence[Line], steps: bool = True) -> str:
-        """What is left out: steps, and rows or columns of any of these lines."""
+    def part(self, name: str, heading: str, lines: Sequence[Line], steps: bool = True) -> Part:
+        """A part that says what is left out: steps, and rows or columns of any of its lines."""
         notes = [self.note] if steps and self.note else []
         texts = [piece.text for line in lines for piece in line.pieces]
         if any(r"\vdots" in text or r"& \cdots" in text for text in texts):
@@ -356,325 +287,254 @@ class _Builder:
                 "Of vectors and matrices too large for the page the first three rows or columns and "
                 "the last are shown."
             )
-        return " ".join(notes)
+        return Part(name, heading, tuple(lines), " ".join(notes))
 
-    def _sum(
-        self, name: str, lhs: str, terms: list[str], values: np.ndarray, total: Any = None
-    ) -> Line:
-        """lhs = sum of terms = numbers = result."""
-        total = values.sum(axis=0) if total is None else total
-        shown = self.steps
+    # --- the parts
 
-        def joined(texts: Sequence[str], widths: Sequence[float]) -> Tex:
-            parts = []
-            for k, t in enumerate(shown):
-                if k and t != shown[k - 1] + 1:
-                    parts.append(Tex(r"+ \cdots", 3, 1))
-                text = texts[k] if not k or texts[k].startswith("-") else f"+ {texts[k]}"
-                parts.append(Tex(text, widths[k] + 2, 1))
-            whole = " ".join(part.text for part in parts)
-            return Tex(whole, sum(part.width for part in parts), 0, tuple(parts))
+    def definition(self) -> Part:
+        cell = self.cell
+        lines = [self.symbolic(name, formula, cell.shapes) for name, formula in cell.lines.items()]
+        total = Tex(rf"\sum_{{t=0}}^{{{self.T - 1}}} \ell_{{t}}", 6)
+        lines.append(Line("total_loss", "L", (total,)))
+        for name, array in (cell.parameters | cell.constants).items():
+            lines.append(Line(name, symbol(name), (self.matrix(array),), array))
+        heading = "The cell, its loss and its parameters"
+        return self.part("definition", heading, lines, steps=False)
 
-        chosen = [terms[t] for t in shown]
-        symbols = joined(chosen, [symbol_width(term) for term in chosen])
-        matrices = [self.matrix(values[t]) for t in shown]
-        numeric = joined([m.text for m in matrices], [m.width for m in matrices])
-        outcome = self.matrix(total)
-        return Line(
-            name, lhs, symbols.text, numeric.text, outcome.text, np.asarray(total),
-            pieces=(symbols, numeric, outcome), recomputed=values.sum(axis=0),
-        )  # fmt: skip
+    def forward_pass(self) -> Part:
+        shapes = self.cell.shapes
+        lines = [
+            self.line(name, formula, shapes, {}, t, self.run[name][t])
+            for t in self.steps
+            for name, formula in self.cell.lines.items()
+        ]
+        terms = [rf"\ell_{{{t}}}" for t in range(self.T)]
+        lines.append(self.total("L", "L", terms, self.run.losses))
+        return self.part("forward_pass", "Forward pass", lines)
+
+    def terms(self, shown: Sequence[Tex]) -> Tex:
+        """The sum of the terms of the steps that are printed."""
+        parts = []
+        for k, (t, term) in enumerate(zip(self.steps, shown, strict=True)):
+            if k and t != self.steps[k - 1] + 1:
+                parts.append(Tex(r"+ \cdots", 3, 1))
+            sign = "+ " if k and not term.text.startswith("-") else ""
+            parts.append(Tex(sign + term.text, term.width + 2, 1))
+        text = " ".join(part.text for part in parts)
+        return Tex(text, sum(part.width for part in parts), 0, tuple(parts))
+
+    def total(self, name: str, lhs: str, terms: list[str], values: np.ndarray) -> Line:
+        """lhs = sum over the steps of terms = of numbers = result."""
+        symbols = self.terms([Tex(terms[t], symbol_width(terms[t])) for t in self.steps])
+        numbers = self.terms([self.matrix(values[t]) for t in self.steps])
+        result = values.sum(axis=0)
+        return Line(name, lhs, (symbols, numbers, self.matrix(result)), result)
 
     def jacobians(self) -> Part:
-        lines = []
-        for name, formula in self.cell.lines.items():
-            for leaf in names_in(formula):
-                if leaf in (INPUT, TARGET) or leaf in self.cell.constants:
-                    continue
-                if 2 in (len(self.cell.shape(name)), len(self.cell.shape(leaf))):
-                    continue  # by a matrix: in forward mode, as vec
-                jacobian = self.cell.jacobian_formula(name, leaf)
-                if jacobian is None:
-                    continue
-                top, bottom = self.label(name, "t"), self.label(leaf, "t")
-                lhs = rf"\frac{{\partial^{{+}} {top}}}{{\partial {bottom}}}"
-                key = f"jacobian.d{'l' if name == LOSS else name}_d{leaf}"
-                meaning = (
-                    "a column: the gradient of a scalar" if self.cell.shape(name) == () else ""
-                )
-                lines.append(self.symbolic(key, lhs, jacobian, self.cell.shapes, meaning))
-                if self._moves(jacobian):
-                    values = self.cell.jacobian(self.run, name, leaf)
-                    for t in self.steps:
-                        lhs = (
-                            rf"\frac{{\partial^{{+}} {self.label(name, str(t))}}}"
-                            rf"{{\partial {self.label(leaf, str(t))}}}"
-                        )
-                        lines.append(
-                            self._jacobian_line(f"{key}[{t}]", lhs, jacobian, t, values[t])
-                        )
-        return Part(
-            "jacobians", "The immediate derivative of each line", tuple(lines), self._notes(lines)
-        )
-
-    def _moves(self, jacobian: Node) -> bool:
-        return not self.fixed.issuperset(names_in(jacobian))
-
-    def _jacobian_line(self, name: str, lhs: str, formula: Node, t: int, value: np.ndarray) -> Line:
-        equation = Printer(self.cell.shapes, self.label, self.digits, self.room)(formula, str(t))
-        outcome = self.matrix(value)
-        return Line(
-            name, lhs, equation.text, None, outcome.text, np.asarray(value),
-            pieces=(equation, outcome),
-            recomputed=self.evaluate(formula, t, self.raw, self.cell.shapes).reshape(value.shape),
-        )  # fmt: skip
-
-    def adjoints(self, through_time: bool) -> Part:
         cell = self.cell
-        d = "dL_d" if through_time else "dl_d"
-        shapes = cell.gradient_shapes
-        lines_of = cell.adjoint_lines(through_time)
-        carried = {
-            f"carry_{state}": Operation("next", (lines_of[f"dL_d{previous}"],))
+        lines = []
+        for name, formula in cell.lines.items():
+            for leaf in names_in(formula):
+                if leaf in (INPUT, TARGET) or leaf in cell.constants:
+                    continue
+                if 2 in (len(cell.shape(name)), len(cell.shape(leaf))):
+                    continue  # by a matrix: in forward mode, as vec
+                if (jacobian := cell.jacobian_formula(name, leaf)) is not None:
+                    lines += self._jacobian(name, leaf, jacobian)
+        return self.part("jacobians", "The immediate derivative of each line", lines)
+
+    def _jacobian(self, name: str, leaf: str, formula: Node) -> list[Line]:
+        """One Jacobian in symbols and, if it changes from step to step, in numbers."""
+
+        def lhs(t: str) -> str:
+            above, below = self.label(name, t), self.label(leaf, t)
+            return rf"\frac{{\partial^{{+}} {above}}}{{\partial {below}}}"
+
+        key = f"jacobian.{tangent_name(name, leaf)}"
+        shapes, printer = self.cell.shapes, self.printer(self.cell.shapes)
+        lines = [Line(key, lhs("t"), (printer(formula, "t"),))]
+        if self.fixed.issuperset(names_in(formula)):
+            return lines
+        values = self.cell.jacobian(self.run, name, leaf)
+        for t in self.steps:
+            pieces = (printer(formula, str(t)), self.matrix(values[t]))
+            recomputed = self.evaluate(formula, t, self.raw, shapes).reshape(values[t].shape)
+            lines.append(Line(f"{key}[{t}]", lhs(str(t)), pieces, values[t], recomputed))
+        return lines
+
+    def reverse(self) -> Part:
+        cell, shapes = self.cell, self.cell.gradient_shapes
+        formulas = cell.adjoint_lines()
+        from_the_next = {
+            f"carry_{state}": Operation("next", (formulas[f"dL_d{previous}"],))
             for previous, state in cell.states.items()
-            if through_time and f"dL_d{previous}" in lines_of
+            if f"dL_d{previous}" in formulas
         }
-        values = self.gradients.total if through_time else self.gradients.immediate
-        lines: list[Line] = []
-        inner = {
-            name: formula
-            for name, formula in lines_of.items()
-            if name.removeprefix(d) not in cell.parameters
-            and name.removeprefix(d) not in cell.states
-        }
+        lines = self._adjoints("dL_d", formulas, from_the_next, self.gradients.total)
+        for previous in cell.states:
+            name = f"dL_d{previous}"
+            if name in formulas:
+                result = self.gradients.total[name][0]
+                lines.append(self.line(name, formulas[name], shapes, {}, 0, result))
+        for parameter in cell.parameters:
+            if f"dL_d{parameter}" in formulas:
+                lines.append(self._parameter_gradient(parameter, formulas[f"dL_d{parameter}"]))
+        return self.part("reverse", "Reverse mode: backpropagation through time", lines)
+
+    def immediate(self) -> Part:
+        formulas = self.cell.adjoint_lines(through_time=False)
+        lines = self._adjoints("dl_d", formulas, {}, self.gradients.immediate)
+        return self.part("immediate", "The loss of one step, through that step alone", lines)
+
+    def _adjoints(
+        self,
+        d: str,
+        formulas: dict[str, Node],
+        from_the_next: dict[str, Node],
+        values: dict[str, np.ndarray],
+    ) -> list[Line]:
+        """The gradients of the cell's own lines: in symbols, then step by step from the last."""
+        shapes = self.cell.gradient_shapes
+        inner = {name: f for name, f in formulas.items() if name.removeprefix(d) in self.cell.lines}
+        lines = []
         for name, formula in inner.items():
-            general = _drop_names(substitute(formula, carried), ["carry_"])
+            general = _without_carry(substitute(formula, from_the_next))
             if general is not None:
-                lines.append(self.symbolic(name, self.label(name, "t"), general, shapes))
+                lines.append(self.symbolic(name, general, shapes))
         for t in reversed(self.steps):
             for name, formula in inner.items():
-                here = substitute(formula, carried) if t + 1 < self.T else formula
-                here = _drop_names(here, ["carry_"])
-                if here is None:
-                    continue  # nothing after the last step depends on it
-                lhs = self.label(name, str(t))
-                lines.append(self.line(f"{name}[{t}]", lhs, here, shapes, {}, t, values[name][t]))
-        if through_time:
-            for previous in cell.states:
-                formula = lines_of.get(f"dL_d{previous}")
-                if formula is not None:
-                    name = f"dL_d{previous}"
-                    lhs = self.label(name, "0")
-                    lines.append(
-                        self.line(f"{name}[0]", lhs, formula, shapes, {}, 0, values[name][0])
-                    )
-            for parameter in cell.parameters:
-                lines += self._parameter_gradient(parameter, lines_of.get(f"dL_d{parameter}"))
-            heading = "Reverse mode: backpropagation through time"
-            return Part("reverse", heading, tuple(lines), self._notes(lines))
-        heading = "The loss of one step, through that step alone"
-        return Part("immediate", heading, tuple(lines), self._notes(lines))
+                last = t + 1 == self.T
+                here = _without_carry(formula if last else substitute(formula, from_the_next))
+                if here is not None:  # something after the last step depends on it
+                    lines.append(self.line(name, here, shapes, {}, t, values[name][t]))
+        return lines
 
-    def _parameter_gradient(self, parameter: str, formula: Node | None) -> list[Line]:
-        name = f"dL_d{parameter}"
-        lhs = rf"\frac{{dL}}{{d{symbol(parameter)}}}"
-        if formula is None:
-            return []
+    def _parameter_gradient(self, parameter: str, formula: Node) -> Line:
         shapes = self.cell.gradient_shapes
-        printer = Printer(shapes, self.label, self.digits, self.room)
-        summand = printer(formula, "t")
-        bracketed = summand.within(1)
-        symbols = bracketed.enclosed(rf"\sum_{{t=0}}^{{{self.T - 1}}} ", width=4)
-        terms = np.stack(
-            [self.evaluate(formula, t, self.raw, shapes) for t in range(self.T)]
-            if self.T <= MOST_STEPS
-            else [self.evaluate(formula, t, self.raw, shapes) for t in self.steps]
+        summand = self.printer(shapes)(formula, "t").within(1)
+        symbols = summand.enclosed(rf"\sum_{{t=0}}^{{{self.T - 1}}} ", width=4)
+        by_step = [self.evaluate(formula, t, self.raw, shapes) for t in self.steps]
+        result = self.gradients[parameter]
+        return Line(
+            f"dL_d{parameter}",
+            rf"\frac{{dL}}{{d{symbol(parameter)}}}",
+            (symbols, self.terms([self.matrix(term) for term in by_step]), self.matrix(result)),
+            result,
+            np.sum(by_step, axis=0) if len(by_step) == self.T else None,
         )
-        total = self.gradients[parameter]
-        every = terms if self.T <= MOST_STEPS else None
-        shown = [self.matrix(term) for term in terms]
-        parts = [
-            Tex(m.text if k == 0 else f"+ {m.text}", m.width + 2, 1) for k, m in enumerate(shown)
-        ]
-        if self.T > MOST_STEPS:
-            parts.insert(2, Tex(r"+ \cdots", 3, 1))
-        whole = " ".join(part.text for part in parts)
-        numeric = Tex(whole, sum(part.width for part in parts), 0, tuple(parts))
-        outcome = self.matrix(total)
-        return [
-            Line(
-                name, lhs, symbols.text, numeric.text, outcome.text, total,
-                pieces=(symbols, numeric, outcome),
-                recomputed=None if every is None else every.sum(axis=0),
-            )
-        ]  # fmt: skip
 
     def forward_mode(self, parameter: str) -> Part:
         cell = self.cell
         formulas, shapes = cell.tangent_lines(parameter)
-        sensitivity = cell.forward_mode(self.run, parameter)
         values = {
             key: array.reshape(self.T, *shapes.names[key])
-            for key, array in sensitivity.derivatives.items()
+            for key, array in cell.forward_mode(self.run, parameter).derivatives.items()
         }
-        lines = [
-            self.symbolic(name, self.label(name, "t"), formula, shapes)
-            for name, formula in formulas.items()
-        ]
+        lines = [self.symbolic(name, formula, shapes) for name, formula in formulas.items()]
         for t in self.steps:
-            for previous, state in cell.states.items():
+            for previous in cell.states:
                 key = tangent_name(previous, parameter)
                 if key in values:
-                    lhs = self.label(key, str(t))
-                    equation = Tex(
-                        r"0" if t == 0 else self.label(tangent_name(state, parameter), str(t - 1)),
-                        4,
-                    )
                     result = self.matrix(values[key][t])
                     pieces = (result,) if t else (Tex("0", 1), result)
                     lines.append(
-                        Line(
-                            f"{key}[{t}]", lhs, equation.text, None, result.text, values[key][t],
-                            pieces=pieces,
-                        )
-                    )  # fmt: skip
+                        Line(f"{key}[{t}]", self.label(key, str(t)), pieces, values[key][t])
+                    )
             for name, formula in formulas.items():
-                lhs = self.label(name, str(t))
-                lines.append(
-                    self.line(f"{name}[{t}]", lhs, formula, shapes, values, t, values[name][t])
-                )
-        below = self.label(tangent_name(LOSS, parameter), "t").partition("}{")[2]
+                lines.append(self.line(name, formula, shapes, values, t, values[name][t]))
+        loss = tangent_name(LOSS, parameter)
+        below = self.label(loss, "t").partition("}{")[2]
         terms = [rf"\frac{{d\ell_{{{t}}}}}{{{below}" for t in range(self.T)]
-        per_step = values[tangent_name(LOSS, parameter)]
-        lines.append(
-            self._sum(f"dL_d{parameter}.forwards", rf"\frac{{dL}}{{{below}", terms, per_step)
+        total = self.total(
+            f"dL_d{parameter}.forwards", rf"\frac{{dL}}{{{below}", terms, values[loss]
         )
         heading = f"Forward mode: the sensitivity to \\({symbol(parameter)}\\)"
-        return Part(f"forward_mode.{parameter}", heading, tuple(lines), self._notes(lines))
+        return self.part(f"forward_mode.{parameter}", heading, [*lines, total])
 
     def update(self, parameter: str, rate: Fraction) -> Part:
         """One step of the given rate down the gradient, and the same step up."""
-        gradient = self.gradients[parameter]
-        start = self.matrix(self.printed[parameter])
+        p = symbol(parameter)
+        derivative = rf"\frac{{dL}}{{d{p}}}"
+        start = self.matrix(self.exact.get(parameter, self.raw[parameter]))
         step = number_latex(rate, 6) if rate.denominator == 1 else f"{float(rate):g}"
-        slope = self.matrix(gradient, len(step) + 3)
+        slope = self.matrix(self.gradients[parameter], len(step) + 3)
         lines = []
-        for sign, word in ((-1, "down"), (+1, "up")):
-            new, loss = self.cell.stepped(self.run, self.gradients, parameter, sign * float(rate))
-            plus_or_minus = "+" if sign > 0 else "-"
-            derivative = rf"\frac{{dL}}{{d{symbol(parameter)}}}"
-            symbols = Tex(
-                rf"{symbol(parameter)} {plus_or_minus} {step} \, {derivative}",
-                symbol_width(symbol(parameter)) + len(step) + symbol_width(derivative) + 4,
-            )
-            change = Tex(rf"{plus_or_minus} {step} \, {slope.text}", slope.width + len(step) + 3)
-            numeric = Tex(
-                f"{start.text} {change.text}", start.width + change.width, 0, (start, change)
-            )
-            outcome = self.matrix(new)
-            arrow = r"\downarrow" if sign < 0 else r"\uparrow"
-            name = Tex(symbol(parameter), 2).raised(arrow).text
-            lines.append(
-                Line(
-                    f"{parameter}_{word}", name, symbols.text,
-                    numeric.text, outcome.text, new, f"{parameter} after a step {word} the gradient",
-                    (symbols, numeric, outcome),
-                )
-            )  # fmt: skip
-            outcome = self.matrix(loss)
-            lines.append(
-                Line(
-                    f"L_{word}_{parameter}", rf"L\left({name}\right)",
-                    outcome.text, None, outcome.text, np.asarray(loss), f"the loss after a step {word}",
-                    (outcome,),
-                )
-            )  # fmt: skip
-        return Part(
-            f"update.{parameter}",
-            f"One step in \\({symbol(parameter)}\\)",
-            tuple(lines),
-            self._notes(lines, steps=False),
-        )
+        for sign, word, arrow in (("-", "down", r"\downarrow"), ("+", "up", r"\uparrow")):
+            along = float(rate) if sign == "+" else -float(rate)
+            new, loss = self.cell.stepped(self.run, self.gradients, parameter, along)
+            width = symbol_width(p) + len(step) + symbol_width(derivative) + 4
+            symbols = Tex(rf"{p} {sign} {step} \, {derivative}", width)
+            change = Tex(rf"{sign} {step} \, {slope.text}", slope.width + len(step) + 3)
+            text, width = f"{start.text} {change.text}", start.width + change.width
+            numbers = Tex(text, width, 0, (start, change))
+            name = Tex(p, 2).raised(arrow).text
+            pieces = (symbols, numbers, self.matrix(new))
+            lines.append(Line(f"{parameter}_{word}", name, pieces, new))
+            lhs = rf"L\left({name}\right)"
+            lines.append(Line(f"L_{word}_{parameter}", lhs, (self.matrix(loss),), np.asarray(loss)))
+        return self.part(f"update.{parameter}", f"One step in \\({p}\\)", lines, steps=False)
 
     def names(self) -> list[tuple[str, str]]:
         """What each name is."""
         cell = self.cell
-        given = dict(cell.meaning or {})
-        result = []
-
-        def add(name: str, t: str, default: str) -> None:
-            words = given.get(name, default)
-            result.append((self.label(name, t), f"{words} ({describe(cell.shape(name))})"))
-
-        if cell.inputs is not None:
-            add(INPUT, "t", "the input of step t")
-        if cell.targets is not None:
-            add(TARGET, "t", "the target of step t")
-        for name in cell.parameters:
-            add(name, "t", "a parameter")
-        for name in cell.constants:
-            add(name, "t", "a fixed number, not differentiated")
-        for name in cell.lines:
-            if name in cell.initial_state:
-                add(name, "t", "a state, carried from step to step")
-            elif name != LOSS:
-                add(name, "t", "computed at step t")
-        result.append((symbol(LOSS, "t"), given.get(LOSS, "the loss of step t alone")))
-        result.append(("L", "the total loss, the sum over the steps"))
-        u, v = "u", "v"
-        result += [
+        words = {INPUT: "the input of step t", TARGET: "the target of step t"}
+        words = {name: words[name] for name in cell.sequences}
+        words |= dict.fromkeys(cell.parameters, "a parameter")
+        words |= dict.fromkeys(cell.constants, "a fixed number, not differentiated")
+        words |= dict.fromkeys(cell.lines, "computed at step t")
+        words |= dict.fromkeys(cell.initial_state, "a state, carried from step to step")
+        words |= {LOSS: "the loss of step t alone"} | dict(cell.meaning or {})
+        own = [
+            (self.label(name, "t"), f"{words[name]} ({describe(cell.shape(name))})")
+            for name in words
+            if name != LOSS
+        ]
+        return [
+            *own,
+            (symbol(LOSS, "t"), words[LOSS]),
+            ("L", "the total loss, the sum over the steps"),
             (
-                rf"\frac{{\partial^{{+}} {v}_{{t}}}}{{\partial {u}_{{t}}}}",
+                r"\frac{\partial^{+} v_{t}}{\partial u_{t}}",
                 "the immediate derivative of one line of the cell, all other names held fixed",
             ),
             (
-                rf"\frac{{dL}}{{d{u}_{{t}}}}",
+                r"\frac{dL}{du_{t}}",
                 "the total derivative of the total loss: through step t and all later steps",
             ),
             (
-                rf"\frac{{\partial \ell_{{t}}}}{{\partial {u}_{{t}}}}",
+                r"\frac{\partial \ell_{t}}{\partial u_{t}}",
                 "the derivative of the loss of step t through step t alone, the earlier state held fixed",
             ),
             (
-                rf"\frac{{d{v}_{{t}}}}{{dp}}",
+                r"\frac{dv_{t}}{dp}",
                 "the total derivative by a parameter: through step t and all earlier steps",
             ),
         ]
-        return result
 
 
-def _drop_names(node: Node, prefixes: Iterable[str]) -> Node | None:
-    """A sum without the terms that are a bare name with one of the prefixes."""
-    if isinstance(node, Name) and any(node.name.startswith(prefix) for prefix in prefixes):
+def _without_carry(node: Node) -> Node | None:
+    """A sum without the terms that stand for what the next step sends back."""
+    if isinstance(node, Name) and node.name.startswith("carry_"):
         return None
     if isinstance(node, Operation) and node.kind == "add":
-        return plus(*(_drop_names(argument, prefixes) for argument in node.arguments))
+        return plus(*map(_without_carry, node.arguments))
     return node
 
 
-def derive(
-    cell: Recurrence,
-    run: Run | None = None,
-    *,
-    digits: int = 4,
-    forward_parameters: Sequence[str] | None = None,
-) -> Derivation:
+def derive(cell: Recurrence, run: Run | None = None, *, digits: int = 4) -> Derivation:
     """The whole derivation: definition, forward pass, Jacobians, reverse mode, forward mode, update.
 
-    digits: decimals of the numbers that are not exact. forward_parameters: those whose sensitivities
-    are derived forwards too (default: what the config names).
+    digits: decimals of the numbers that are not exact.
     """
     run = run or cell.forward()
-    gradients = cell.reverse(run)
-    forward = cell.forward_parameters if forward_parameters is None else forward_parameters
-    build = _Builder(cell, run, gradients, digits, forward)
+    build = _Builder(cell, run, cell.reverse(run), digits)
     parts = [
         build.definition(),
         build.forward_pass(),
         build.jacobians(),
-        build.adjoints(through_time=True),
-        build.adjoints(through_time=False),
-        *(build.forward_mode(parameter) for parameter in forward),
+        build.reverse(),
+        build.immediate(),
+        *(build.forward_mode(parameter) for parameter in cell.forward_parameters),
         *(build.update(parameter, rate) for parameter, rate in cell.updates),
     ]
     return Derivation(tuple(parts), tuple(build.names()))
@@ -690,17 +550,10 @@ def readings(cell: Recurrence, run: Run, parameter: str) -> dict[str, np.ndarray
     """
     gradients = cell.reverse(run)
     forward = cell.forward_mode(run, parameter).per_step
-    formula = cell.adjoint_lines().get(f"dL_d{parameter}")
-    shape: Shape = (cell.steps, *cell.shape(parameter))
-    reverse = np.zeros(shape)
-    if formula is not None:
+    reverse = np.zeros_like(forward)
+    if formula := cell.adjoint_lines().get(f"dL_d{parameter}"):
         values = run.values | run.parameters | gradients.total
-        timed = [name for name in values if name not in cell.parameters]
-        timed = [name for name in timed if name not in cell.constants]
-        fixed = [*cell.parameters, *cell.constants]
-        program = Program({"term": formula}, cell.gradient_shapes, timed, fixed)
-        reverse = np.broadcast_to(program.run(values, cell.steps, run.arithmetic)["term"], shape)
+        program = cell.program({"term": formula}, cell.gradient_shapes, gradients.total)
+        terms = program.run(values, cell.steps, run.arithmetic)["term"]
+        reverse = np.broadcast_to(terms, forward.shape)
     return {"forward": forward, "reverse": reverse, "total": gradients[parameter]}
-
-
-__all__ = ["Derivation", "Line", "Part", "derive", "matrix_latex", "readings", "symbol"]

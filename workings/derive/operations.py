@@ -19,7 +19,7 @@ Matrix Differential Calculus (3rd ed., 2019), ch. 9 (there vec stacks columns; h
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -103,6 +103,11 @@ def identity(n: int) -> Node:
 
 def ones(*shape: int) -> Node:
     return Operation("ones", (), shape) if shape else Number(Fraction(1))
+
+
+def by_itself(shape: Shape) -> Node:
+    """The tangent of a name of that shape by the name itself."""
+    return identity(int(np.prod(shape))) if shape else ones(1)
 
 
 def unit(i: int, n: int) -> Node:
@@ -470,35 +475,31 @@ class Shapes:
         self, node: Operation, tangents: Sequence[Node | None], output: Node
     ) -> Node | None:
         """sum of J T over the operands of z = `node`; None stands for a tangent of zero."""
-        arguments = node.arguments
-        shapes = [self(argument) for argument in arguments]
-        out = self(node)
         total = None
-        for k, (operand, t) in enumerate(zip(arguments, tangents, strict=True)):
+        for k, t in enumerate(tangents):
             if t is not None and node.kind not in ("concatenate", "step"):
-                total = plus(total, self._push(node, k, operand, t, shapes, out, output))
+                total = plus(total, self._push(node, k, t, output))
         if node.kind == "concatenate" and any(t is not None for t in tangents):
             (p,) = {self(t)[-1] for t in tangents if t is not None}
             blocks = []
-            for shape, t in zip(shapes, tangents, strict=True):
-                if t is None:
-                    zero = Number(Fraction(0))
-                    t = times(zero, ones(p)) if shape == () else times(zero, ones(shape[0], p))
-                blocks.append(t)
+            for argument, t in zip(node.arguments, tangents, strict=True):
+                blocks.append(t or times(Number(Fraction(0)), ones(*self(argument), p)))
             return Operation("stack_rows", tuple(blocks))
         return total
 
-    def _push(
-        self,
-        node: Operation,
-        k: int,
-        operand: Node,
-        t: Node,
-        shapes: list[Shape],
-        out: Shape,
-        output: Node,
-    ) -> Node:
-        arguments = node.arguments
+    def pushed(self, node: Node, tangents: Mapping[str, Node], output: Node) -> Node | None:
+        """The tangent of a formula whose names have these tangents; `output` is how it is called."""
+        if isinstance(node, Number):
+            return None
+        if isinstance(node, Name):
+            return tangents.get(node.name)
+        inner = [self.pushed(argument, tangents, argument) for argument in node.arguments]
+        return self.tangent(node, inner, output)
+
+    def _push(self, node: Operation, k: int, t: Node, output: Node) -> Node:
+        """J T for the k-th operand of z = `node`."""
+        arguments, out = node.arguments, self(node)
+        shapes = [self(argument) for argument in arguments]
 
         def shared(t: Node) -> Node:
             # the tangent (p,) of a scalar that acts on every element becomes a row for each element

@@ -25,12 +25,13 @@ from workings.derive.operations import (
     VARIABLE,
     Shape,
     Shapes,
-    identity,
-    ones,
+    by_itself,
     scalar_derivative,
 )
 from workings.derive.program import Program
 from workings.derive.recurrence import Recurrence, tangent_name
+
+PROVED_UP_TO = 3  # components of a state; a symbolic proof of a larger cell takes long
 
 # Every operation with every kind of operand it takes, at n = 2 (and A, B, w of 3 columns, so that a
 # transposed matrix would not fit).
@@ -135,8 +136,8 @@ def prove_formula(
         for leaf in names_in(operand):
             jacobian = component_jacobian(result, values[leaf])
             if isinstance(operand, Name):
-                start = identity(values[leaf].size) if values[leaf].ndim else ones(1)
-                tangents = [start if i == k else None for i in range(len(formula.arguments))]
+                tangents = [None] * len(formula.arguments)
+                tangents[k] = by_itself(values[leaf].shape)
                 ours = _evaluate(wide.tangent(formula, tangents, formula), values, wide, arithmetic)
                 statement = f"{plain(formula)} by {leaf}"
                 proofs.append(Proof(statement, "tangent", _same(ours, jacobian)))
@@ -200,7 +201,13 @@ WHOLE = replace(
 
 
 def prove_cell(cell: Recurrence, steps: int = 2) -> list[Proof]:
-    """The immediate Jacobians of every line, and the states after `steps` steps by each parameter."""
+    """The immediate Jacobians of every line, and the states after `steps` steps by each parameter.
+
+    Nothing for a cell whose states are longer than `PROVED_UP_TO`: only the rules that it is made of
+    are proved.
+    """
+    if any(size > PROVED_UP_TO for a in cell.initial_state.values() for size in a.shape):
+        return []
     proofs = []
     names = {name: symbols_for(name, shape) for name, shape in cell.shapes.names.items()}
     for name, formula in cell.lines.items():
@@ -224,7 +231,9 @@ def prove_cell(cell: Recurrence, steps: int = 2) -> list[Proof]:
 
 def _prove_steps(cell: Recurrence, steps: int) -> list[Proof]:
     """d(state after some steps)/dp by forward mode, all numbers symbols; the loss is left out."""
-    last = max((list(cell.lines).index(state) for state in cell.initial_state), default=-1)
+    if not cell.initial_state:
+        return []
+    last = max(list(cell.lines).index(state) for state in cell.initial_state)
     lines = {name: cell.lines[name] for name in list(cell.lines)[: last + 1]}
     state_loss = Operation("sum", (Name(next(iter(cell.initial_state))),))
     used = {leaf for formula in lines.values() for leaf in names_in(formula)}
@@ -259,9 +268,3 @@ def _prove_steps(cell: Recurrence, steps: int) -> list[Proof]:
 def _first(rows: np.ndarray | None, steps: int) -> np.ndarray | None:
     """The rows of the first steps; where there are fewer, from the beginning again."""
     return None if rows is None else np.resize(rows, (steps, *rows.shape[1:]))
-
-
-__all__ = [
-    "CASES", "SCALAR_DEFINITIONS", "WHOLE", "Proof", "component_jacobian", "is_zero", "prove_cell",
-    "prove_formula", "prove_operations", "symbols_for",
-]  # fmt: skip

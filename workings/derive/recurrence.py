@@ -22,8 +22,8 @@ modes are programs in the same language as the cell, built by the rules of opera
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
@@ -31,6 +31,7 @@ from typing import Any
 import numpy as np
 
 from workings.derive.arithmetic import DOUBLE, Arithmetic
+from workings.derive.description import INPUT, LOSS, TARGET, read
 from workings.derive.expression import (
     ExpressionError,
     Name,
@@ -43,18 +44,16 @@ from workings.derive.expression import (
 from workings.derive.operations import (
     Shape,
     Shapes,
+    by_itself,
     describe,
     gradient_by_components,
-    identity,
     matmul,
+    ones,
     plus,
     times,
     transpose,
 )
 from workings.derive.program import Program
-
-LOSS = "loss"
-INPUT, TARGET = "x", "target"
 
 RecurrenceError = ExpressionError  # one error for all that a description can have wrong
 
@@ -144,15 +143,31 @@ class Recurrence:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Recurrence:
-        """Read the `recurrence:` block of a config.
+        """Read a block of a config.
 
         Keys: cell, loss, parameters, initial_state, and as needed inputs, targets, steps (T where there
         are no inputs), constants (fixed, not differentiated), forward_mode, update, name, meaning.
         Raises RecurrenceError with line and column, or the key, that is wrong.
         """
-        from workings.derive.description import read  # it builds on this module
+        recurrence = cls(**read(config))
+        recurrence._check_description()
+        return recurrence
 
-        return read(config)
+    def _check_description(self) -> None:
+        for state, array in self.initial_state.items():
+            if self.shape(state) != array.shape:
+                raise RecurrenceError(
+                    f"the state `{state}` is {describe(self.shape(state))}, but its initial value is "
+                    f"{describe(array.shape)}",
+                    self.lines[state].position,
+                    "cell",
+                )
+        if self.shape(LOSS) != ():
+            shape = describe(self.shape(LOSS))
+            raise RecurrenceError(f"the loss must be a scalar, but it is {shape}", (1, 1), LOSS)
+        for name in self.parameters:
+            if LOSS not in self.reached(name):
+                raise RecurrenceError(f"parameters: the loss does not depend on `{name}`")
 
     @property
     def states(self) -> dict[str, str]:
@@ -164,7 +179,7 @@ class Recurrence:
         """The shapes of all names of one step."""
         known = {k: v.shape for k, v in (self.parameters | self.constants).items()}
         known |= {f"{k}_prev": v.shape for k, v in self.initial_state.items()}
-        known |= {name: array.shape[1:] for name, array in self._sequences.items()}
+        known |= {name: array.shape[1:] for name, array in self.sequences.items()}
         shapes = Shapes(known, "cell")
         for name, formula in self.lines.items():
             shapes.place = LOSS if name == LOSS else "cell"
@@ -176,7 +191,8 @@ class Recurrence:
         return self.shapes.names[name]
 
     @property
-    def _sequences(self) -> dict[str, np.ndarray]:
+    def sequences(self) -> dict[str, np.ndarray]:
+        """What is given for each step: the inputs, the targets."""
         both = {INPUT: self.inputs, TARGET: self.targets}
         return {name: array for name, array in both.items() if array is not None}
 
@@ -185,25 +201,19 @@ class Recurrence:
         """The number of components of all parameters."""
         return sum(array.size for array in self.parameters.values())
 
-    def with_parameters(self, values: Mapping[str, np.ndarray]) -> Recurrence:
-        """The same problem with some parameters replaced. Raises RecurrenceError on a wrong shape."""
-        for name, value in values.items():
-            if name not in self.parameters:
-                raise RecurrenceError(f"there is no parameter `{name}`")
-            if np.shape(value) != self.parameters[name].shape:
-                raise RecurrenceError(
-                    f"parameter `{name}` is {describe(self.parameters[name].shape)}, "
-                    f"got {describe(np.shape(value))}"
-                )
-        new = {name: np.asarray(value) for name, value in values.items()}
-        return replace(self, parameters=self.parameters | new)
+    def program(
+        self, lines: Mapping[str, Node], shapes: Shapes, timed: Iterable[str] = (), **options: Any
+    ) -> Program:
+        """A program over all names of the cell, and over `timed` ones besides."""
+        timed = [*self.lines, *self.states, *self.sequences, *timed]
+        return Program(lines, shapes, timed, [*self.parameters, *self.constants], **options)
 
     # --- forward
 
     @cached_property
     def _program(self) -> Program:
         fixed = [*self.parameters, *self.constants]
-        return Program(self.lines, self.shapes, self._sequences, fixed, self.states)
+        return Program(self.lines, self.shapes, self.sequences, fixed, self.states)
 
     def forward(
         self,
@@ -217,7 +227,7 @@ class Recurrence:
         """
         own = self._converted("parameters", arithmetic) | dict(parameters or {})
         fixed = self._converted("constants", arithmetic)
-        timed = self._converted("_sequences", arithmetic)
+        timed = self._converted("sequences", arithmetic)
         start = self._converted("initial_state", arithmetic) | dict(initial_state or {})
         start = {f"{state}_prev": array for state, array in start.items()}
         with np.errstate(all="ignore"):
@@ -254,7 +264,7 @@ class Recurrence:
             return
         t, name = first
         place = LOSS if name == LOSS else "cell"
-        at_step = {key: run[key][t] for key in [*self.lines, *self.states, *self._sequences]}
+        at_step = {key: run[key][t] for key in [*self.lines, *self.states, *self.sequences]}
         known = at_step | run.parameters | {key: run[key] for key in self.constants}
         with np.errstate(all="ignore"):
             node, message = _diagnose(self.lines[name], known, self.shapes, run.arithmetic)
@@ -329,22 +339,20 @@ class Recurrence:
 
     @cached_property
     def _reverse_programs(self) -> tuple[Program, Program, dict[str, Node]]:
-        timed = [*self.lines, *self.states, *self._sequences]
-        fixed = [*self.parameters, *self.constants]
         lines = self.adjoint_lines()
         carried = {}
         for previous, state in self.states.items():
-            lines.setdefault(f"dL_d{previous}", _zeros(self.shape(state)))
+            zero = times(Number(Fraction(0)), ones(*self.shape(state)))
+            lines.setdefault(f"dL_d{previous}", zero)
             carried[f"carry_{state}"] = f"dL_d{previous}"
         own = {name: lines.pop(f"dL_d{name}", None) for name in self.parameters}
-        total = Program(lines, self.gradient_shapes, timed, fixed, carried)
+        total = self.program(lines, self.gradient_shapes, carried=carried)
         immediate = {
             name: formula
             for name, formula in self.adjoint_lines(through_time=False).items()
             if name.removeprefix("dl_d") not in self.parameters
         }
-        alone = Program(immediate, self.gradient_shapes, timed, fixed)
-        return total, alone, own
+        return total, self.program(immediate, self.gradient_shapes), own
 
     def reverse(self, run: Run) -> Gradients:
         """Backpropagation through time: dL/dp for every parameter, and all it passes on the way.
@@ -354,23 +362,18 @@ class Recurrence:
         arithmetic = run.arithmetic
         total, alone, own = self._reverse_programs
         inputs = run.values | run.parameters
-        zero = {
-            f"carry_{state}": arithmetic.array(np.zeros(self.shape(state), dtype=int))
-            for state in self.initial_state
-        }
+        zero = {f"carry_{state}": self._zeros(state, arithmetic) for state in self.initial_state}
         with np.errstate(all="ignore"):
             adjoints = total.run(inputs, self.steps, arithmetic, zero, backwards=True)
             immediate = alone.run(inputs, self.steps, arithmetic)
         adjoints = {name: v for name, v in adjoints.items() if not name.startswith("carry_")}
         adjoints = self._over_time(adjoints)
-        summing = _TimeSum(self, inputs | adjoints, arithmetic)
-        parameters = {}
-        for name in self.parameters:
-            if own[name] is None:
-                parameters[name] = arithmetic.array(np.zeros(self.shape(name), dtype=int))
-            else:
-                with np.errstate(all="ignore"):
-                    parameters[name] = np.asarray(summing(own[name]))
+        summing = _TimeSum(self, inputs | adjoints, adjoints, arithmetic)
+        with np.errstate(all="ignore"):
+            parameters = {
+                name: np.asarray(summing(formula)) if formula else self._zeros(name, arithmetic)
+                for name, formula in own.items()
+            }
         if arithmetic.dtype is not object:
             self._check_slopes(adjoints, parameters)
         start = {state: adjoints[f"dL_d{prev}"][0] for prev, state in self.states.items()}
@@ -399,6 +402,9 @@ class Recurrence:
             self.lines[user].position,
             LOSS if user == LOSS else "cell",
         )
+
+    def _zeros(self, name: str, arithmetic: Arithmetic) -> np.ndarray:
+        return arithmetic.array(np.zeros(self.shape(name), dtype=int))
 
     def _over_time(self, values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         return {
@@ -440,22 +446,12 @@ class Recurrence:
             shape = (size,) if self.shape(name) == () else (rows, size)
             known[tangent_name(name, parameter)] = shape
         shapes = Shapes(known)
-        start = identity(size) if self.shape(parameter) else Operation("ones", (), (1,))
-
-        def tangent(node: Node, output: Node) -> Node | None:
-            if isinstance(node, Number):
-                return None
-            if isinstance(node, Name):
-                if node.name == parameter:
-                    return start
-                return Name(tangent_name(node.name, parameter)) if node.name in reached else None
-            inner = [tangent(argument, argument) for argument in node.arguments]
-            return shapes.tangent(node, inner, output)
-
+        tangents = {name: Name(tangent_name(name, parameter)) for name in reached}
+        tangents[parameter] = by_itself(self.shape(parameter))
         lines = {}
         for name in self.lines:
             formula = self._tangent_by_components(name, parameter, reached)
-            formula = formula or tangent(self.lines[name], Name(name))
+            formula = formula or shapes.pushed(self.lines[name], tangents, Name(name))
             if formula is not None:
                 lines[tangent_name(name, parameter)] = formula
         return lines, shapes
@@ -490,13 +486,12 @@ class Recurrence:
         if parameter not in self.parameters:
             raise RecurrenceError(f"forward_mode: there is no parameter `{parameter}`")
         lines, shapes = self.tangent_lines(parameter)
-        carried = {}
-        for previous, state in self.states.items():
-            if tangent_name(state, parameter) in lines:
-                carried[tangent_name(previous, parameter)] = tangent_name(state, parameter)
-        timed = [*self.lines, *self.states, *self._sequences]
-        fixed = [*self.parameters, *self.constants]
-        program = Program(lines, shapes, timed, fixed, carried)
+        carried = {
+            tangent_name(previous, parameter): tangent_name(state, parameter)
+            for previous, state in self.states.items()
+            if tangent_name(state, parameter) in lines
+        }
+        program = self.program(lines, shapes, carried=carried)
         zero = {
             name: run.arithmetic.array(np.zeros(shapes.names[name], dtype=int)) for name in carried
         }
@@ -522,16 +517,8 @@ class Recurrence:
             gradient = gradient_by_components(formula, operand, self.shape(operand)[0])
             if gradient is not None:
                 return gradient
-        size = int(np.prod(self.shape(operand)))
-        start = identity(size) if self.shape(operand) else Operation("ones", (), (1,))
-
-        def tangent(node: Node, output: Node) -> Node | None:
-            if isinstance(node, Number | Name):
-                return start if node == Name(operand) else None
-            inner = [tangent(argument, argument) for argument in node.arguments]
-            return self.shapes.tangent(node, inner, output)
-
-        return tangent(formula, Name(name))
+        tangents = {operand: by_itself(self.shape(operand))}
+        return self.shapes.pushed(formula, tangents, Name(name))
 
     def jacobian(self, run: Run, name: str, operand: str) -> np.ndarray:
         r"""\partial^+ v_t / \partial u_t at every step, (T, *shape of v, *shape of u)."""
@@ -539,19 +526,9 @@ class Recurrence:
         shape = (self.steps, *self.shape(name), *self.shape(operand))
         if formula is None:
             return np.zeros(shape)
-        timed = [*self.lines, *self.states, *self._sequences]
-        program = Program({"J": formula}, self.shapes, timed, [*self.parameters, *self.constants])
-        value = np.asarray(
-            program.run(run.values | run.parameters, self.steps, run.arithmetic)["J"]
-        )
-        own = self.shapes(formula)
-        return np.broadcast_to(value, (self.steps, *own)).reshape(shape)
-
-    def derivation(self, run: Run | None = None, **options: Any) -> Any:
-        """The derivation that prints itself; see derivation.derive."""
-        from workings.derive.derivation import derive  # which builds on this module
-
-        return derive(self, run, **options)
+        program = self.program({"J": formula}, self.shapes)
+        values = program.run(run.values | run.parameters, self.steps, run.arithmetic)
+        return np.broadcast_to(values["J"], (self.steps, *self.shapes(formula))).reshape(shape)
 
 
 def tangent_name(name: str, parameter: str) -> str:
@@ -559,16 +536,17 @@ def tangent_name(name: str, parameter: str) -> str:
     return f"d{'l' if name == LOSS else name}_d{parameter}"
 
 
-def _zeros(shape: Shape) -> Node:
-    zero = Number(Fraction(0))
-    return Operation("multiply", (zero, Operation("ones", (), shape))) if shape else zero
-
-
 class _TimeSum:
     """sum_t of a formula linear in gradients: one matrix product where it is an outer product."""
 
-    def __init__(self, cell: Recurrence, values: Mapping[str, Any], arithmetic: Arithmetic):
-        self.cell, self.values, self.arithmetic = cell, values, arithmetic
+    def __init__(
+        self,
+        cell: Recurrence,
+        values: Mapping[str, Any],
+        timed: Iterable[str],
+        arithmetic: Arithmetic,
+    ):
+        self.cell, self.values, self.timed, self.arithmetic = cell, values, timed, arithmetic
         self.shapes = cell.gradient_shapes
         self.fixed = {*cell.parameters, *cell.constants}
 
@@ -604,15 +582,10 @@ class _TimeSum:
         """The formula at every step, (T, *shape)."""
         if isinstance(node, Name):
             value = self.values[node.name]
-            timed = node.name not in self.fixed
         else:
-            names = [name for name in self.values if name not in self.fixed]
-            program = Program({"value": node}, self.shapes, names, self.fixed)
+            program = self.cell.program({"value": node}, self.shapes, self.timed)
             value = program.run(self.values, self.cell.steps, self.arithmetic)["value"]
-            timed = not self.is_fixed(node)
-        value = np.asarray(value)
-        full = (self.cell.steps, *self.shapes(node))
-        return value if timed else np.broadcast_to(value, full)
+        return np.broadcast_to(value, (self.cell.steps, *self.shapes(node)))
 
 
 def _diagnose(

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from workings.derive.description import LOSS, TARGET
 from workings.derive.expression import Name, Node, Number, Operation
 from workings.derive.operations import Shapes
-from workings.derive.recurrence import LOSS, TARGET
 
 MOST_ROWS = 8  # beyond: the first three and the last
 LINE_WIDTH = 58  # in digits: 112 mm hold 60 at 10.5 pt
@@ -137,14 +137,6 @@ def _scale(values: np.ndarray, digits: int) -> int:
     if largest == 0 or 10.0 ** (1 - digits) <= largest < 1e6:
         return 0
     return int(np.floor(np.log10(largest)))
-
-
-def matrix_latex(values: np.ndarray, digits: int = 4) -> str:
-    """A scalar, a column or a matrix of numbers in LaTeX; more than 8 rows or columns are elided.
-
-    A common power of ten is taken out where fixed notation would show nothing else.
-    """
-    return typeset(np.asarray(values), digits).text
 
 
 def typeset(values: np.ndarray, digits: int, room: float = ROOM) -> Tex:

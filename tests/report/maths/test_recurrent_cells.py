@@ -1,17 +1,26 @@
 """The cells of the study against PyTorch's own, and against the cells that the project ships."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from analysis.maths import recurrent_cells as rc
 from analysis.maths.reservoir import spectral_radius
-from tests.engine.derive import cells
 from workings.derive.recurrence import Recurrence
 
+ROOT = Path(__file__).parents[3]
 T, N, M, OUTPUTS = 12, 5, 4, 3
 AGREED = 1e-12
 KINDS = list(rc.CELLS)
+
+
+def shipped(name):
+    """A cell of config/cells."""
+    text = (ROOT / f"config/cells/{name}.yaml").read_text(encoding="utf-8")
+    return yaml.safe_load(text)["recurrence"]
 
 
 def drawn(kind, seed=0, bias=0.7):
@@ -50,33 +59,33 @@ def test_a_wrong_weight_is_seen(kind):
 
 @pytest.mark.parametrize(("kind", "file"), [("vanilla", "vanilla"), ("LSTM", "lstm")])
 def test_the_lines_are_those_of_the_shipped_cell(kind, file):
-    own, shipped = (
+    own, theirs = (
         [line.strip() for line in text.strip().splitlines()]
-        for text in (rc.CELLS[kind], cells.block(file)["cell"])
+        for text in (rc.CELLS[kind], shipped(file)["cell"])
     )
     up_to_the_state = [line.startswith("h =") for line in own].index(True) + 1
-    assert own[:up_to_the_state] == shipped[:up_to_the_state]
+    assert own[:up_to_the_state] == theirs[:up_to_the_state]
 
 
 def test_torch_is_the_shipped_lstm():
-    shipped = cells.cell("lstm")
-    parameters = {name: value.astype(float) for name, value in shipped.parameters.items()}
-    x = shipped.inputs.astype(float)
+    cell = Recurrence.from_config(shipped("lstm"))
+    parameters = {name: value.astype(float) for name, value in cell.parameters.items()}
+    x = cell.inputs.astype(float)
     expected = states_of_torch("LSTM", parameters, x)
-    np.testing.assert_allclose(shipped.forward()["h"], expected, atol=AGREED)
+    np.testing.assert_allclose(cell.forward()["h"], expected, atol=AGREED)
 
 
 def test_torch_is_the_shipped_gru_where_its_reset_gate_may_come_late():
     # W (r * h) = r * (W h) for a diagonal W: then both places of the reset gate are one.
-    shipped = cells.cell("gru")
-    parameters = {name: value.astype(float) for name, value in shipped.parameters.items()}
+    cell = Recurrence.from_config(shipped("gru"))
+    parameters = {name: value.astype(float) for name, value in cell.parameters.items()}
     parameters["W_n"] = np.diag([1.0, 0.75])
-    x = shipped.inputs.astype(float)
-    own = shipped.with_parameters(parameters).forward()["h"]
+    x = cell.inputs.astype(float)
+    own = cell.forward(parameters)["h"]
     late = parameters | {"b_h": np.zeros(2)}
     np.testing.assert_allclose(own, states_of_torch("GRU", late, x), atol=AGREED)
     late["W_n"] = parameters["W_n"] + [[0.0, 0.5], [0.0, 0.0]]
-    full = shipped.with_parameters(parameters | {"W_n": late["W_n"]}).forward()["h"]
+    full = cell.forward(parameters | {"W_n": late["W_n"]})["h"]
     assert np.abs(full - states_of_torch("GRU", late, x)).max() > 1e-3
 
 

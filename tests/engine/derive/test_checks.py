@@ -1,18 +1,15 @@
 """The checks of a gradient, and the faults that each of them must catch."""
 
+import sys
 from dataclasses import replace
-from fractions import Fraction
 
 import numpy as np
 import pytest
 
 from tests.engine.derive import cells
-from workings.derive import gradient_check, operations, proofs
-from workings.derive.arithmetic import DOUBLE
-from workings.derive.expression import Name, Operation, parse_formula
-from workings.derive.gradient_check import (
+from workings.derive import checks, operations, proofs
+from workings.derive.checks import (
     TOLERANCES,
-    GradientError,
     central_differences,
     check_gradients,
     complex_step,
@@ -22,9 +19,10 @@ from workings.derive.gradient_check import (
     relative_difference,
     torch_gradients,
 )
+from workings.derive.expression import FUNCTIONS, Name, Operation, parse_formula, plain
 from workings.derive.operations import Shapes
-from workings.derive.program import Program
 from workings.derive.recurrence import Recurrence
+from workings.messages import InputError
 
 # --- what is right agrees -----------------------------------------------------------------------
 
@@ -32,7 +30,6 @@ from workings.derive.recurrence import Recurrence
 @pytest.mark.parametrize("name", cells.NAMES)
 def test_every_shipped_cell_agrees_with_every_check(name):
     agreement = check_gradients(cells.cell(name))
-    agreement.require()
     assert {row.verdict for row in agreement.rows} == {"agrees"}
     assert {row.method for row in agreement.rows} == set(TOLERANCES)
     assert agreement.least_digits("multiprecision") >= 35
@@ -40,17 +37,20 @@ def test_every_shipped_cell_agrees_with_every_check(name):
 
 
 @pytest.mark.parametrize("steps", [3, 30])
-@pytest.mark.parametrize("name", ["vanilla", "lstm", "gru"])
+@pytest.mark.parametrize("name", ["elman", "lstm", "gru"])
 def test_longer_sequences_agree_where_no_fault_is_planted(name, steps):
     methods = [method for method in TOLERANCES if "precision" not in method]
-    agreement = check_gradients(cells.stretched(name, steps), methods=methods)
-    agreement.require()
+    assert check_gradients(cells.stretched(name, steps), methods=methods).passed
 
 
-def test_torch_computes_the_same_loss():
+def test_torch_computes_the_same_loss_and_its_absence_is_said(monkeypatch):
     for name in cells.NAMES:
         cell = cells.cell(name)
         assert torch_gradients(cell)[0] == pytest.approx(cell.forward().loss, rel=1e-14)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert check_gradients(cell, methods=["forward mode"]).passed
+    with pytest.raises(InputError, match="needs torch, which is not installed"):
+        check_gradients(cell)
 
 
 def test_many_parameters_are_checked_along_random_directions():
@@ -70,9 +70,9 @@ def test_many_parameters_are_checked_along_random_directions():
             "inputs": random.normal(size=(4, n)),
         }
     )
-    assert cell.size > gradient_check.MANY_PARAMETERS
-    assert len(directions(cell, "W")) == gradient_check.DIRECTIONS
-    check_gradients(cell).require()
+    assert cell.size > checks.MANY_PARAMETERS
+    assert len(directions(cell, "W")) == checks.DIRECTIONS
+    assert check_gradients(cell).passed
     gradients = dict(cell.reverse(cell.forward()).parameters)
     gradients["W"] = gradients["W"].T
     agreement = check_gradients(cell, gradients)
@@ -92,53 +92,39 @@ def _rewrite(node, change):
     return change(node)
 
 
-def _dropped_carry(lines):
-    return {name: _rewrite(f, _no_carry) for name, f in lines.items()}
+def _changed(change, only=None):
+    """The lines with `change` applied to every part of one of them, or of all."""
+    return lambda lines: {
+        key: _rewrite(f, change) if only in (None, key) else f for key, f in lines.items()
+    }
 
 
 def _no_carry(node):
-    if isinstance(node, Operation) and node.kind == "add" and str(node).count("carry_"):
-        kept = [a for a in node.arguments if not (isinstance(a, Name) and "carry_" in a.name)]
-        return kept[0] if len(kept) == 1 else node
+    match node:
+        case Operation("add", (Name(name=carry), other) | (other, Name(name=carry))) if (
+            carry.startswith("carry_")
+        ):
+            return other
     return node
 
 
 def _transposed(name):
-    def fault(lines):
-        def change(node):
-            match node:
-                case Operation("transpose", (Name(name=found),)) if found == name:
-                    return node.arguments[0]
-            return node
-
-        return {key: _rewrite(f, change) for key, f in lines.items()}
-
-    return fault
+    back = Operation("transpose", (Name(name),))
+    return _changed(lambda node: Name(name) if node == back else node)
 
 
-def _omitted_diag(line):
-    def fault(lines):
-        def change(node):
-            match node:
-                case Operation("matmul", (Operation("diag"), g)):
-                    return g
-            return node
-
-        return {key: _rewrite(f, change) if key == line else f for key, f in lines.items()}
-
-    return fault
+def _no_diag(node):
+    match node:
+        case Operation("matmul", (Operation("diag"), g)):
+            return g
+    return node
 
 
-def _wrong_sign(line):
-    def fault(lines):
-        def change(node):
-            if isinstance(node, Operation) and node.kind == "subtract":
-                return Operation("add", node.arguments)
-            return node
-
-        return {key: _rewrite(f, change) if key == line else f for key, f in lines.items()}
-
-    return fault
+def _plus_for_minus(node):
+    match node:
+        case Operation("subtract", arguments):
+            return Operation("add", arguments)
+    return node
 
 
 def _swapped_gates(one, other):
@@ -154,17 +140,17 @@ def _swapped_gates(one, other):
 
 
 FAULTS = {
-    "dropped carry": ("vanilla", _dropped_carry),
-    "transposed W": ("vanilla", _transposed("W")),
-    "transposed V": ("vanilla", _transposed("V")),
-    "omitted diag": ("vanilla", _omitted_diag("dL_da")),
-    "wrong sign in tanh'": ("vanilla", _wrong_sign("dL_da")),
-    "dropped carry, LSTM": ("lstm", _dropped_carry),
+    "dropped carry": ("elman", _changed(_no_carry)),
+    "transposed W": ("elman", _transposed("W")),
+    "transposed V": ("elman", _transposed("V")),
+    "omitted diag": ("elman", _changed(_no_diag, "dL_da")),
+    "wrong sign in tanh'": ("elman", _changed(_plus_for_minus, "dL_da")),
+    "dropped carry, LSTM": ("lstm", _changed(_no_carry)),
     "transposed W_f": ("lstm", _transposed("W_f")),
-    "omitted diag, LSTM": ("lstm", _omitted_diag("dL_dc")),
-    "wrong sign, LSTM": ("lstm", _wrong_sign("dL_dh_prev")),
+    "omitted diag, LSTM": ("lstm", _changed(_no_diag, "dL_dc")),
+    "wrong sign, LSTM": ("lstm", _changed(_plus_for_minus, "dL_dh_prev")),
     "swapped gates": ("lstm", _swapped_gates("i", "f")),
-    "dropped carry, GRU": ("gru", _dropped_carry),
+    "dropped carry, GRU": ("gru", _changed(_no_carry)),
     "transposed W_n": ("gru", _transposed("W_n")),
 }
 
@@ -183,7 +169,7 @@ def _faulty(fault, steps):
     return _Faulty(**{**values, "name": fault})
 
 
-@pytest.mark.parametrize("steps", [3, 30])
+@pytest.mark.parametrize("steps", [3, 12])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_planted_fault_is_caught_by_every_float_check(fault, steps):
     methods = [method for method in TOLERANCES if "precision" not in method]
@@ -191,8 +177,6 @@ def test_a_planted_fault_is_caught_by_every_float_check(fault, steps):
     for method in methods:
         verdicts = [row.verdict for row in agreement.rows if row.method == method]
         assert "disagrees" in verdicts, f"{method} lets {fault} pass"
-    with pytest.raises(GradientError, match="digits"):
-        agreement.require()
 
 
 @pytest.mark.parametrize("fault", ["dropped carry", "omitted diag", "swapped gates"])
@@ -201,7 +185,7 @@ def test_a_planted_fault_is_caught_in_many_digits(fault):
     assert not agreement.passed
 
 
-@pytest.mark.parametrize(("steps", "window"), [(3, 2), (30, 10), (30, 15)])
+@pytest.mark.parametrize(("steps", "window"), [(3, 2), (12, 5)])
 def test_truncated_backpropagation_is_caught(steps, window):
     # the loss of every window is derived with the state at its start taken as given
     cell = cells.stretched("lstm", steps)
@@ -236,13 +220,13 @@ def test_a_fault_in_forward_mode_is_caught(monkeypatch):
         return {key: operations.substitute(f, forget) for key, f in lines.items()}, shapes
 
     monkeypatch.setattr(Recurrence, "tangent_lines", wrong)
-    agreement = check_gradients(cells.cell("vanilla"), methods=["forward mode", "torch autograd"])
+    agreement = check_gradients(cells.cell("elman"), methods=["forward mode", "torch autograd"])
     assert agreement.row("b", "forward mode").verdict == "disagrees"
     assert agreement.row("b", "torch autograd").verdict == "agrees"
 
 
 def test_a_small_fault_that_looser_tolerances_would_let_pass():
-    cell = cells.cell("vanilla")
+    cell = cells.cell("elman")
     gradients = dict(cell.reverse(cell.forward()).parameters)
     gradients["b"] = gradients["b"] * (1 + 1e-8)
     assert not check_gradients(cell, gradients, methods=["central differences"]).passed
@@ -272,7 +256,7 @@ def test_lost_digits_are_reported_and_doubled_precision_decides():
     agreement = check_gradients(
         cell, methods=["torch autograd", "doubled precision", "multiprecision"]
     )
-    agreement.require()
+    assert agreement.passed
     row = agreement.row("r", "doubled precision")
     assert row.verdict == "agrees, ill-conditioned"
     assert row.digits < row.required
@@ -287,17 +271,13 @@ def test_lost_digits_are_reported_and_doubled_precision_decides():
     # and a fault is still a fault there
     gradients = dict(cell.reverse(cell.forward()).parameters)
     gradients["r"] = gradients["r"] * 1.01
-    assert (
-        check_gradients(cell, gradients, methods=["torch autograd"])
-        .row("r", "torch autograd")
-        .verdict
-        == "disagrees"
-    )
+    agreement = check_gradients(cell, gradients, methods=["torch autograd"])
+    assert [row.verdict for row in agreement.rows] == ["disagrees"]
 
 
 def test_where_no_digit_is_left_the_many_digits_decide():
     agreement = check_gradients(_chaotic(100))
-    agreement.require()
+    assert agreement.passed
     for method in ("central differences", "doubled precision"):
         row = agreement.row("r", method)
         assert row.verdict == "not run" and "no digit left" in row.remark
@@ -313,7 +293,7 @@ def test_a_fault_shows_in_central_differences_of_a_cell_that_loses_digits():
 
 
 def test_conditioning_is_near_one_unit_of_rounding_for_a_tame_cell():
-    moved = conditioning(cells.cell("vanilla"))
+    moved = conditioning(cells.cell("elman"))
     assert all(1e-18 < value < 1e-13 for value in moved.values())
 
 
@@ -336,13 +316,12 @@ def test_complex_step_and_differences_of_a_known_function():
     five = central_differences(cell, "p", along, eps, points=5)[0] - exact
     assert three == pytest.approx(eps**2 * third / 6, rel=1e-3)
     assert five == pytest.approx(-4 * eps**4 * fifth / 120, rel=1e-2)
-    with pytest.raises(ValueError, match="3 or 5"):
-        central_differences(cell, "p", along, eps, points=4)
 
 
 def test_the_error_curve_falls_and_rises_again():
-    cell = cells.cell("vanilla")
-    curve = error_curve(cell, "b", cell.reverse(cell.forward())["b"])
+    cell = cells.cell("elman")
+    epsilons = 10.0 ** (-np.arange(4, 49) / 4)
+    curve = error_curve(cell, "b", cell.reverse(cell.forward())["b"], epsilons)
     steps, errors = np.array(curve).T
     best = errors.argmin()
     assert 1e-6 < steps[best] < 1e-4
@@ -361,14 +340,10 @@ def test_relative_difference():
 
 
 def test_what_cannot_be_run_says_so_and_is_no_pass():
-    cell = cells.stretched("vanilla", 20_000)
+    cell = cells.stretched("elman", 20_000)
     agreement = check_gradients(cell, methods=["multiprecision"])
     assert {row.verdict for row in agreement.rows} == {"not run"}
     assert not agreement.passed
-    with pytest.raises(GradientError, match="no comparison"):
-        agreement.require()
-    with pytest.raises(ValueError, match="unknown methods"):
-        check_gradients(cell, methods=["guess"])
 
 
 # --- the proofs of the rules ---------------------------------------------------------------------
@@ -382,8 +357,6 @@ def test_the_rules_of_every_operation_hold_exactly(case):
 
 
 def test_every_function_of_the_language_is_among_the_cases():
-    from workings.derive.expression import FUNCTIONS
-
     text = " ".join(proofs.CASES)
     assert [name for name in FUNCTIONS if f"{name}(" not in text] == []
 
@@ -418,24 +391,17 @@ def test_a_wrong_pullback_is_not_proved(monkeypatch):
         return pulls
 
     monkeypatch.setattr(Shapes, "pullbacks", wrong)
-    results = proofs.prove_cell(cells.cell("vanilla"))
+    results = proofs.prove_cell(cells.cell("elman"))
     failed = {proof.statement for proof in results if not proof.holds}
     assert "a by h_prev" in failed
     assert "h by a" not in failed
 
 
-def test_softmax_of_components_is_its_jacobian():
-    # diag(y) - y y^T against numbers computed apart
-    u = np.array([0.3, -1.2, 2.0])
-    y = np.exp(u) / np.exp(u).sum()
-    formula = Operation("softmax_jacobian", (Name("y"),))
-    program = Program({"J": formula}, Shapes({"y": (3,)}), [], ["y"])
-    np.testing.assert_allclose(program.run({"y": y}, 1)["J"], np.diag(y) - np.outer(y, y))
+def test_a_large_cell_is_proved_only_through_its_rules():
+    assert proofs.prove_cell(replace(cells.cell("leaky"), initial_state={"h": np.zeros(4)})) == []
 
 
 def test_derivatives_found_by_sympy_read_as_a_person_would_write_them():
-    from workings.derive.expression import plain
-
     written = {
         name: plain(operations.scalar_derivative(name)[1]) for name in operations.ELEMENTWISE
     }
@@ -450,4 +416,3 @@ def test_derivatives_found_by_sympy_read_as_a_person_would_write_them():
         "sin": "cos(u)",
         "cos": "-sin(u)",
     }
-    assert DOUBLE.number(Fraction(1, 4)) == 0.25
