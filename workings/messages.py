@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -21,6 +22,12 @@ class InputError(Exception):
     def __init__(self, message: str, *, key: str | None = None) -> None:
         super().__init__(message)
         self.key = key
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """ "did you mean 'x'? " for the known name that is most like `name`; "" if none is."""
+    close = difflib.get_close_matches(name, [str(one) for one in known], n=1)
+    return f"did you mean '{close[0]}'? " if close else ""
 
 
 def track(items: Iterable[Item], what: str, total: int | None = None) -> Iterator[Item]:

@@ -27,6 +27,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from workings.build import syntax
+
 PACKAGES = ("analysis", "workings")  # the report's and the engine's own code
 
 
@@ -91,25 +93,12 @@ def code_hash(path: Path) -> str:
 @cache
 def _read(path: Path) -> tuple[str, frozenset[str]]:
     """The hash of the file's code, and the modules it may import."""
-    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    tree = syntax.tree(path.read_text(encoding="utf-8"), str(path))
     imported: set[str] = set()
     for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and _is_docstring(body, node):
-            node.body = body[1:] or [ast.Pass()]
-        elif isinstance(node, ast.Import | ast.ImportFrom):
+        if isinstance(node, ast.Import | ast.ImportFrom):
             imported |= _names(node, path)
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:12], frozenset(imported)
-
-
-def _is_docstring(body: list[ast.stmt], node: ast.AST) -> bool:
-    return (
-        isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
-        and bool(body)
-        and isinstance(body[0], ast.Expr)
-        and isinstance(body[0].value, ast.Constant)
-        and isinstance(body[0].value.value, str)
-    )
 
 
 def _names(node: ast.Import | ast.ImportFrom, path: Path) -> set[str]:
