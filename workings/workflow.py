@@ -74,7 +74,7 @@ _started = time.time()
 # Jobs write here what they did and what went wrong, for the end of the output.
 _NOTES = Path(tempfile.gettempdir()) / f"workings-{os.getpid()}.notes"
 # Folders of build/ that hold no outputs of jobs.
-WORKING = {"downloads", "latex", "resume"}
+WORKING = {"downloads", "latex"}
 # The one output that a failed build must leave as it was.
 _REPORT = Path("report/report.pdf")
 
