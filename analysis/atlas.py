@@ -13,6 +13,7 @@ from analysis.maths import network as cnn
 from analysis.maths.hot_spot import centres, hot_spot, part_of
 from analysis.maths.occlusion import Occluder
 from workings import figures, measurements
+from workings.measurements import Record, record
 from workings.messages import track
 
 
@@ -79,11 +80,11 @@ def correlation(a: np.ndarray, b: np.ndarray) -> float | None:
     return float((a * b).sum() / norm) if norm > 0 else None
 
 
-def class_of(atlas: Atlas, label: int) -> dict:
+def class_of(atlas: Atlas, label: int) -> Record:
     """The mean drop of one class in numbers: its peak, its centre, and how they lie in the ink."""
     drop, ink = atlas.mean_drop(label), outlined(atlas.mean_ink(label))
     spot = hot_spot(drop, atlas.rows, atlas.columns, ink)
-    values = {"label": label, "images": int(atlas.images[label]), "found": spot["found"]}
+    values = record(label=label, images=int(atlas.images[label]), found=spot["found"])
     if not spot["found"]:
         return values
     peak = np.unravel_index(drop.argmax(), drop.shape)
@@ -92,18 +93,19 @@ def class_of(atlas: Atlas, label: int) -> dict:
     weight = atlas.mean_ink(label)
     middle = [float((weight.sum(axis=1 - k) * np.arange(28)).sum() / weight.sum()) for k in (0, 1)]
     below, right = spot["row"] - middle[0], spot["column"] - middle[1]
-    return values | {
-        "mean_drop": float(drop.mean()),
-        "peak": float(drop.max()),
-        "peak_row": row,
-        "peak_column": column,
-        **part_of(row, column, inked),
-        "centre_row": spot["row"],
-        "centre_column": spot["column"],
-        "below_the_ink": below,
-        "right_of_the_ink": right,
-        "distance": float(np.hypot(below, right)),
-    }
+    return record(
+        values,
+        part_of(row, column, inked),
+        mean_drop=float(drop.mean()),
+        peak=float(drop.max()),
+        peak_row=row,
+        peak_column=column,
+        centre_row=spot["row"],
+        centre_column=spot["column"],
+        below_the_ink=below,
+        right_of_the_ink=right,
+        distance=float(np.hypot(below, right)),
+    )
 
 
 def outlined(ink: np.ndarray) -> np.ndarray:
@@ -111,7 +113,7 @@ def outlined(ink: np.ndarray) -> np.ndarray:
     return np.where(ink >= 0.5 * ink.max(), ink, 0.0)
 
 
-def measure(atlas: Atlas, digit: int, own_is_averaged: bool, config: dict, patch: dict) -> dict:
+def measure(atlas: Atlas, digit: int, own_is_averaged: bool) -> Record:
     """The hot spots of all classes, and the chosen digit beside the others of its class."""
     classes = [class_of(atlas, label) for label in range(10)]
     found = [c for c in classes if c["found"]]
@@ -119,30 +121,25 @@ def measure(atlas: Atlas, digit: int, own_is_averaged: bool, config: dict, patch
     others = atlas.images[digit] - own_is_averaged
     rest = atlas.drops[digit] - own_is_averaged * atlas.own
     alike = correlation(atlas.own, rest / others) if others else None
-    return {
-        "per_class": config["per_class"],
-        "all_images": config["per_class"] is None,
-        "patch": patch["patch"],
-        "stride": patch["stride"],
-        "images": int(atlas.images.sum()),
-        "positions": int(atlas.own.size),
-        "positions_evaluated_again": atlas.recomputed,
-        "classes": classes,
-        "any_found": bool(found),
-        "weakest": ranked[0] if ranked else None,
-        "strongest": ranked[-1] if ranked else None,
-        "farthest_from_the_ink": max(found, key=lambda c: c["distance"], default=None),
-        "digit": digit,
-        "own": {
-            "mean_drop": float(atlas.own.mean()),
-            "peak": float(atlas.own.max()),
-            "others": int(others),
-            "mean_drop_of_the_others": float((rest / others).mean()) if others else None,
-            "compared": alike is not None,
-            "correlation": alike,
-            "share_explained": None if alike is None else alike**2,
-        },
-    }
+    return record(
+        images=atlas.images.sum(),
+        positions=atlas.own.size,
+        positions_evaluated_again=atlas.recomputed,
+        classes=classes,
+        any_found=bool(found),
+        weakest=ranked[0] if ranked else None,
+        strongest=ranked[-1] if ranked else None,
+        farthest_from_the_ink=max(found, key=lambda c: c["distance"], default=None),
+        own=record(
+            mean_drop=atlas.own.mean(),
+            peak=atlas.own.max(),
+            others=others,
+            mean_drop_of_the_others=(rest / others).mean() if others else None,
+            compared=alike is not None,
+            correlation=alike,
+            share_explained=None if alike is None else alike**2,
+        ),
+    )
 
 
 def draw(atlas: Atlas, image: np.ndarray, digit: int):
@@ -215,7 +212,7 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
         patch["outside"],
     )
     atlas = collect(occluder, images, labels, indices, own)
-    values = measure(atlas, patch["digit"], own in indices, chosen, patch)
+    values = measure(atlas, patch["digit"], own in indices)
     measurements.write(outputs.measurements, values)
     with open(outputs.maps, "wb") as file:
         means = np.stack([atlas.mean_drop(label) for label in range(10)])

@@ -8,18 +8,20 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from scipy.stats import binomtest
 
 from analysis.data import storage
 from analysis.maths import network as cnn
 from workings import figures, measurements
+from workings.measurements import Record, record
 from workings.messages import say
 
 CONFIDENCE = 0.95  # of the interval around the test accuracy
 
 
 def measure(
-    network: torch.nn.Sequential, history: list[cnn.Epoch], digits: storage.Digits, config: dict
-) -> tuple[dict, np.ndarray]:
+    network: torch.nn.Sequential, history: list[cnn.Epoch], digits: storage.Digits
+) -> tuple[Record, np.ndarray]:
     """The test accuracy with its interval, the learning curves, the network's size and reach.
 
     Returns the measurements and the confusion matrix, true label × given label.
@@ -29,33 +31,28 @@ def measure(
     confusion = np.zeros((10, 10), dtype=int)
     np.add.at(confusion, (true, given), 1)
     correct = int((given == true).sum())
-    low, high = cnn.wilson_interval(correct, len(true), CONFIDENCE)
+    interval = binomtest(correct, len(true)).proportion_ci(CONFIDENCE, method="wilson")
     wrong = confusion - np.diag(np.diag(confusion))
     worst = np.unravel_index(wrong.argmax(), wrong.shape)
     fields = cnn.receptive_field(network, (1, 28, 28))
-    return {
-        "parameters": cnn.parameters(network),
-        **{key: config[key] for key in ("channels", "kernels", "pool", "hidden")},
-        **{key: config[key] for key in ("epochs", "batch", "rate", "final_rate", "seed")},
-        "test_images": len(true),
-        "test_correct": correct,
-        "test_wrong": len(true) - correct,
-        "test_accuracy": correct / len(true),
-        "confidence": CONFIDENCE,
-        "test_accuracy_low": low,
-        "test_accuracy_high": high,
-        "first_epoch_loss": history[0].loss,
-        "last_epoch_loss": history[-1].loss,
-        "last_epoch_training_accuracy": history[-1].accuracy,
-        "confusion": confusion,
-        "most_confused": {
-            "true": int(worst[0]),
-            "given": int(worst[1]),
-            "count": int(wrong[worst]),
-        },
-        "unread_rows": fields.unread_rows,
-        "unread_columns": fields.unread_columns,
-    }, confusion
+    values = record(
+        parameters=cnn.parameters(network),
+        test_images=len(true),
+        test_correct=correct,
+        test_wrong=len(true) - correct,
+        test_accuracy=correct / len(true),
+        confidence=CONFIDENCE,
+        test_accuracy_low=interval.low,
+        test_accuracy_high=interval.high,
+        first_epoch_loss=history[0].loss,
+        last_epoch_loss=history[-1].loss,
+        last_epoch_training_accuracy=history[-1].accuracy,
+        confusion=confusion,
+        most_confused=record(true=worst[0], given=worst[1], count=wrong[worst]),
+        unread_rows=fields.unread_rows,
+        unread_columns=fields.unread_columns,
+    )
+    return values, confusion
 
 
 def draw_curves(history: list[cnn.Epoch], accuracy: list[float]):
@@ -128,7 +125,7 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
     )
     if bar is not None:
         bar.close()
-    values, confusion = measure(network, history, digits, chosen)
+    values, confusion = measure(network, history, digits)
     storage.save_network(outputs.model, network)
     measurements.write(outputs.measurements, values)
     figures.save(draw_curves(history, test_accuracy), outputs.figure)

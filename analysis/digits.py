@@ -18,6 +18,7 @@ import numpy as np
 from analysis.data import storage
 from workings import figures, measurements
 from workings.build.store import sum_of
+from workings.measurements import Record, record
 from workings.messages import InputError, say
 
 SUMS = Path("analysis/data/SHA256SUMS")
@@ -185,25 +186,22 @@ def _arrays(parts: dict) -> dict[str, np.ndarray]:
     }
 
 
-def measure(arrays: dict[str, np.ndarray], config: dict) -> dict:
+def measure(arrays: dict[str, np.ndarray]) -> Record:
     """How many images there are, of which classes, and how much of them is ink."""
-    train, test = arrays["train_labels"], arrays["test_labels"]
     images = arrays["train_images"]
-    return {
-        "dataset": config["dataset"],
-        "source": config["source"],
-        "training_images": len(train),
-        "test_images": len(test),
-        "rows": images.shape[1],
-        "columns": images.shape[2],
-        **{
-            f"{which}_{part}_images_of_a_class": int(choose(np.bincount(labels, minlength=10)))
-            for part, labels in (("training", train), ("test", test))
-            for which, choose in (("fewest", np.min), ("most", np.max))
-        },
-        "share_of_pixels_with_ink": float((images > 0).mean()),
-        "mean_grey": float(images.mean() / 255.0),
-    }
+    train, test = (np.bincount(arrays[f"{part}_labels"], minlength=10) for part in PARTS)
+    return record(
+        training_images=int(train.sum()),
+        test_images=int(test.sum()),
+        rows=images.shape[1],
+        columns=images.shape[2],
+        fewest_training_images_of_a_class=int(train.min()),
+        most_training_images_of_a_class=int(train.max()),
+        fewest_test_images_of_a_class=int(test.min()),
+        most_test_images_of_a_class=int(test.max()),
+        share_of_pixels_with_ink=float((images > 0).mean()),
+        mean_grey=float(images.mean() / 255.0),
+    )
 
 
 def draw(arrays: dict[str, np.ndarray]):
@@ -242,5 +240,5 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
                 key=f"digits.{key}",
             )
     storage.save_digits(outputs.digits, arrays)
-    measurements.write(outputs.measurements, measure(arrays, chosen))
+    measurements.write(outputs.measurements, measure(arrays))
     figures.save(draw(arrays), outputs.figure)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from analysis.maths import reservoir as esn
 from analysis.maths.reservoir import Reservoir
 from workings import figures, measurements
+from workings.measurements import Record, record
 from workings.messages import InputError, track
 
 RECALLED = 0.5  # r², from which on a delay counts as recalled
@@ -118,7 +119,7 @@ def measured_setting(
     return Setting(leak, radius, np.array(r2), np.array(left))
 
 
-def measure(settings: list[Setting], line: NDArray, config: dict) -> dict:
+def measure(settings: list[Setting], line: NDArray, config: dict) -> Record:
     """Capacities beside their bound; where they peak, and where the echo state property ends."""
     n = config["units"]
     bound = min(n, config["delays"] + 1)
@@ -129,61 +130,50 @@ def measure(settings: list[Setting], line: NDArray, config: dict) -> dict:
     kept = [s for s in settings if s.forgets]
     largest = max(float(s.capacities.max()) for s in settings)
     by_chance = (config["delays"] + 1) / judged(config)
-    return {
-        **{key: config[key] for key in ("units", "reservoirs", "input_scaling", "density")},
-        **{key: config[key] for key in ("ridge", "delays", "steps", "seed")},
-        "dense": config["density"] == 1,
-        "washout": past(config),
-        "judged": judged(config),
-        "leaks": config["leaks"],
-        "least_radius": min(config["spectral_radii"]),
-        "largest_radius": max(config["spectral_radii"]),
-        "trained": n + 1,  # V and k of one readout
-        "fixed": n * n + n,  # W and U
-        "bound": bound,
-        "by_chance": by_chance,
-        "delay_line_capacity": esn.capacity(line),
-        "largest_capacity": largest,
-        "within_bound": largest < bound + by_chance,
-        "best": _row(best, bound),
-        "worst": _row(worst, bound),
-        "best_over_worst": best.capacity / max(worst.capacity, by_chance),
-        "by_leak": by_leak,
-        "no_leak_is_best": best.leak == max(config["leaks"]),
-        "peaks_inside": all(
-            min(config["spectral_radii"]) < row["best_radius"] < max(config["spectral_radii"])
-            for row in by_leak
-        ),
-        "forgotten_below": FORGOTTEN,
-        "settings": len(settings),
-        "settings_that_forget": len(kept),
-        "some_do_not_forget": bool(lost),
-        "some_forget": bool(kept),
-        "largest_radius_that_forgets": max((s.radius for s in kept), default=None),
-        "least_radius_that_does_not": min((s.radius for s in lost), default=None),
-        "forgets_above_one": any(s.radius > 1 for s in kept),
-        "best_that_does_not": max((s.capacity for s in lost), default=None),
-        "recalled_from": RECALLED,
-        "drawn": [_row(s, bound) for s in drawn(settings)],
-        "recalls": longest_recalled(best) > 0,
-    }
+    least_radius, largest_radius = min(config["spectral_radii"]), max(config["spectral_radii"])
+    return record(
+        washout=past(config),
+        judged=judged(config),
+        least_radius=least_radius,
+        largest_radius=largest_radius,
+        trained=n + 1,  # V and k of one readout
+        fixed=n * n + n,  # W and U
+        bound=bound,
+        by_chance=by_chance,
+        bound_with_chance=bound + by_chance,
+        delay_line_capacity=esn.capacity(line),
+        largest_capacity=largest,
+        best=_row(best, bound),
+        worst=_row(worst, bound),
+        best_over_worst=best.capacity / max(worst.capacity, by_chance),
+        by_leak=by_leak,
+        no_leak_is_best=best.leak == max(config["leaks"]),
+        peaks_inside=all(least_radius < row["best_radius"] < largest_radius for row in by_leak),
+        forgotten_below=FORGOTTEN,
+        settings=len(settings),
+        settings_that_forget=len(kept),
+        largest_radius_that_forgets=max((s.radius for s in kept), default=None),
+        least_radius_that_does_not=min((s.radius for s in lost), default=None),
+        best_that_does_not=max((s.capacity for s in lost), default=None),
+        recalled_from=RECALLED,
+        drawn=[_row(s, bound) for s in drawn(settings)],
+    )
 
 
-def _row(s: Setting, bound: int) -> dict:
-    return {
-        "leak": s.leak,
-        "radius": s.radius,
-        "capacity": s.capacity,
-        "share": s.capacity / bound,
-        "longest_recalled": longest_recalled(s),
-        "forgets": s.forgets,
-    }
+def _row(s: Setting, bound: int) -> Record:
+    return record(
+        leak=s.leak,
+        radius=s.radius,
+        capacity=s.capacity,
+        share=s.capacity / bound,
+        longest_recalled=longest_recalled(s),
+        forgets=s.forgets,
+    )
 
 
-def _of_leak(leak: float, settings: list[Setting]) -> dict:
-    own = [s for s in settings if s.leak == leak]
-    best = max(own, key=lambda s: s.capacity)
-    return {"leak": leak, "best_radius": best.radius, "best_capacity": best.capacity}
+def _of_leak(leak: float, settings: list[Setting]) -> Record:
+    best = max((s for s in settings if s.leak == leak), key=lambda s: s.capacity)
+    return record(leak=leak, best_radius=best.radius, best_capacity=best.capacity)
 
 
 def longest_recalled(s: Setting) -> int:

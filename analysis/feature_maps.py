@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
+from scipy.stats import binomtest
 
 from analysis.data import storage
 from analysis.maths import network as cnn
@@ -22,6 +23,7 @@ from analysis.maths.feature_maps import (
     largest_correlation,
 )
 from workings import figures, measurements
+from workings.measurements import Record, record
 from workings.messages import track
 
 CONFIDENCE = 0.95
@@ -122,7 +124,7 @@ def measure(
     seen: list[Seen],
     probabilities: np.ndarray,
     config: dict,
-) -> dict:
+) -> Record:
     """For each layer the correlation with the digit, the dead channels, the nearest-mean accuracy.
 
     Args:
@@ -141,65 +143,57 @@ def measure(
         other = correlation(enlarged, torch.from_numpy(examples[::-1].copy())).abs().numpy()
         silent = (m.amax(dim=(2, 3)) <= 0).numpy()  # (2, C)
         layers.append(
-            {
-                "channels": m.shape[1],
-                "rows": m.shape[2],
-                "columns": m.shape[3],
-                "field": lens.field.size[0],
-                "stride": lens.field.stride[0],
-                "median_correlation": float(np.median(own)),
-                "median_correlation_with_the_other": float(np.median(other)),
-                "share_recognisable": float((own >= bound).mean()),
-                "digits": [
-                    {
-                        "digit": digit,
-                        "median_correlation": float(np.median(own[d])),
-                        "share_recognisable": float((own[d] >= bound).mean()),
-                        "best_correlation": float(own[d].max()),
-                        "best_channel": int(own[d].argmax()) + 1,
-                        "largest_possible_correlation": largest_correlation(
+            record(
+                _accuracy(many.correct, images),
+                channels=m.shape[1],
+                rows=m.shape[2],
+                columns=m.shape[3],
+                field=lens.field.size[0],
+                stride=lens.field.stride[0],
+                median_correlation=float(np.median(own)),
+                median_correlation_with_the_other=float(np.median(other)),
+                share_recognisable=float((own >= bound).mean()),
+                digits=[
+                    record(
+                        digit=digit,
+                        median_correlation=float(np.median(own[d])),
+                        share_recognisable=float((own[d] >= bound).mean()),
+                        best_correlation=float(own[d].max()),
+                        best_channel=int(own[d].argmax()) + 1,
+                        largest_possible_correlation=largest_correlation(
                             examples[d, 0], lens.down, lens.across
                         ),
-                        "silent_channels": int(silent[d].sum()),
-                    }
+                        silent_channels=int(silent[d].sum()),
+                    )
                     for d, digit in enumerate(config["digits"])
                 ],
-                "silent_for_both": int(silent.all(axis=0).sum()),
-                "dead_channels": int((~many.live).sum()),
-                "median_correlation_of_test_images": float(np.median(many.correlations)),
-                "share_recognisable_of_test_images": float((many.correlations >= bound).mean()),
-                "looks_like_the_digit": bool(np.median(own) >= bound),
-                "could_look_like_the_digit": all(
-                    largest_correlation(x[0], lens.down, lens.across) >= bound for x in examples
-                ),
-                **_accuracy(many.correct, images),
-            }
+                silent_for_both=int(silent.all(axis=0).sum()),
+                dead_channels=int((~many.live).sum()),
+                median_correlation_of_test_images=float(np.median(many.correlations)),
+                share_recognisable_of_test_images=float((many.correlations >= bound).mean()),
+            )
         )
-    alike = [layer["looks_like_the_digit"] for layer in layers]
     accuracies = [right / images, *(layer["accuracy"] for layer in layers)]
     medians = [layer["median_correlation"] for layer in layers]
-    return {
-        "digits": config["digits"],
-        "example": config["example"],
-        "recognisable": bound,
-        "labels_given": probabilities.argmax(axis=1),
-        "probabilities": probabilities[np.arange(len(examples)), config["digits"]],
-        "classified_images": images,
-        "pixels": _accuracy(right, images),
-        "layers": layers,
-        "layers_that_look_like_the_digit": [place + 1 for place, like in enumerate(alike) if like],
-        "verdict": "all" if all(alike) else "none" if not any(alike) else "some",
-        "recognisability_falls": all(a > b for a, b in itertools.pairwise(medians)),
-        "accuracy_rises": all(a < b for a, b in itertools.pairwise(accuracies)),
-        "accuracy_gain": accuracies[-1] - accuracies[0],
-        "dead_channels": sum(layer["dead_channels"] for layer in layers),
-        "confidence": CONFIDENCE,
-    }
+    return record(
+        labels_given=probabilities.argmax(axis=1),
+        probabilities=probabilities[np.arange(len(examples)), config["digits"]],
+        classified_images=images,
+        pixels=_accuracy(right, images),
+        layers=layers,
+        layers_that_look_like_the_digit=[n for n, r in enumerate(medians, 1) if r >= bound],
+        lowest_median_correlation=min(medians),
+        recognisability_falls=all(a > b for a, b in itertools.pairwise(medians)),
+        accuracy_rises=all(a < b for a, b in itertools.pairwise(accuracies)),
+        accuracy_gain=accuracies[-1] - accuracies[0],
+        dead_channels=sum(layer["dead_channels"] for layer in layers),
+        confidence=CONFIDENCE,
+    )
 
 
-def _accuracy(correct: int, images: int) -> dict:
-    low, high = cnn.wilson_interval(correct, images, CONFIDENCE)
-    return {"accuracy": correct / images, "accuracy_low": low, "accuracy_high": high}
+def _accuracy(correct: int, images: int) -> Record:
+    interval = binomtest(correct, images).proportion_ci(CONFIDENCE, method="wilson")
+    return record(accuracy=correct / images, accuracy_low=interval.low, accuracy_high=interval.high)
 
 
 COLUMNS = 11  # 32 and 64 channels nearly fill whole rows of it
@@ -226,7 +220,7 @@ def montage(maps: np.ndarray, columns: int, rows: int, gap: int) -> np.ndarray:
     return tall.reshape(rows * (height + gap), columns * (width + gap))[:-gap, :-gap]
 
 
-def draw(examples: np.ndarray, maps: list[torch.Tensor], values: dict):
+def draw(examples: np.ndarray, digits: list[int], maps: list[torch.Tensor], values: dict):
     """All maps of both digits side by side, the same channel in the same place, a scale a layer."""
     columns, rows, side = grid([m.shape[1] for m in maps])
     heights = [14.0, *(6 + side * r for r in rows)]
@@ -240,7 +234,7 @@ def draw(examples: np.ndarray, maps: list[torch.Tensor], values: dict):
         axes[0, d].set_anchor("W")
         axes[0, d].text(
             1.12, 0.5,
-            f"A {values['digits'][d]}, labelled {values['labels_given'][d]}\n"
+            f"A {digits[d]}, labelled {values['labels_given'][d]}\n"
             f"with probability {values['probabilities'][d]:.3f}",
             transform=axes[0, d].transAxes, va="center", fontsize=8,
         )  # fmt: skip
@@ -311,10 +305,10 @@ def _above(panel):
     return locate
 
 
-def draw_recognisable(correlations: list[np.ndarray], values: dict):
+def draw_recognisable(correlations: list[np.ndarray], values: dict, config: dict):
     """|r| of every channel and each layer's accuracy, from the pixels to the last layer."""
     figure, (left, right) = figures.new("text", 56.0, ncols=2, width_ratios=(1.25, 1))
-    bound = values["recognisable"]
+    bound = config["recognisable"]
     left.axhspan(bound, 1, color="#EEF4F8", lw=0)
     for place, own in enumerate(correlations, 1):
         for d, colour in enumerate((figures.ACCENT, figures.WARM)):
@@ -327,7 +321,7 @@ def draw_recognisable(correlations: list[np.ndarray], values: dict):
             left.plot([beside - 0.16, beside + 0.16], [ceiling] * 2, color=figures.GREY, lw=0.7)
     for d, colour in enumerate((figures.ACCENT, figures.WARM)):
         left.text(
-            1 + (d - 0.5) * 0.36, -0.03, str(values["digits"][d]), color=colour, fontsize=7,
+            1 + (d - 0.5) * 0.36, -0.03, str(config["digits"][d]), color=colour, fontsize=7,
             ha="center", va="top", weight="bold",
         )  # fmt: skip
     left.set(
@@ -371,19 +365,12 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
     right, seen = look(
         network, digits.test_images[:count], digits.test_labels[:count], through, pixels, layers
     )
-    values = measure(
-        examples,
-        maps,
-        through,
-        right,
-        seen,
-        cnn.predict(network, examples),
-        chosen,
-    )
+    probabilities = cnn.predict(network, examples)
+    values = measure(examples, maps, through, right, seen, probabilities, chosen)
     measurements.write(outputs.measurements, values)
-    figures.save(draw(examples, maps, values), outputs.figure)
+    figures.save(draw(examples, chosen["digits"], maps, values), outputs.figure)
     correlations = [
         correlation(lens.enlarge(m), torch.from_numpy(examples)).abs().numpy()
         for lens, m in zip(through, maps, strict=True)
     ]
-    figures.save(draw_recognisable(correlations, values), outputs.recognisable)
+    figures.save(draw_recognisable(correlations, values, chosen), outputs.recognisable)

@@ -10,6 +10,7 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from workings import figures, measurements
+from workings.measurements import Record, record
 
 NORMS_PRINTED = 64  # filters of the first layer, at most, that have room for a number
 NEAR_ZERO = 0.1  # of the layer's root mean square
@@ -69,55 +70,52 @@ def choose(kernels: np.ndarray, outputs_shown: int, inputs_shown: int) -> Drawn:
     return Drawn(outputs, inputs, rounded_up(float(np.abs(shown).max())))
 
 
-def measure_layer(kernels: np.ndarray, drawn: Drawn) -> dict:
+def measure_layer(kernels: np.ndarray, drawn: Drawn) -> Record:
     """One layer in numbers: the norm of each filter, the weights near zero, the part drawn."""
     w = kernels.astype(np.float64)
     norms = np.sqrt((w**2).sum(axis=(1, 2, 3)))  # (outputs,)
-    rms = float(np.sqrt((w**2).mean()))
+    rms = np.sqrt((w**2).mean())
     shown = w[np.ix_(drawn.outputs, drawn.inputs)]
-    return {
-        "outputs": w.shape[0],
-        "inputs": w.shape[1],
-        "kernel": w.shape[2],
-        "weights": w.size,
-        "norms": norms,
-        "smallest_norm": float(norms.min()),
-        "median_norm": float(np.median(norms)),
-        "largest_norm": float(norms.max()),
-        "smallest_norm_channel": int(norms.argmin()),
-        "largest_norm_channel": int(norms.argmax()),
-        "root_mean_square": rms,
-        "largest_weight": float(np.abs(w).max()),
-        "share_negative": float((w < 0).mean()),
-        "share_near_zero": float((np.abs(w) < NEAR_ZERO * rms).mean()),
-        "share_of_mean": share_of_mean(w),
-        "share_of_mean_by_chance": 1 / (w.shape[2] * w.shape[3]),
-        "outputs_drawn": len(drawn.outputs),
-        "inputs_drawn": len(drawn.inputs),
-        "all_drawn": shown.size == w.size,
-        "share_of_kernels_drawn": shown.size / w.size,
-        "share_of_squared_weight_drawn": float((shown**2).sum() / (w**2).sum()),
-        "scale": drawn.scale,
-    }
+    return record(
+        outputs=w.shape[0],
+        inputs=w.shape[1],
+        kernel=w.shape[2],
+        weights=w.size,
+        norms=norms,
+        smallest_norm=norms.min(),
+        median_norm=np.median(norms),
+        largest_norm=norms.max(),
+        smallest_norm_channel=norms.argmin(),
+        largest_norm_channel=norms.argmax(),
+        root_mean_square=rms,
+        largest_weight=np.abs(w).max(),
+        share_negative=(w < 0).mean(),
+        share_near_zero=(np.abs(w) < NEAR_ZERO * rms).mean(),
+        share_of_mean=share_of_mean(w),
+        share_of_mean_by_chance=1 / (w.shape[2] * w.shape[3]),
+        outputs_drawn=len(drawn.outputs),
+        inputs_drawn=len(drawn.inputs),
+        share_of_kernels_drawn=shown.size / w.size,
+        share_of_squared_weight_drawn=(shown**2).sum() / (w**2).sum(),
+        scale=drawn.scale,
+    )
 
 
-def measure(layers: list[np.ndarray], drawn: list[Drawn]) -> dict:
+def measure(layers: list[np.ndarray], drawn: list[Drawn]) -> Record:
     """Each layer's numbers, and what a normal distribution would have near zero."""
     normal = math.erf(NEAR_ZERO / math.sqrt(2))  # P(|z| < NEAR_ZERO)
     each = [measure_layer(w, d) for w, d in zip(layers, drawn, strict=True)]
-    return {
-        "layers": each,
-        "drawn_hold_most": all(layer["share_of_squared_weight_drawn"] > 0.5 for layer in each),
-        "norms_printed": len(layers[0]) <= NORMS_PRINTED,
-        "near_zero": NEAR_ZERO,
-        "near_zero_if_normal": normal,
-        "more_near_zero_than_normal": [layer["share_near_zero"] > normal for layer in each],
-        "mostly_mean": [layer["share_of_mean"] > 0.5 for layer in each],
-        "all_more_mean_than_chance": all(
+    return record(
+        layers=each,
+        drawn_hold_most=all(layer["share_of_squared_weight_drawn"] > 0.5 for layer in each),
+        norms_printed=len(layers[0]) <= NORMS_PRINTED,
+        near_zero=NEAR_ZERO,
+        near_zero_if_normal=normal,
+        all_more_mean_than_chance=all(
             layer["share_of_mean"] > layer["share_of_mean_by_chance"] for layer in each
         ),
-        "sparse": any(layer["share_near_zero"] > 2 * normal for layer in each),
-    }
+        sparse=any(layer["share_near_zero"] > 2 * normal for layer in each),
+    )
 
 
 def draw_first(kernels: np.ndarray, scale: float):

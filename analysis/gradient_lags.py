@@ -12,6 +12,7 @@ from analysis.maths import gradient_lags as lags
 from analysis.maths import recurrent_cells as cells
 from workings import figures, measurements
 from workings.derive.recurrence import RecurrenceError
+from workings.measurements import Record, record
 from workings.messages import InputError, track
 
 VANISHED = 0.01  # of the gradient at lag 0, left at the farthest lag
@@ -137,7 +138,7 @@ def fitted_from(config: dict) -> int:
     return config["length"] // 4
 
 
-def measure(settings: list[Setting], followed: list[Followed], config: dict) -> dict:
+def measure(settings: list[Setting], followed: list[Followed], config: dict) -> Record:
     """Rates with their intervals, and where each weight's gradient comes from."""
     rows = [_row(setting, f) for setting, f in zip(settings, followed, strict=True)]
     vanilla = [row for row in rows if row["kind"] == "vanilla"]
@@ -145,76 +146,69 @@ def measure(settings: list[Setting], followed: list[Followed], config: dict) -> 
     # The vanilla cell of the same gain, or of the nearest one, is the gated cells' peer.
     peer = min(vanilla, key=lambda row: abs(row["gain"] - config["gated_gain"]))
     better = [row for row in gated if abs(np.log(row["rate"])) < abs(np.log(peer["rate"]))]
-    off = max(f.off_gradient for f in followed)
-    lost = [row for row in vanilla if row["vanishes"] or row["explodes"]]
-    return {
-        **{key: config[key] for key in ("hidden", "inputs", "outputs", "drive", "length")},
-        **{key: config[key] for key in ("networks", "sequences", "gated_gain", "biases", "seed")},
-        "gains": config["gains"],
-        "fitted_from": fitted_from(config),
-        "confidence": CONFIDENCE,
-        "vanished_below": VANISHED,
-        "exploded_above": EXPLODED,
-        "settings": rows,
-        "vanilla_vanishing": [row["gain"] for row in vanilla if row["vanishes"]],
-        "vanilla_exploding": [row["gain"] for row in vanilla if row["explodes"]],
-        "recurrent_weights_are_hard": bool(lost) and all(r["v_earlier"] == 0 for r in lost),
-        "least_w_earlier": min(row["w_earlier"] for row in rows),
-        "largest_w_earlier": max(row["w_earlier"] for row in rows),
-        "largest_gap_to_w": max(
+    return record(
+        fitted_from=fitted_from(config),
+        confidence=CONFIDENCE,
+        vanished_below=VANISHED,
+        exploded_above=EXPLODED,
+        settings=rows,
+        vanilla_vanishing=[row["gain"] for row in vanilla if row["vanishes"]],
+        vanilla_exploding=[row["gain"] for row in vanilla if row["explodes"]],
+        vanilla_that_vanish_or_explode=sum(r["vanishes"] or r["explodes"] for r in vanilla),
+        least_w_earlier=min(row["w_earlier"] for row in rows),
+        largest_w_earlier=max(row["w_earlier"] for row in rows),
+        largest_v_earlier=max(row["v_earlier"] for row in rows),
+        largest_gap_to_w=max(
             abs(row[f"{letter}_earlier"] - row["w_earlier"]) for row in rows for letter in "ub"
         ),
-        "rates_below_prediction": sum(row["rate"] < row["predicted"] for row in rows),
-        "predictions_inside": sum(row["predicted_inside"] for row in rows),
-        "farthest_from_prediction": max(rows, key=_from_prediction),
-        "nearest_to_prediction": min(rows, key=_from_prediction),
-        "largest_error_with_slope": max(
-            abs(r["gain_times_slope"] / r["rate"] - 1) for r in vanilla
-        ),
-        "peer_gain": peer["gain"],
-        "peer_rate": peer["rate"],
-        "gated": len(gated),
-        "gated_better": len(better),
-        "gates_help_gradients": len(better) == len(gated),
-        "best_gated": min(gated, key=lambda row: abs(np.log(row["rate"]))),
-        "off_gradient": off,
-        "off_state": max(f.off_state for f in followed),
-        "compared": len(settings) * config["networks"],
-        "autograd_agrees": off < AGREED,
-    }
+        rates_below_prediction=sum(row["rate"] < row["predicted"] for row in rows),
+        predictions_inside=sum(row["predicted_inside"] for row in rows),
+        farthest_from_prediction=max(rows, key=_from_prediction),
+        nearest_to_prediction=min(rows, key=_from_prediction),
+        largest_error_with_slope=max(abs(r["gain_times_slope"] / r["rate"] - 1) for r in vanilla),
+        peer_gain=peer["gain"],
+        peer_rate=peer["rate"],
+        gated=len(gated),
+        gated_better=len(better),
+        best_gated=min(gated, key=lambda row: abs(np.log(row["rate"]))),
+        off_gradient=max(f.off_gradient for f in followed),
+        off_state=max(f.off_state for f in followed),
+        agreed_below=AGREED,
+        compared=len(settings) * config["networks"],
+    )
 
 
-def _from_prediction(row: dict) -> float:
+def _from_prediction(row: Record) -> float:
     return abs(np.log(row["rate"] / row["predicted"]))
 
 
-def _row(setting: Setting, f: Followed) -> dict:
+def _row(setting: Setting, f: Followed) -> Record:
     low, high = np.exp(lags.mean_interval(f.log_rates, CONFIDENCE))
     left = float(f.curve[-1])
     earlier = {letter: float(share[1:].sum()) for letter, share in f.shares.items()}
-    return {
-        "name": setting.name,
-        "kind": setting.kind,
-        "gain": setting.gain,
-        "bias": setting.bias,
-        "predicted": f.predicted,
-        "rate": float(np.exp(f.log_rates.mean())),
-        "rate_low": float(low),
-        "rate_high": float(high),
-        "predicted_inside": bool(low <= f.predicted <= high),
-        "gain_times_slope": setting.gain * f.slope,
-        "left": left,
-        "powers_of_ten": float(np.log10(left)),
-        "farthest_lag": len(f.curve) - 1,
-        "vanishes": left < VANISHED,
-        "explodes": left > EXPLODED,
-        "w_earlier": earlier["W"],
-        "u_earlier": earlier["U"],
-        "b_earlier": earlier["b"],
-        "v_earlier": earlier["V"],
+    return record(
+        name=setting.name,
+        kind=setting.kind,
+        gain=setting.gain,
+        bias=setting.bias,
+        predicted=f.predicted,
+        rate=np.exp(f.log_rates.mean()),
+        rate_low=low,
+        rate_high=high,
+        predicted_inside=low <= f.predicted <= high,
+        gain_times_slope=setting.gain * f.slope,
+        left=left,
+        powers_of_ten=np.log10(left),
+        farthest_lag=len(f.curve) - 1,
+        vanishes=left < VANISHED,
+        explodes=left > EXPLODED,
+        w_earlier=earlier["W"],
+        u_earlier=earlier["U"],
+        b_earlier=earlier["b"],
+        v_earlier=earlier["V"],
         # The smallest number of last steps that give half of dL/dW.
-        "steps_with_half_of_w": int(np.searchsorted(np.cumsum(f.shares["W"]), 0.5)) + 1,
-    }
+        steps_with_half_of_w=np.searchsorted(np.cumsum(f.shares["W"]), 0.5) + 1,
+    )
 
 
 def draw(settings: list[Setting], followed: list[Followed], config: dict):

@@ -11,9 +11,10 @@ from analysis.data import storage
 from analysis.maths.hot_spot import centres, hot_spot, label_places
 from analysis.maths.occlusion import Occlusion, occlude
 from workings import figures, measurements
+from workings.measurements import Record, record
 
 
-def measure(map_: Occlusion, image: np.ndarray, config: dict) -> dict:
+def measure(map_: Occlusion, image: np.ndarray) -> Record:
     """The three maps in numbers: the lowest probability, the labels seen, the hot spot."""
     height, width = map_.patch
     rows, columns = centres(map_.rows, height), centres(map_.columns, width)
@@ -21,31 +22,26 @@ def measure(map_: Occlusion, image: np.ndarray, config: dict) -> dict:
     lowest = np.unravel_index(map_.p_true.argmin(), map_.p_true.shape)
     given = int(map_.clean.argmax())
     changed = map_.predicted != given
-    spot = hot_spot(clean - map_.p_true, rows, columns, image)
-    return {
-        **{key: config[key] for key in ("digit", "example", "patch", "stride", "fill", "outside")},
-        "positions": int(map_.p_true.size),
-        "positions_down": len(map_.rows),
-        "positions_across": len(map_.columns),
-        "clean_label": given,
-        "clean_probability": clean,
-        "lowest_probability": float(map_.p_true[lowest]),
-        "lowest_row": float(rows[lowest[0]]),
-        "lowest_column": float(columns[lowest[1]]),
-        "lowest_highest_probability": float(map_.p_max.min()),
-        "label_changes": bool(changed.any()),
-        "positions_with_another_label": int(changed.sum()),
-        "share_with_another_label": float(changed.mean()),
-        "other_labels": [
-            {"label": int(label), "positions": int((map_.predicted == label).sum())}
+    return record(
+        positions=map_.p_true.size,
+        positions_down=len(map_.rows),
+        positions_across=len(map_.columns),
+        clean_label=given,
+        clean_probability=clean,
+        lowest_probability=map_.p_true[lowest],
+        lowest_row=rows[lowest[0]],
+        lowest_column=columns[lowest[1]],
+        lowest_highest_probability=map_.p_max.min(),
+        positions_with_another_label=changed.sum(),
+        share_with_another_label=changed.mean(),
+        other_labels=[
+            record(label=label, positions=(map_.predicted == label).sum())
             for label in np.unique(map_.predicted[changed])
         ],
-        "share_that_changes_no_pixel": float(map_.idle.mean()),
-        "positions_evaluated_again": int(map_.recomputed),
-        "hot_spot": spot,
-        "hot_spot_is_upper_right": (spot.get("vertical"), spot.get("horizontal"))
-        == ("upper", "right"),
-    }
+        share_that_changes_no_pixel=map_.idle.mean(),
+        positions_evaluated_again=map_.recomputed,
+        hot_spot=hot_spot(clean - map_.p_true, rows, columns, image),
+    )
 
 
 def draw(map_: Occlusion, image: np.ndarray, values: dict):
@@ -100,7 +96,7 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
         fill=chosen["fill"],
         outside=chosen["outside"],
     )
-    values = measure(map_, image[0], chosen)
+    values = measure(map_, image[0])
     measurements.write(outputs.measurements, values)
     with open(outputs.maps, "wb") as file:
         np.savez(file, **{k: getattr(map_, k) for k in ("rows", "columns", "p_true", "p_max", "predicted")})  # fmt: skip

@@ -12,6 +12,7 @@ from analysis.maths import network as cnn
 from analysis.maths.hot_spot import centres, label_places
 from analysis.maths.occlusion import Occluder, Occlusion, covers_none
 from workings import figures, measurements
+from workings.measurements import Record, record
 from workings.messages import track
 
 
@@ -47,67 +48,57 @@ class Tally:
         self.images_changed += bool(changed.any())
         self.recomputed += map_.recomputed
 
-    def values(self) -> dict:
+    def values(self) -> Record:
         """Shares of all positions, of those on ink and of those off it; None where there is none."""
 
         def share(part: float, whole: int) -> float | None:
             return part / whole if whole else None
 
         on_ink = self.positions - self.off_ink
-        return {
-            "mean_drop": self.drop / self.positions,
-            "mean_drop_on_ink": share(self.drop_on_ink, on_ink),
-            "share_changed": self.changed / self.positions,
-            "share_changed_on_ink": share(self.changed - self.changed_off_ink, on_ink),
-            "share_changed_off_ink": share(self.changed_off_ink, self.off_ink),
-            "share_off_ink": self.off_ink / self.positions,
-            "share_that_changes_no_pixel": self.idle / self.positions,
-            "images_changed": self.images_changed,
-            "share_of_images_changed": self.images_changed / self.images,
-            "positions_evaluated_again": self.recomputed,
-        }
+        return record(
+            mean_drop=self.drop / self.positions,
+            mean_drop_on_ink=share(self.drop_on_ink, on_ink),
+            share_changed=self.changed / self.positions,
+            share_changed_on_ink=share(self.changed - self.changed_off_ink, on_ink),
+            share_changed_off_ink=share(self.changed_off_ink, self.off_ink),
+            share_off_ink=self.off_ink / self.positions,
+            share_that_changes_no_pixel=self.idle / self.positions,
+            images_changed=self.images_changed,
+            share_of_images_changed=self.images_changed / self.images,
+            positions_evaluated_again=self.recomputed,
+        )
 
 
-def of_digit(map_: Occlusion) -> dict:
+def of_digit(map_: Occlusion) -> Record:
     """The chosen digit under one colour."""
     lowest = np.unravel_index(map_.p_true.argmin(), map_.p_true.shape)
-    changed = map_.predicted != map_.clean.argmax()
-    return {
-        "lowest_probability": float(map_.p_true[lowest]),
-        "lowest_row": float(centres(map_.rows, map_.patch[0])[lowest[0]]),
-        "lowest_column": float(centres(map_.columns, map_.patch[1])[lowest[1]]),
-        "share_changed": float(changed.mean()),
-        "label_changes": bool(changed.any()),
-    }
+    return record(
+        lowest_probability=float(map_.p_true[lowest]),
+        lowest_row=float(centres(map_.rows, map_.patch[0])[lowest[0]]),
+        lowest_column=float(centres(map_.columns, map_.patch[1])[lowest[1]]),
+        share_changed=float((map_.predicted != map_.clean.argmax()).mean()),
+    )
 
 
-def measure(
-    own: list[Occlusion], tallies: list[Tally], fills: list[float], config: dict, patch: dict
-) -> dict:
+def measure(own: list[Occlusion], tallies: list[Tally], fills: list[float]) -> Record:
     """What each colour does, to the chosen digit and to the test images."""
     colours = [
-        {"fill": fill, "colour": name_of(fill), "digit": of_digit(map_), **tally.values()}
+        record(tally.values(), fill=fill, colour=name_of(fill), digit=of_digit(map_))
         for fill, map_, tally in zip(fills, own, tallies, strict=True)
     ]
     ranked = sorted(colours, key=lambda c: c["mean_drop"])
-    off_ink = [c["share_changed_off_ink"] for c in colours if c["share_changed_off_ink"]]
-    return {
-        "per_class": config["images"],
-        "digit": patch["digit"],
-        "patch": patch["patch"],
-        "stride": patch["stride"],
-        "images": tallies[0].images,
-        "positions": int(own[0].p_true.size),
-        "share_off_ink": colours[0]["share_off_ink"],
-        "positions_evaluated_again": sum(t.recomputed for t in tallies),
-        "colours": colours,
-        "has_black": 0.0 in fills,
-        "several": len(fills) > 1,
-        "mildest": ranked[0],
-        "harshest": ranked[-1],
-        "changes_off_ink": bool(off_ink),
-        "largest_share_changed_off_ink": max(off_ink, default=0.0),
-    }
+    off_ink = [c["share_changed_off_ink"] or 0.0 for c in colours]
+    return record(
+        images=tallies[0].images,
+        positions=own[0].p_true.size,
+        share_off_ink=colours[0]["share_off_ink"],
+        positions_evaluated_again=sum(t.recomputed for t in tallies),
+        colours=colours,
+        has_black=0.0 in fills,
+        mildest=ranked[0],
+        harshest=ranked[-1],
+        largest_share_changed_off_ink=max(off_ink),
+    )
 
 
 def draw(own: list[Occlusion], image: np.ndarray, fills: list[float], values: dict):
@@ -184,6 +175,6 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
         for tally, map_ in zip(tallies, maps, strict=True):
             tally.add(map_, off_ink)
     own = [occluder(images[six], patch["digit"]) for occluder in occluders]
-    values = measure(own, tallies, fills, chosen, patch)
+    values = measure(own, tallies, fills)
     measurements.write(outputs.measurements, values)
     figures.save(draw(own, images[six, 0], fills, values), outputs.figure)

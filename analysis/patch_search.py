@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,12 +12,11 @@ from analysis.data import storage
 from analysis.maths import network as cnn
 from analysis.maths.occlusion import FlippingPatch, Occlusion, PatchSearch, SizeSweep
 from workings import figures, measurements
-from workings.build import fingerprint, processes, resume
-from workings.messages import InputError, say, track
+from workings.build import processes
+from workings.measurements import Record, record
+from workings.messages import track
 
-CHUNK = 20  # images that a process searches before they are kept
 SIDE = 28  # pixels, of an image
-ROOT = Path(__file__).parents[1]
 PRESUMED = (4, 0)  # what the original report expected its 6 to become
 
 
@@ -32,119 +30,55 @@ class Searched:
     recomputed: int = 0
 
 
-# One image: its index, the positions evaluated again by the reference, and the fields of its
-# FlippingPatch; the size 0 says there is none.
-FLIPPING = ("size", "row", "column", "was", "label", "p", "positions")
-RECORD = np.dtype(
-    [(name, np.float64 if name == "p" else np.int64) for name in ("index", "recomputed", *FLIPPING)]
-)
-
-
-def chosen_images(
-    labels: np.ndarray, given: np.ndarray, per_class: int | None, also: int
-) -> tuple[list[int], int]:
-    """The first `per_class` test images of each class that the network labels rightly, and `also`.
-
-    None means all of them. Returns their indices in rising order, and how many were passed over as
-    wrongly labelled.
-    """
-    if per_class is None:
-        right = given == labels
-        return np.flatnonzero(right).tolist(), int((~right).sum())
-    chosen, passed = set(), 0
-    for label in range(10):
-        of_class = np.flatnonzero(labels == label)
-        right = of_class[given[of_class] == label][:per_class]
-        last = right[-1] if len(right) == per_class else of_class[-1]
-        passed += int((given[of_class[of_class <= last]] != label).sum())
-        chosen |= set(right.tolist())
-    if given[also] == labels[also]:
-        chosen.add(also)
-    return sorted(chosen), passed
+def passed_over(labels: np.ndarray, given: np.ndarray, per_class: int | None) -> int:
+    """How many wrongly labelled images stand before the last that is chosen of their class."""
+    right = [given[labels == label] == label for label in range(10)]
+    return sum(int((~r & (r.cumsum() < (per_class or np.inf))).sum()) for r in right)
 
 
 _search: PatchSearch | None = None  # of this process
+_digits: storage.Digits | None = None
 
 
-def prepare(model: str, classifier: dict, largest: int) -> None:
+def prepare(model: str, classifier: dict, largest: int, digits: storage.Digits) -> None:
     """Make this process's search."""
-    global _search
+    global _search, _digits
     torch.set_num_threads(1)
     network = storage.load_network(model, classifier)
     _search = PatchSearch(network, sizes=range(1, largest + 1), fill=0.0)
+    _digits = digits
 
 
-def search_chunk(chunk: list[tuple[int, np.ndarray]]) -> np.ndarray:
-    """A RECORD for each (index, image)."""
-    records = np.zeros(len(chunk), RECORD)
-    for record, (index, image) in zip(records, chunk, strict=True):
-        record["index"] = index
-        found = _search(image)
-        record["recomputed"] = _search.recomputed
-        if found is not None:
-            for name in FLIPPING:
-                record[name] = getattr(found, name)
-    return records
+def search(index: int) -> Searched:
+    """The smallest flipping square of one test image."""
+    found = _search(_digits.test_images[index])
+    return Searched(index, int(_digits.test_labels[index]), found, _search.recomputed)
 
 
-def search(
-    indices: list[int], images: np.ndarray, key: str, arguments: tuple, count: int
-) -> np.ndarray:
-    """The RECORDs of the given images in rising order, by `count` processes.
-
-    What an interrupted run with the same `key` has kept is not searched again.
-    """
-    kept = resume.Kept("patch_search", key, RECORD)
-    done = set(kept.records["index"].tolist())
-    rest = [i for i in indices if i not in done]
-    if done:
-        say(f"Going on from {len(done)} images that were searched before the interruption")
-    chunks = [[(i, images[i]) for i in rest[n : n + CHUNK]] for n in range(0, len(rest), CHUNK)]
-    results = processes.spread(search_chunk, chunks, prepare, arguments, count)
-    for records in track(results, f"Searching {CHUNK} images at a time", total=len(chunks)):
-        kept.add(records)
-    kept.remove()
-    return np.sort(kept.records, order="index")
-
-
-def searched_of(records: np.ndarray, labels: np.ndarray) -> list[Searched]:
-    """The records as objects."""
-    return [
-        Searched(
-            int(r["index"]),
-            int(labels[r["index"]]),
-            FlippingPatch(**{name: r[name].item() for name in FLIPPING}) if r["size"] else None,
-            int(r["recomputed"]),
-        )
-        for r in records
-    ]
-
-
-def anywhere(sweep: list[Occlusion]) -> list[dict]:
+def anywhere(sweep: list[Occlusion]) -> list[Record]:
     """Every label that some square of some size at some place gives, other than the image's own.
 
-    Returns one mapping per label: the smallest size that gives it, and the number of squares.
+    Returns one record per label: the smallest size that gives it, and the number of squares.
     """
     was = int(sweep[0].clean.argmax())
-    found: dict[int, dict] = {}
+    sizes: dict[int, list[int]] = {}  # of each square that gives the label
     for map_ in sweep:
-        labels, counts = np.unique(map_.predicted[map_.predicted != was], return_counts=True)
-        for label, squares in zip(labels.tolist(), counts.tolist(), strict=True):
-            entry = found.setdefault(
-                label, {"label": label, "smallest": map_.patch[0], "squares": 0}
-            )
-            entry["squares"] += squares
-    return [found[label] for label in sorted(found)]
+        for label in map_.predicted[map_.predicted != was].tolist():
+            sizes.setdefault(label, []).append(map_.patch[0])
+    return [
+        record(label=label, smallest=min(found), squares=len(found))
+        for label, found in sorted(sizes.items())
+    ]
 
 
 def measure(
     searched: list[Searched],
     passed: int,
     six: int,
-    config: dict,
+    largest: int,
     digit: int,
-    reached: list[dict] | None = None,
-) -> dict:
+    reached: list[Record] | None = None,
+) -> Record:
     """How many can be flipped, at which size, to which label, and what became of the chosen digit.
 
     `reached` is what `anywhere` says of the chosen digit; None when the network mislabels it.
@@ -155,87 +89,78 @@ def measure(
     for s in flipped:
         moves[s.label, s.found.label] += 1
     own = next((s for s in searched if s.index == six), None)
-    classes = []
-    for label in range(10):
-        mine = [s for s in searched if s.label == label]
-        found = [s.found.size for s in mine if s.found]
-        classes.append(
-            {
-                "label": label,
-                "searched": len(mine),
-                "flipped": len(found),
-                "never": len(mine) - len(found),
-                "smallest": min(found, default=None),
-                "median": float(np.median(found)) if found else None,
-                "largest": max(found, default=None),
-            }
-        )
+    classes = [_of_class(label, searched) for label in range(10)]
     medians = {
         c["label"]: c["median"] if c["flipped"] else np.inf for c in classes if c["searched"]
     }
     most = np.unravel_index(moves.argmax(), moves.shape)
-    return {
-        "per_class": config["per_class"],
-        "all_images": config["per_class"] is None,
-        "largest": config["largest"],
-        "squares": sum((SIDE - side + 1) ** 2 for side in range(1, config["largest"] + 1)),
-        "digit": digit,
-        "searched": len(searched),
-        "passed_over_as_wrongly_labelled": passed,
-        "flipped": len(flipped),
-        "never": len(searched) - len(flipped),
-        "any_flipped": bool(flipped),
-        "share_flipped": len(flipped) / len(searched),
-        "smallest": int(sizes.min()) if flipped else None,
-        "images_at_the_smallest": int((sizes == sizes.min()).sum()) if flipped else 0,
-        "median": float(np.median(sizes)) if flipped else None,
-        "largest_needed": int(sizes.max()) if flipped else None,
-        "images_by_size": [int((sizes == k).sum()) for k in range(1, config["largest"] + 1)],
-        "positions_evaluated_again": sum(s.recomputed for s in searched),
-        "classes": classes,
-        "easiest": [k for k, m in medians.items() if m == min(medians.values())],
-        "hardest": [k for k, m in medians.items() if m == max(medians.values())],
-        "moves": moves,
-        "digit_searched": classes[digit]["searched"],
-        "digit_flipped": classes[digit]["flipped"],
-        "presumed": [
-            {"label": label, "digits": int(moves[digit, label])}
+    return record(
+        squares=sum((SIDE - side + 1) ** 2 for side in range(1, largest + 1)),
+        searched=len(searched),
+        passed_over_as_wrongly_labelled=passed,
+        flipped=len(flipped),
+        never=len(searched) - len(flipped),
+        share_flipped=len(flipped) / len(searched),
+        smallest=sizes.min() if flipped else None,
+        images_at_the_smallest=(sizes == sizes.min()).sum() if flipped else 0,
+        median=np.median(sizes) if flipped else None,
+        largest_needed=sizes.max() if flipped else None,
+        images_by_size=[(sizes == k).sum() for k in range(1, largest + 1)],
+        positions_evaluated_again=sum(s.recomputed for s in searched),
+        classes=classes,
+        easiest=[k for k, m in medians.items() if m == min(medians.values())],
+        hardest=[k for k, m in medians.items() if m == max(medians.values())],
+        moves=moves,
+        digit_searched=classes[digit]["searched"],
+        digit_flipped=classes[digit]["flipped"],
+        presumed=[
+            record(label=label, digits=moves[digit, label]) for label in PRESUMED if label != digit
+        ],
+        most_frequent_move=record({"from": most[0]}, to=most[1], images=moves.max()),
+        most_frequent_new_label=moves.sum(axis=0).argmax(),
+        most_frequent_new_label_count=moves.sum(axis=0).max(),
+        own=_own(own, reached, digit),
+    )
+
+
+def _of_class(label: int, searched: list[Searched]) -> Record:
+    mine = [s for s in searched if s.label == label]
+    found = [s.found.size for s in mine if s.found]
+    return record(
+        label=label,
+        searched=len(mine),
+        flipped=len(found),
+        never=len(mine) - len(found),
+        smallest=min(found, default=None),
+        median=float(np.median(found)) if found else None,
+        largest=max(found, default=None),
+    )
+
+
+def _own(own: Searched | None, reached: list[Record] | None, digit: int) -> Record:
+    if own is None:
+        return record(searched=False)
+    by_label = {entry["label"]: entry for entry in reached or []}
+    values = record(
+        searched=True,
+        flips=own.found is not None,
+        reached=reached or [],
+        presumed=[
+            by_label.get(label, record(label=label, smallest=None, squares=0))
             for label in PRESUMED
             if label != digit
         ],
-        "most_frequent_move": {
-            "from": int(most[0]), "to": int(most[1]), "images": int(moves.max()),
-        },
-        "most_frequent_new_label": int(moves.sum(axis=0).argmax()),
-        "most_frequent_new_label_count": int(moves.sum(axis=0).max()),
-        "own": _own(own, reached, digit),
-    }  # fmt: skip
-
-
-def _own(own: Searched | None, reached: list[dict] | None, digit: int) -> dict:
-    if own is None:
-        return {"searched": False}
-    by_label = {entry["label"]: entry for entry in reached or []}
-    presumed = [
-        by_label.get(label, {"label": label, "smallest": None, "squares": 0})
-        for label in PRESUMED
-        if label != digit
-    ]
-    if own.found is None:
-        return {"searched": True, "flips": False, "reached": [], "presumed": presumed}
-    found = own.found
-    return {
-        "searched": True,
-        "flips": True,
-        "size": found.size,
-        "row": found.row,
-        "column": found.column,
-        "new_label": found.label,
-        "new_probability": found.p,
-        "positions": found.positions,
-        "reached": reached,
-        "presumed": presumed,
-    }
+    )
+    if found := own.found:
+        values |= record(
+            size=found.size,
+            row=found.row,
+            column=found.column,
+            new_label=found.label,
+            new_probability=found.p,
+            positions=found.positions,
+        )
+    return values
 
 
 def draw(searched: list[Searched], images: np.ndarray, six: int, largest: int):
@@ -351,28 +276,19 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
     six = storage.example_of(digits, occlusion["digit"], occlusion["example"], "occlusion.example")
     images, labels = digits.test_images, digits.test_labels
     given = cnn.predict(network, images).argmax(axis=1)
-    indices, passed = chosen_images(labels, given, chosen["per_class"], six)
-    if not indices:
-        raise InputError(
-            "the network labels no test image rightly, so no label can be changed; "
-            "train it for more epochs",
-            key="classifier.epochs",
-        )
-    # The kept part of an interrupted run is no input of the rule, so it counts only if all that
-    # the rule depends on is equal.
-    key = resume.key(
-        fingerprint.lines(Path("analysis/patch_search.py"), config, ROOT),
-        Path(inputs.model).read_bytes(),
-        images[indices].tobytes(),
-    )
-    arguments = (str(inputs.model), config["classifier"], chosen["largest"])
-    records = search(indices, images, key, arguments, processes.count())
-    searched = searched_of(records, labels)
+    indices = storage.rightly_labelled(labels, given, chosen["per_class"])
+    passed = passed_over(labels, given, chosen["per_class"])
+    if given[six] == labels[six] and six not in indices:
+        indices = sorted([*indices, six])
+    arguments = (str(inputs.model), config["classifier"], chosen["largest"], digits)
+    results = processes.spread(search, indices, prepare, arguments, processes.count())
+    found = list(track(results, "Searching the test images", total=len(indices)))
+    searched = sorted(found, key=lambda s: s.index)
     reached = None
     if six in indices:
         sweep = SizeSweep(network, sizes=range(1, chosen["largest"] + 1), fill=0.0)
         reached = anywhere(sweep(images[six], occlusion["digit"]))
-    values = measure(searched, passed, six, chosen, occlusion["digit"], reached)
+    values = measure(searched, passed, six, chosen["largest"], occlusion["digit"], reached)
     measurements.write(outputs.measurements, values)
     figures.save(draw(searched, images, six, chosen["largest"]), outputs.figure)
     figures.save(draw_moves(values["moves"]), outputs.moves)

@@ -15,6 +15,7 @@ from analysis.maths.reservoir import Reservoir
 from analysis.maths.training import Adding, Outcome, Recall, Task
 from workings import figures, measurements
 from workings.build import processes
+from workings.measurements import Record, record
 from workings.messages import InputError, say, track
 
 ECHO_STATE = "echo state"
@@ -176,107 +177,74 @@ def run_all(config: dict, count: int) -> dict[Trial, Outcome]:
     return outcomes
 
 
-def measure(outcomes: dict[Trial, Outcome], config: dict) -> dict:
+def measure(outcomes: dict[Trial, Outcome], config: dict) -> Record:
     """The error of each model on each task against the delay, and what its training took."""
     tasks = {
         name: _of_task(name, task, outcomes, config) for name, task in tasks_of(config).items()
     }
-    adding, recall = tasks["adding"], tasks["recall"]
     sizes = [
         row["trained"] for task in tasks.values() for row in task["models"] if row["by_gradient"]
     ]
-    esn = config["echo_state"]
-    return {
-        **{
-            key: config[key] for key in ("delays", "repeats", "parameters", "gain", "bias", "drive")
-        },
-        **{key: config[key] for key in ("updates", "batch", "adding_rate", "recall_rate", "clip")},
-        **{key: config[key] for key in ("symbols", "distractors", "check_every", "stop_at")},
-        **{key: config[key] for key in ("test_sequences", "seed")},
-        "echo_state": esn,
-        "solved_below": SOLVED,
-        "longest_delay": max(config["delays"]),
-        "largest_difference_in_size": max(abs(s / config["parameters"] - 1) for s in sizes),
-        "adding": adding,
-        "recall": recall,
-        **verdicts(adding, recall),
-    }
+    return record(
+        tasks,
+        solved_below=SOLVED,
+        longest_delay=max(config["delays"]),
+        largest_difference_in_size=max(abs(s / config["parameters"] - 1) for s in sizes),
+        networks_each=len(config["delays"]) * config["repeats"],
+    )
 
 
-def verdicts(adding: dict, recall: dict) -> dict:
-    """Who learnt what more often; the wordings of two sections follow it."""
-    esn = [task["by_model"]["echo_state"]["solved"] for task in (adding, recall)]
-    every = adding["networks_each"]
-    return {
-        "networks_each": every,
-        "gates_win_adding": _gates_win(adding),
-        "gates_win_recall": _gates_win(recall),
-        "gates_win_everywhere": _gates_win(adding) and _gates_win(recall),
-        "gates_lose_somewhere": _gates_lose(adding) or _gates_lose(recall),
-        "echo_state_learns_something": any(esn),
-        "echo_state_solves_all": min(esn) == every,
-    }
-
-
-def _of_task(name: str, task: Task, outcomes: dict[Trial, Outcome], config: dict) -> dict:
+def _of_task(name: str, task: Task, outcomes: dict[Trial, Outcome], config: dict) -> Record:
     rows = [_of_model(name, model, task, outcomes, config) for model in MODELS]
-    return {
-        "baseline": task.baseline,
-        "inputs": task.inputs,
-        "networks_each": len(config["delays"]) * config["repeats"],
-        "models": rows,
-        "by_model": {row["model"].replace(" ", "_"): row for row in rows},
-        "cost_over_echo_state": min(r["multiplications"] for r in rows if r["by_gradient"])
-        / rows[-1]["multiplications"],
-    }
+    by_model = {row["model"].replace(" ", "_"): row for row in rows}
+    by_gradient = [row["multiplications"] for row in rows if row["by_gradient"]]
+    return record(
+        baseline=task.baseline,
+        inputs=task.inputs,
+        models=rows,
+        by_model=by_model,
+        fewest_solved_by_gates=min(by_model[kind]["solved"] for kind in ("LSTM", "GRU")),
+        cost_over_echo_state=min(by_gradient) / by_model["echo_state"]["multiplications"],
+    )
 
 
 def _of_model(
     name: str, model: str, task: Task, outcomes: dict[Trial, Outcome], config: dict
-) -> dict:
-    own = {t: o for t, o in outcomes.items() if (t.task, t.model) == (name, model)}
-    points = []
-    for delay in sorted(config["delays"]):
-        here = [o for t, o in sorted(own.items()) if t.delay == delay]
-        errors = [o.error for o in here]
-        points.append(
-            {
-                "delay": delay,
-                "errors": errors,
-                "median": float(np.median(errors)),
-                "relative": float(np.median(errors)) / task.baseline,
-                "lowest": min(errors),
-                "highest": max(errors),
-                "solved": sum(e < SOLVED * task.baseline for e in errors),
-                "updates": float(np.mean([o.updates for o in here])),
-            }
-        )
-    first = next(iter(own.values()))
-    return {
-        "model": model,
-        "by_gradient": model != ECHO_STATE,
-        "units": config["echo_state"]["units"]
-        if model == ECHO_STATE
-        else cells.units_for(model, config["parameters"], task.inputs, task.outputs),
-        "trained": first.trained,
-        "points": points,
-        "last": points[-1],
-        "fades": points[0]["solved"] > points[-1]["solved"],
-        "solved": sum(point["solved"] for point in points),
-        "updates": float(np.mean([o.updates for o in own.values()])),
-        "multiplications": float(np.mean([o.multiplications for o in own.values()])),
-    }
+) -> Record:
+    own = {t: o for t, o in sorted(outcomes.items()) if (t.task, t.model) == (name, model)}
+    points = [
+        _of_delay(delay, task, [o for t, o in own.items() if t.delay == delay])
+        for delay in sorted(config["delays"])
+    ]
+    units = config["echo_state"]["units"]
+    if model != ECHO_STATE:
+        units = cells.units_for(model, config["parameters"], task.inputs, task.outputs)
+    return record(
+        model=model,
+        by_gradient=model != ECHO_STATE,
+        units=units,
+        trained=next(iter(own.values())).trained,
+        points=points,
+        last=points[-1],
+        solved=sum(point["solved"] for point in points),
+        updates=float(np.mean([o.updates for o in own.values()])),
+        multiplications=float(np.mean([o.multiplications for o in own.values()])),
+    )
 
 
-def _gates_win(task: dict) -> bool:
-    """Whether both gated cells learnt the task more often than the vanilla cell."""
-    by = task["by_model"]
-    return min(by["LSTM"]["solved"], by["GRU"]["solved"]) > by["vanilla"]["solved"]
-
-
-def _gates_lose(task: dict) -> bool:
-    by = task["by_model"]
-    return min(by["LSTM"]["solved"], by["GRU"]["solved"]) < by["vanilla"]["solved"]
+def _of_delay(delay: int, task: Task, outcomes: list[Outcome]) -> Record:
+    errors = [o.error for o in outcomes]
+    median = float(np.median(errors))
+    return record(
+        delay=delay,
+        errors=errors,
+        median=median,
+        relative=median / task.baseline,
+        lowest=min(errors),
+        highest=max(errors),
+        solved=sum(e < SOLVED * task.baseline for e in errors),
+        updates=float(np.mean([o.updates for o in outcomes])),
+    )
 
 
 LOOK = {
@@ -291,7 +259,7 @@ def draw(values: dict):
     """Error over the baseline's against the delay: a row for each task, a panel for each model."""
     figure, panels = figures.new("wide", 84.0, nrows=2, ncols=4, sharex=True, sharey=True)
     names = {"adding": "Adding problem", "recall": "Delayed recall"}
-    apart = 0.02 * max(values["delays"])  # marks that would lie on each other
+    apart = 0.02 * values["longest_delay"]  # marks that would lie on each other
     for row, (task, words) in zip(panels, names.items(), strict=True):
         own = values[task]
         for axes, model in zip(row, own["models"], strict=True):

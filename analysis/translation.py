@@ -12,6 +12,7 @@ from analysis.data import storage
 from analysis.maths import network as cnn
 from analysis.maths.translation import ink_outside, reach, shift
 from workings import figures, measurements
+from workings.measurements import Record, record
 from workings.messages import track
 
 # Each direction as (down, right) for one pixel.
@@ -64,7 +65,7 @@ def lines_read(unread: tuple[int, ...], length: int) -> np.ndarray:
 
 def measure_digit(
     image: np.ndarray, p: np.ndarray, fields: cnn.ReceptiveField, config: dict
-) -> dict:
+) -> Record:
     """How far the one digit keeps its label, in each direction and in all of the square.
 
     Args:
@@ -86,106 +87,104 @@ def measure_digit(
         held = int(reach(given, digit))
         # Where the label changes, or the farthest shift when it never does.
         end = min(held + 1, farthest)
-        directions[name] = {
-            "held": held,
-            "to_the_farthest": held == farthest,
-            "next_label": None if held == farthest else int(given[end]),
-            "ink_lost_there": float(ink_outside(image, end * down, end * right)[0]),
-            "ink_lost_or_unread_there": float(
-                ink_outside(image, end * down, end * right, rows, columns)[0]
-            ),
-            "probability_at_farthest": float(p[at[-1]][digit]),
-        }
+        moved = end * down, end * right
+        directions[name] = record(
+            held=held,
+            next_label=None if held == farthest else int(given[end]),
+            ink_lost_there=float(ink_outside(image, *moved)[0]),
+            ink_lost_or_unread_there=float(ink_outside(image, *moved, rows, columns)[0]),
+            probability_at_farthest=float(p[at[-1]][digit]),
+        )
     shifts = grid_of_shifts(farthest)
     lost = np.array([[ink_outside(image, i, j)[0] for j in shifts] for i in shifts])  # (S, S)
     distance = np.abs(shifts)
     rings = np.maximum.outer(distance, distance)  # (S, S), the larger of the two shifts
     # Squares of shifts around no shift in which every label is right.
     whole = [bool(holds[rings <= ring].all()) for ring in range(farthest + 1)]
-    return {
-        "clean_label": int(labels[farthest, farthest]),
-        "clean_probability": float(p[farthest, farthest, digit]),
-        "directions": directions,
-        "shifts": holds.size,
-        "shifts_with_the_label": int(holds.sum()),
-        "share_of_shifts_with_the_label": float(holds.mean()),
-        "holds_in_all_directions_up_to": min(d["held"] for d in directions.values()),
-        "holds_in_the_square_up_to": int(reach(np.array(whole), True)),
-        "lowest_probability": float(p[..., digit].min()),
-        "other_labels": [
-            {"label": int(other), "shifts": int((labels == other).sum())}
+    return record(
+        clean_label=labels[farthest, farthest],
+        clean_probability=p[farthest, farthest, digit],
+        directions=directions,
+        shifts=holds.size,
+        shifts_with_the_label=holds.sum(),
+        share_of_shifts_with_the_label=holds.mean(),
+        holds_in_all_directions_up_to=min(d["held"] for d in directions.values()),
+        holds_in_the_square_up_to=int(reach(np.array(whole), True)),
+        lowest_probability=p[..., digit].min(),
+        other_labels=[
+            record(label=int(other), shifts=int((labels == other).sum()))
             for other in np.unique(labels[~holds])
         ],
-        "room": _room(image[0]),
-        "shifts_that_lose_ink": int((lost > 0).sum()),
-        "shifts_without_the_label": int((~holds).sum()),
-        "wrong_with_all_ink": int((~holds & (lost == 0)).sum()),
-    }
+        room=_room(image[0]),
+        shifts_that_lose_ink=(lost > 0).sum(),
+        shifts_without_the_label=(~holds).sum(),
+        wrong_with_all_ink=(~holds & (lost == 0)).sum(),
+    )
 
 
-def _room(picture: np.ndarray) -> dict:
+def _room(picture: np.ndarray) -> Record:
     """The empty lines between the ink, rows × columns, and each edge of the frame."""
     rows, columns = (np.flatnonzero(picture.any(axis=axis)) for axis in (1, 0))
     if not len(rows):
-        return {"left": 0, "right": 0, "up": 0, "down": 0}
-    return {
-        "left": int(columns[0]),
-        "right": int(picture.shape[1] - 1 - columns[-1]),
-        "up": int(rows[0]),
-        "down": int(picture.shape[0] - 1 - rows[-1]),
-    }
+        return record(left=0, right=0, up=0, down=0)
+    return record(
+        left=columns[0],
+        right=picture.shape[1] - 1 - columns[-1],
+        up=rows[0],
+        down=picture.shape[0] - 1 - rows[-1],
+    )
 
 
-def measure_shown(image: np.ndarray, p: np.ndarray, config: dict) -> list[dict]:
+def measure_shown(image: np.ndarray, p: np.ndarray, config: dict) -> list[Record]:
     """The three pictures of the original: shifted left, not shifted, shifted right."""
     by = config["shown"]
     return [
-        {
-            "shift": step,
-            "label": int(given.argmax()),
-            "probability_of_the_digit": float(given[config["digit"]]),
-            "highest_probability": float(given.max()),
-            "ink_lost": float(ink_outside(image, 0, step)[0]),
-        }
+        record(
+            shift=step,
+            label=int(given.argmax()),
+            probability_of_the_digit=float(given[config["digit"]]),
+            highest_probability=float(given.max()),
+            ink_lost=float(ink_outside(image, 0, step)[0]),
+        )
         for step, given in zip((-by, 0, by), p, strict=True)
     ]
 
 
-def measure_test_set(along: dict[str, Along], true: np.ndarray) -> dict:
+def measure_test_set(along: dict[str, Along], true: np.ndarray) -> Record:
     """The accuracy on all test images against the shift, and how far their labels hold."""
     unshifted = float((along["left"].labels[0] == true).mean())
     directions = {}
     for name, found in along.items():
-        accuracy = (found.labels == true).mean(axis=1)  # (S,)
+        right = found.labels == true  # (S, N)
+        accuracy = right.mean(axis=1)  # (S,)
         held = reach(found.labels, true)
         whole = found.lost == 0  # (S, N), no ink has left the frame
-        right_first = found.labels[0] == true
         # Of the images labelled rightly where they are, the first shift with half of them wrong.
-        half = np.flatnonzero((found.labels == true)[:, right_first].mean(axis=1) < 0.5)
-        directions[name] = {
-            "accuracy": accuracy,
-            "accuracy_at_farthest": float(accuracy[-1]),
-            "farthest_within_one_point": int(reach(accuracy >= unshifted - 0.01, True)),
-            "median_held": float(np.median(held[right_first])),
-            "first_shift_with_most_wrong": int(half[0]) if len(half) else None,
-            "images_that_lose_ink_at_farthest": int((~whole[-1]).sum()),
-            "share_that_lose_ink_at_farthest": float((~whole[-1]).mean()),
-            "accuracy_at_farthest_with_all_ink": float((found.labels[-1] == true)[whole[-1]].mean())
+        half = np.flatnonzero(right[:, right[0]].mean(axis=1) < 0.5)
+        directions[name] = record(
+            accuracy=accuracy,
+            accuracy_at_farthest=accuracy[-1],
+            farthest_within_one_point=reach(accuracy >= unshifted - 0.01, True),
+            median_held=np.median(held[right[0]]),
+            first_shift_with_most_wrong=half[0] if len(half) else None,
+            images_that_lose_ink_at_farthest=(~whole[-1]).sum(),
+            share_that_lose_ink_at_farthest=(~whole[-1]).mean(),
+            accuracy_at_farthest_with_all_ink=right[-1, whole[-1]].mean()
             if whole[-1].any()
             else None,
-        }
+        )
     lowest = min(directions, key=lambda name: directions[name]["accuracy_at_farthest"])
     highest = max(directions, key=lambda name: directions[name]["accuracy_at_farthest"])
-    return {
-        "images": len(true),
-        "accuracy": unshifted,
-        "half_the_accuracy": unshifted / 2,
-        "directions": directions,
-        "weakest_direction": lowest,
-        "strongest_direction": highest,
-        "lowest_accuracy_at_farthest": directions[lowest]["accuracy_at_farthest"],
-        "highest_accuracy_at_farthest": directions[highest]["accuracy_at_farthest"],
-    }
+    return record(
+        images=len(true),
+        accuracy=unshifted,
+        half_the_accuracy=unshifted / 2,
+        directions=directions,
+        weakest_direction=lowest,
+        strongest_direction=highest,
+        lowest_accuracy_at_farthest=directions[lowest]["accuracy_at_farthest"],
+        highest_accuracy_at_farthest=directions[highest]["accuracy_at_farthest"],
+    )
 
 
 def draw(image: np.ndarray, p: np.ndarray, shown: list[dict], config: dict):
@@ -291,15 +290,11 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
     shown = measure_shown(image, three, chosen)
     along = along_directions(network, digits.test_images, chosen["farthest"])
     fields = cnn.receptive_field(network, image.shape)
-    one = measure_digit(image, p, fields, chosen)
-    values = {
-        **{key: chosen[key] for key in ("digit", "example", "shown", "farthest")},
-        "pictures": shown,
-        "shown_keep_the_label": all(at["label"] == chosen["digit"] for at in shown),
-        "shown_lose_ink": any(at["ink_lost"] > 0 for at in shown),
-        "one_digit": one,
-        "test_set": measure_test_set(along, digits.test_labels),
-    }
+    values = record(
+        pictures=shown,
+        one_digit=measure_digit(image, p, fields, chosen),
+        test_set=measure_test_set(along, digits.test_labels),
+    )
     measurements.write(outputs.measurements, values)
     figures.save(draw(image, p, shown, chosen), outputs.figure)
     figures.save(draw_accuracy(along, digits.test_labels, chosen["farthest"]), outputs.accuracy)

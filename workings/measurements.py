@@ -3,23 +3,146 @@
 A key is a dotted path whose first word names the job: ``occlusion.lowest_probability``,
 ``recurrence.steps.0.dl_db``. Values are numbers, texts, booleans and nested lists or mappings of
 them; no NaN, no formatting, no dates, no absolute paths.
+
+    values = record(
+        birds=len(lengths),
+        mean=lengths.mean(),
+    )
+    values["outliers"] = [record(name=bird.name) for bird in far]
+    write("build/measurements/lengths.json", values)
+
+A record knows where in the code each of its values was put in, since it looks when it is put in.
+A place is no line, which a comment above would move, but a node of the code without comments and
+docstrings: `line_of` tells in which line the node stands now.
 """
 
 from __future__ import annotations
 
-import difflib
+import ast
 import json
 import math
 import re
+import sys
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from workings.messages import InputError
+from workings.build import syntax
+from workings.messages import InputError, did_you_mean
+
+ENGINE = Path(__file__).parent
+SPREAD = "**"  # the name of a keyword that spreads a mapping
+# The file, the place of a node among all of its code, and the keyword if the node is a call.
+Origin = tuple[str, int, str | None]
+
+
+class Record(dict):
+    """A dictionary that knows where each of its values was put in."""
+
+    def __init__(self, *given: Any, places: Mapping[Any, Origin] | None = None) -> None:
+        super().__init__(*given)
+        self.places = dict(places or {})
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._take([{key: value}], {}, _spot(ast.Subscript))
+
+    def update(self, *mappings: Any, **values: Any) -> None:
+        self._take(mappings, values, _spot(ast.Call))
+
+    def __ior__(self, other: Any) -> Record:
+        self._take([other], {}, _spot(ast.AugAssign))
+        return self
+
+    def __or__(self, other: Any) -> Record:
+        both = self.copy()
+        both._take([other], {}, _spot(ast.BinOp))
+        return both
+
+    def copy(self) -> Record:
+        return Record(self, places=self.places)
+
+    def __reduce__(self) -> tuple:  # so that a copy from another process has the places too
+        return _restored, (dict(self), self.places)
+
+    def _take(self, mappings: Iterable[Any], values: Mapping, spot: _Spot | None) -> None:
+        """Put in the values of mappings, and those given by keyword to the call at `spot`."""
+        for mapping in mappings:
+            mapping = mapping if isinstance(mapping, Mapping) else dict(mapping)
+            super().update(mapping)
+            self._put(mapping, spot and spot.place())
+            self.places |= getattr(mapping, "places", {})
+        super().update(values)
+        for key in values:
+            self._put([key], spot and spot.place(key))
+
+    def _put(self, keys: Iterable[Any], place: Origin | None) -> None:
+        for key in keys:
+            self.places.pop(key, None)
+            if place:
+                self.places[key] = place
+
+
+def _restored(values: dict, places: dict) -> Record:
+    return Record(values, places=places)
+
+
+def record(*mappings: Mapping[Any, Any], **values: Any) -> Record:
+    """A record of these values, each of which has its place at its keyword.
+
+    What comes in a mapping has its place at the call, or, in another record, the place it had.
+    """
+    made = Record()
+    made._take(mappings, values, _spot(ast.Call))
+    return made
+
+
+def origins(values: Any, above: str = "") -> dict[str, Origin]:
+    """Where the values were put in, by dotted key; a key that is not there has that of its parent."""
+    found: dict[str, Origin] = {}
+    for key, value in _items(values):
+        name = f"{above}{key}"
+        if origin := getattr(values, "places", {}).get(key):
+            found[name] = origin
+        found |= origins(value, f"{name}.")
+    return found
+
+
+def origin_of(key: str, origins: Mapping[str, Origin]) -> Origin | None:
+    """The place of a dotted key, or of the nearest one above it that has a place."""
+    while key and key not in origins:
+        key = key.rpartition(".")[0]
+    return origins.get(key)
+
+
+def line_of(origin: Origin, source: str) -> int:
+    """The line in which a place stands in its file's present text `source`.
+
+    Raises:
+        InputError: the text is not that of the code which recorded.
+    """
+    file, ordinal, keyword = origin
+    try:
+        node = syntax.nodes(source)[ordinal]
+        return (_keyword(node, keyword) if keyword else node).lineno
+    except (IndexError, AttributeError, StopIteration):
+        raise InputError(
+            f"{file}: its code is not that which recorded the measurements; "
+            "run the same command again"
+        ) from None
+
+
+def origins_path(path: str | Path) -> Path:
+    """Where the places of the measurements in `path` lie: build/origins/x.json."""
+    path = Path(path)
+    return path.parent.parent / "origins" / path.name
 
 
 def write(path: str | Path, values: Mapping[str, Any]) -> None:
-    """Record a job's measurements.
+    """Record a job's measurements, and beside them (`origins_path`) where each was put in.
+
+    A pandas or polars data frame becomes a list of its rows.
 
     Raises:
         InputError: a value is NaN or infinite; the message names its key.
@@ -27,6 +150,10 @@ def write(path: str | Path, values: Mapping[str, Any]) -> None:
     """
     text = json.dumps(_plain(values, ""), indent=1, ensure_ascii=False, allow_nan=False)
     Path(path).write_text(_short_lists(text) + "\n", encoding="utf-8")
+    places = origins_path(path)
+    places.parent.mkdir(parents=True, exist_ok=True)
+    lines = [f"{json.dumps(key)}: {json.dumps(place)}" for key, place in origins(values).items()]
+    places.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
 
 def read(path: str | Path) -> dict[str, Any]:
@@ -76,20 +203,21 @@ def nearest(value: Any, walked: list[str], part: str) -> str:
     """What could have been meant by `part`, which `value`, found under `walked`, has not."""
     place = "'" + ".".join(walked) + "'" if walked else "this section's measurements"
     if isinstance(value, Mapping):
-        close = difflib.get_close_matches(part, list(value), n=1)
-        hint = f"did you mean '{close[0]}'? " if close else ""
-        return f"{hint}{place} has {', '.join(list(value)[:20]) or 'nothing'}"
+        return f"{did_you_mean(part, value)}{place} has {', '.join(list(value)[:20]) or 'nothing'}"
     if isinstance(value, list):
         return f"{place} is a list of {len(value)} items, counted from 0"
     return f"{place} is the single value {value!r:.40}"
 
 
 def _plain(value: Any, key: str) -> Any:
-    """numpy and torch numbers and arrays as Python's own; refuses what is not finite."""
+    """numpy and torch numbers and arrays, and data frames, as Python's own; all finite."""
     if isinstance(value, Mapping):
         return {str(k): _plain(v, f"{key}.{k}".lstrip(".")) for k, v in value.items()}
-    if hasattr(value, "tolist") and not isinstance(value, (str, bytes)):
-        value = value.tolist()
+    if hasattr(value, "columns"):
+        value = _rows(value, key)
+    for as_list in ("tolist", "to_list"):
+        if hasattr(value, as_list):
+            value = getattr(value, as_list)()
     if isinstance(value, (list, tuple)):
         return [_plain(item, f"{key}.{i}") for i, item in enumerate(value)]
     if isinstance(value, float) and not math.isfinite(value):
@@ -97,6 +225,82 @@ def _plain(value: Any, key: str) -> Any:
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     raise TypeError(f"the measurement '{key}' is a {type(value).__name__}, which JSON cannot hold")
+
+
+def _rows(frame: Any, key: str) -> list[dict]:
+    """The rows of a polars or pandas data frame; a named index of pandas is a column."""
+    if hasattr(frame, "to_dicts"):
+        return frame.to_dicts()
+    if any(name is not None for name in frame.index.names):
+        frame = frame.reset_index()
+    if not frame.columns.is_unique:
+        raise InputError(f"the measurement '{key}': two columns of the data frame have one name")
+    return frame.to_dict(orient="records")
+
+
+def _items(values: Any) -> Iterable[tuple[Any, Any]]:
+    if isinstance(values, Mapping):
+        return values.items()
+    return enumerate(values) if isinstance(values, (list, tuple)) else ()
+
+
+def _keyword(call: ast.Call, name: str) -> ast.keyword:
+    return next(k for k in call.keywords if (k.arg or SPREAD) == name)
+
+
+class _Spot(NamedTuple):
+    """A node that puts something into a record, with the names of its keywords."""
+
+    file: str
+    ordinal: int
+    keywords: tuple[str, ...]
+
+    def place(self, keyword: str | None = None) -> Origin:
+        """The node's place, or that of its keyword; one that is not written out came by the **."""
+        if keyword is not None and keyword not in self.keywords:
+            keyword = SPREAD if self.keywords.count(SPREAD) == 1 else None
+        return self.file, self.ordinal, keyword
+
+
+def _spot(kind: type[ast.AST]) -> _Spot | None:
+    """The node of that kind which the caller's caller is at; None where its code is not of here."""
+    frame = sys._getframe(2)
+    path = frame.f_code.co_filename
+    file = _named(path, Path.cwd())
+    if file is None:
+        return None
+    positions = frame.f_code.co_positions()  # of each two bytes of the code
+    _, line, _, column = next(islice(positions, frame.f_lasti // 2, None))
+    found = _ends(Path(path).read_text(encoding="utf-8")).get((kind, line, column))
+    return _Spot(file, *found) if found else None
+
+
+@lru_cache
+def _named(file: str, folder: Path) -> str | None:
+    """The file as a report names it, below its own folder or the engine's; None elsewhere."""
+    path = Path(file).resolve()
+    if not path.is_file():
+        return None
+    if path.is_relative_to(ENGINE):
+        return path.relative_to(ENGINE.parent).as_posix()
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else None
+
+
+@lru_cache(maxsize=64)
+def _ends(source: str) -> dict[tuple[type[ast.AST], int, int], tuple[int, tuple[str, ...]]]:
+    """Kind and end of each node that may put something into a record: no two of a kind end together.
+
+    Each with its place among all nodes and the names of its keywords.
+    """
+    return {
+        (type(node), node.end_lineno, node.end_col_offset): (
+            ordinal,
+            tuple(k.arg or SPREAD for k in getattr(node, "keywords", ())),
+        )
+        for ordinal, node in enumerate(syntax.nodes(source))
+        if isinstance(node, ast.Call | ast.Subscript | ast.AugAssign)
+        or (isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr))
+    }
 
 
 def _short_lists(text: str) -> str:

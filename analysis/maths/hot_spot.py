@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
+from workings.measurements import Record, record
+
 VERTICAL = ("upper", "middle", "lower")
 HORIZONTAL = ("left", "central", "right")
 
@@ -20,7 +22,7 @@ def third(position: float, ink: np.ndarray) -> int:
     return int(np.clip(3 * (position - first) / (last - first), 0, 2))
 
 
-def hot_spot(drop: np.ndarray, rows: np.ndarray, columns: np.ndarray, image: np.ndarray) -> dict:
+def hot_spot(drop: np.ndarray, rows: np.ndarray, columns: np.ndarray, image: np.ndarray) -> Record:
     """Where the probability falls: the centre of mass of the drop, and the part of the ink there.
 
         r = Σ max(d, 0) · (row, column) / Σ max(d, 0),     d = p(clean) − p(patch)
@@ -33,31 +35,30 @@ def hot_spot(drop: np.ndarray, rows: np.ndarray, columns: np.ndarray, image: np.
     weight = np.maximum(drop, 0.0)
     total = weight.sum()
     if total == 0:
-        return {"found": False}
+        return record(found=False)
     row = float((weight.sum(axis=1) * rows).sum() / total)
     column = float((weight.sum(axis=0) * columns).sum() / total)
     ink = np.nonzero(image > 0)
     half = drop >= 0.5 * drop.max()
-    return {
-        "found": True,
-        "row": row,
-        "column": column,
-        **part_of(row, column, ink),
-        "share_of_positions_above_half_drop": float(half.mean()),
-    }
+    return record(
+        part_of(row, column, ink),
+        found=True,
+        row=row,
+        column=column,
+        share_of_positions_above_half_drop=float(half.mean()),
+    )
 
 
-def part_of(row: float, column: float, ink: tuple[np.ndarray, np.ndarray]) -> dict[str, str]:
+def part_of(row: float, column: float, ink: tuple[np.ndarray, np.ndarray]) -> Record:
     """The third of the ink's height and of its width, in words, that a place is in.
 
     Args:
         row, column: the place, in pixels.
         ink: the rows and the columns of the inked pixels.
     """
-    return {
-        "vertical": VERTICAL[third(row, ink[0])],
-        "horizontal": HORIZONTAL[third(column, ink[1])],
-    }
+    return record(
+        vertical=VERTICAL[third(row, ink[0])], horizontal=HORIZONTAL[third(column, ink[1])]
+    )
 
 
 def deepest(mask: np.ndarray) -> tuple[int, int]:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import copy
+import importlib.util
 import json
 import math
+import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workings import measurements
-from workings.measurements import Measurements
-from workings.messages import InputError
+from workings.measurements import Measurements, Record, line_of, origin_of, origins, record
+from workings.messages import InputError, did_you_mean
 
 numbers = st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
 json_values = st.recursive(
@@ -40,7 +43,6 @@ def test_arrays_and_their_numbers_become_plain(tmp_path):
             "count": np.int64(3),
             "share": np.float32(0.5),
             "holds": np.bool_(True),
-            "tensor": torch.tensor([1.5, -2.0], dtype=torch.float64),
             "nested": {"list": [np.float64(0.1), (1, 2)]},
         },
     )
@@ -49,7 +51,6 @@ def test_arrays_and_their_numbers_become_plain(tmp_path):
         "count": 3,
         "share": 0.5,
         "holds": True,
-        "tensor": [1.5, -2.0],
         "nested": {"list": [0.1, [1, 2]]},
     }
 
@@ -125,3 +126,161 @@ def test_the_files_name_the_jobs(tmp_path):
         measurements.write(tmp_path / f"{job}.json", {"loss": loss})
     both = Measurements.of_files(sorted(tmp_path.iterdir()))
     assert (both["recurrence.loss"], both["classifier.loss"]) == (9.4, 0.1)
+
+
+def test_a_near_name_is_suggested():
+    assert did_you_mean("lowset", ["lowest", "labels"]) == "did you mean 'lowest'? "
+    assert did_you_mean("xyz", ["lowest", "labels"]) == ""
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_a_data_frame_becomes_its_rows(tmp_path, library):
+    frames = pytest.importorskip(library)
+    path = tmp_path / "job.json"
+    frame = frames.DataFrame({"species": ["Adelie", "Gentoo"], "mean": [38.8, 47.5]})
+    rows = [{"species": "Adelie", "mean": 38.8}, {"species": "Gentoo", "mean": 47.5}]
+    measurements.write(path, record(lengths=frame, birds=frame["species"]))
+    assert measurements.read(path) == {"lengths": rows, "birds": ["Adelie", "Gentoo"]}
+    if library == "pandas":
+        measurements.write(path, {"lengths": frame.set_index("species")})
+        assert measurements.read(path) == {"lengths": rows}
+        with pytest.raises(InputError, match="two columns of the data frame have one name"):
+            measurements.write(path, {"lengths": frame.set_axis(["a", "a"], axis=1)})
+    wrong = frames.DataFrame({"mean": [38.8, math.nan]})
+    with pytest.raises(InputError, match=r"'lengths\.1\.mean' came out as nan"):
+        measurements.write(path, {"lengths": wrong})
+
+
+# A script that records; a comment ends each line in which the values of its keys are put in.
+SCRIPT = """
+from workings.measurements import record
+
+
+def measure(others):
+    values = record(
+        loss=1.5,  # loss
+        gates=record(
+            kept=1, lost=2,  # gates.lost
+        ),
+        plain={  # plain plain.inner plain.list.0
+            "inner": 3, "list": [4],
+        },
+        **others,  # share count
+    )
+    for name in ("W", "U"):
+        values[f"d{name}"] = len(name)  # dW dU
+    values["steps"] = [  # steps steps.1
+        record(t=t, loss=t / 2)  # steps.0.t steps.1.loss
+        for t in range(2)
+    ]
+    values["gates"]["kept"] += 1  # gates.kept
+    values["ü"] = values["two"] = {"a": 1}  # ü two two.a
+    values.update({"late": 1})  # late
+    values.update(
+        later=2,  # later
+    )
+    values |= {"last": 3}  # last
+    values |= record(own=4)  # own
+    return record(  # who
+        {"who": "me"},
+        joined(values),
+        top=1,  # top
+    )
+
+
+def joined(values):
+    '''A docstring is no code.'''
+    return values | {"joined": (  # joined
+        1)}
+"""
+
+
+@pytest.fixture
+def recorded(tmp_path, monkeypatch) -> dict:
+    """What the script measures, run from the folder that it lies in."""
+    monkeypatch.chdir(tmp_path)
+    Path("job.py").write_text(SCRIPT, encoding="utf-8")
+    spec = importlib.util.spec_from_file_location("job", "job.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.measure({"share": 0.5, "count": 7})
+
+
+def lines(values: dict, script: str = SCRIPT, file: str = "job.py") -> dict[str, int]:
+    """The line of `script` that each of its marked keys is said to come from."""
+    places, found = origins(values), {}
+    for key in marked(script):
+        place = origin_of(key, places)
+        assert place[0] == file
+        found[key] = line_of(place, script)
+    return found
+
+
+def marked(script: str) -> dict[str, int]:
+    """The line that each key is put in, as the script's comments say."""
+    return {
+        key: number
+        for number, line in enumerate(script.splitlines(), 1)
+        for key in line.partition("  #")[2].split()
+    }
+
+
+def test_a_record_is_a_dictionary_that_knows_the_line_of_each_value(recorded):
+    assert recorded["steps"] == [{"t": 0, "loss": 0.0}, {"t": 1, "loss": 0.5}]
+    assert recorded["gates"] == {"kept": 2, "lost": 2} and isinstance(recorded, dict)
+    assert lines(recorded) == marked(SCRIPT) and len(marked(SCRIPT)) > 20
+
+
+def test_a_line_is_the_present_one_after_comments_docstrings_and_layout_have_changed(recorded):
+    moved = SCRIPT.replace("    values = record(", "# a comment\n\n    values = record(")
+    moved = moved.replace("def measure(others):\n", 'def measure(others):\n    """New."""\n')
+    moved = moved.replace("record(t=t, loss=t / 2)", "record(  \n            t=t, loss=t / 2)")
+    moved = moved.replace("'''A docstring is no code.'''\n    ", "")
+    assert lines(recorded, moved) == marked(moved) != marked(SCRIPT)
+
+
+def test_of_two_values_in_one_line_each_has_a_place_of_its_own(recorded):
+    apart = SCRIPT.replace(
+        "record(t=t, loss=t / 2)  # steps.0.t steps.1.loss",
+        "record(\n            t=t,  # steps.0.t\n            loss=t / 2,  # steps.1.loss\n        )",
+    )
+    assert lines(recorded, apart) == marked(apart)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        ("        loss=1.5,  # loss\n        gates=record(", "        gates=record("),
+        ("def joined(values):", "joined = record()\n\n\ndef joined(values):"),
+    ],
+)
+def test_other_code_than_that_which_recorded_is_noticed_or_gives_other_lines(recorded, fault):
+    other = SCRIPT.replace(*fault)
+    assert other != SCRIPT
+    try:
+        assert lines(recorded, other) != marked(other)
+    except InputError as error:
+        assert "job.py: its code is not that which recorded" in str(error)
+
+
+def test_places_are_copied_with_the_record_and_lost_with_the_value(recorded):
+    for same in (copy.deepcopy(recorded), pickle.loads(pickle.dumps(recorded)), recorded.copy()):
+        assert same == recorded and origins(same) == origins(recorded)
+    del recorded["loss"]
+    assert "loss" not in origins(recorded)
+
+
+def test_a_value_put_in_by_code_of_elsewhere_has_no_place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # this test lies elsewhere
+    assert origins(record(a=1, b=Record({"c": 2}))) == {}
+    assert origin_of("a.b", {}) is None
+
+
+def test_the_places_are_written_beside_the_measurements(recorded):
+    Path("build/measurements").mkdir(parents=True)
+    for name in ("job.json", ".job.17.json"):
+        measurements.write(f"build/measurements/{name}", recorded)
+        assert measurements.read(f"build/measurements/{name}") == recorded
+        written = measurements.read(f"build/origins/{name}")
+        assert {key: tuple(place) for key, place in written.items()} == origins(recorded)
+        assert line_of(origin_of("steps.1.loss", written), SCRIPT) == marked(SCRIPT)["steps.1.loss"]

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from .running import CONFIG, ROOT
+from tests.engine.running import CONFIG, ROOT
 
 TITLE = r"Löss & gain: 100 % of $5_{0} #1 ~ ^ \ “Œuvre” {wildcard}"
 

@@ -56,7 +56,7 @@ def test_the_mean_drop_is_the_one_on_paper(known):
 
 
 def test_the_hot_spots_are_the_pixels(known):
-    values = atlas.measure(known, 6, True, {"per_class": None}, PATCH)
+    values = atlas.measure(known, 6, True)
     three, six, nine = (values["classes"][label] for label in (3, 6, 9))
     assert (three["peak_row"], three["peak_column"]) == (5, 20)
     assert (three["vertical"], three["horizontal"]) == ("upper", "right")
@@ -84,11 +84,11 @@ def test_a_class_is_compared_without_the_digit_itself():
     ink[6, 5:9, 5:9] = 3
     places = np.array([3.5, 7.5])
     made = atlas.Atlas(drops, ink, counts, places, places, own, 0)
-    values = atlas.measure(made, 6, True, {"per_class": 3}, PATCH)["own"]
+    values = atlas.measure(made, 6, True)["own"]
     assert values["others"] == 2
     assert values["correlation"] == pytest.approx(-1)
     assert values["mean_drop_of_the_others"] == pytest.approx(0.375)
-    included = atlas.measure(made, 6, False, {"per_class": 3}, PATCH)["own"]
+    included = atlas.measure(made, 6, False)["own"]
     assert included["correlation"] == pytest.approx(1)  # the fault that this would be
 
 

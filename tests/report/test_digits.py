@@ -137,10 +137,9 @@ def test_idx_files_in_the_folder_are_found(tmp_path, small_digits, packed):
             (folder / f"{name}.gz").write_bytes(gzip.compress(content))
         else:
             (folder / name).write_bytes(content)
-    data, values = run(tmp_path, source="full", folder=str(folder))
+    data, _ = run(tmp_path, source="full", folder=str(folder))
     assert np.array_equal(np.round(data.train_images[:, 0] * 255), small_digits["train_images"])
     assert np.array_equal(data.test_labels, small_digits["test_labels"])
-    assert values["source"] == "full"
     assert sorted(p.name for p in folder.iterdir())[0].startswith("t10k")  # and left as it was
     assert len(list(folder.iterdir())) == 4
 

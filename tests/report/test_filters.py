@@ -70,7 +70,6 @@ def test_measurements_of_known_weights():
     assert layer["share_negative"] == 1 / 8
     assert layer["share_of_squared_weight_drawn"] == 144 / 169
     assert layer["share_of_kernels_drawn"] == 1 / 2
-    assert not layer["all_drawn"]
 
 
 def test_near_zero_is_judged_against_a_normal_distribution():
@@ -81,7 +80,7 @@ def test_near_zero_is_judged_against_a_normal_distribution():
     assert values["layers"][0]["share_near_zero"] == pytest.approx(
         values["near_zero_if_normal"], abs=0.01
     )
-    assert values["more_near_zero_than_normal"][1] and values["sparse"]
+    assert values["sparse"]
     assert not filters.measure([normal], drawn[:1])["sparse"]
 
 

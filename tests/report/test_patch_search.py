@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
-import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,7 +12,7 @@ from analysis import patch_search
 from analysis.data import storage
 from analysis.maths import network as cnn
 from analysis.maths.occlusion import FlippingPatch, PatchSearch, SizeSweep, occlude_dense
-from analysis.patch_search import Searched, chosen_images, measure
+from analysis.patch_search import Searched, measure, passed_over
 from workings import measurements
 from workings.messages import InputError
 
@@ -26,37 +21,20 @@ CONFIG = {"per_class": 2, "largest": 12}
 # -- which images ----------------------------------------------------------------------------------
 
 
-def test_the_first_of_each_class_that_are_labelled_rightly():
+@pytest.mark.parametrize(
+    ("wrong", "per_class", "passed"),
+    [
+        ([3, 7, 17, 27], 2, 4),  # the first 3, and all 7s but the last
+        ([20], 2, 0),  # after the last that is needed
+        ([5, 15, 25, 35], 2, 4),  # a class that is never right
+        ([3, 20, 37], None, 3),  # all images: all wrong ones
+    ],
+)
+def test_wrongly_labelled_images_before_the_last_that_is_chosen(wrong, per_class, passed):
     labels = np.tile(np.arange(10), 4)
     given = labels.copy()
-    given[3] = 5  # the first 3 is wrong: the second and third are taken
-    given[[7, 17, 27]] = 1  # of the 7s only the fourth is right
-    chosen, passed = chosen_images(labels, given, 2, also=0)
-    assert chosen == sorted([c + 10 * n for c in (0, 1, 2, 4, 5, 6, 8, 9) for n in (0, 1)]
-                            + [13, 23, 37])  # fmt: skip
-    assert passed == 1 + 3
-
-
-def test_a_wrong_one_after_the_last_that_is_needed_is_not_passed_over():
-    labels = np.tile(np.arange(10), 3)
-    given = labels.copy()
-    given[20] = 9
-    assert chosen_images(labels, given, 2, also=0)[1] == 0
-
-
-def test_the_occluded_digit_is_searched_too_unless_it_is_mislabelled():
-    labels = np.tile(np.arange(10), 3)
-    given = labels.copy()
-    assert 26 in chosen_images(labels, given, 1, also=26)[0]
-    given[26] = 0
-    assert 26 not in chosen_images(labels, given, 1, also=26)[0]
-
-
-def test_a_class_that_is_never_right_is_passed_over_whole():
-    labels = np.tile(np.arange(10), 3)
-    given = np.where(labels == 5, 6, labels)
-    chosen, passed = chosen_images(labels, given, 2, also=0)
-    assert passed == 3 and not any(labels[i] == 5 for i in chosen)
+    given[wrong] = (labels[wrong] + 1) % 10
+    assert passed_over(labels, given, per_class) == passed
 
 
 # -- what is counted -------------------------------------------------------------------------------
@@ -78,7 +56,7 @@ SEARCHED = [
 
 def test_the_counts_of_a_search_made_by_hand():
     reached = [{"label": 4, "smallest": 9, "squares": 3}]
-    values = measure(SEARCHED, 7, 0, {"per_class": 2, "largest": 20}, 6, reached)
+    values = measure(SEARCHED, 7, 0, 20, 6, reached)
     assert (values["searched"], values["flipped"], values["share_flipped"]) == (6, 4, 4 / 6)
     assert values["passed_over_as_wrongly_labelled"] == 7
     assert values["positions_evaluated_again"] == 6
@@ -113,7 +91,7 @@ def test_the_counts_of_a_search_made_by_hand():
     [(2, {"searched": True, "flips": False, "reached": []}), (99, {"searched": False})],
 )
 def test_a_digit_that_never_flips_or_was_not_searched(six, own):
-    values = measure(SEARCHED, 0, six, {"per_class": 2, "largest": 20}, 6, [])["own"]
+    values = measure(SEARCHED, 0, six, 20, 6, [])["own"]
     assert {key: values[key] for key in own} == own
     assert all(p["squares"] == 0 for p in values.get("presumed", []))
 
@@ -123,30 +101,20 @@ def test_equal_medians_are_equally_easy_and_a_class_that_never_flips_is_hardest(
         Searched(0, 6, flip(4, 5, 6)), Searched(1, 3, flip(5, 5, 3)),
         Searched(2, 8, flip(2, 7, 8)), Searched(3, 7, None),
     ]  # fmt: skip
-    values = measure(searched, 0, 0, CONFIG, 6, [])
+    values = measure(searched, 0, 0, 12, 6, [])
     assert (values["easiest"], values["hardest"]) == ([3, 6], [7])
 
 
 def test_a_presumed_label_is_not_the_digits_own():
-    values = measure(SEARCHED, 0, 4, {"per_class": None, "largest": 20}, 0, [])
+    values = measure(SEARCHED, 0, 4, 20, 0, [])
     assert [p["label"] for p in values["presumed"]] == [4]
     assert [p["label"] for p in values["own"]["presumed"]] == [4]
-    assert values["all_images"] is True
-
-
-def test_all_images_that_are_labelled_rightly():
-    labels = np.tile(np.arange(10), 2)
-    given = labels.copy()
-    given[[3, 17]] = 0
-    assert chosen_images(labels, given, None, also=3) == (
-        [i for i in range(20) if i not in (3, 17)], 2,
-    )  # fmt: skip
 
 
 def test_nothing_flips_at_all(tmp_path):
     never = [Searched(i, i % 10, None) for i in range(20)]
-    values = measure(never, 0, 6, CONFIG, 6)
-    assert (values["flipped"], values["any_flipped"], values["share_flipped"]) == (0, False, 0.0)
+    values = measure(never, 0, 6, 12, 6)
+    assert (values["flipped"], values["share_flipped"]) == (0, 0.0)
     assert values["smallest"] is values["median"] is values["largest_needed"] is None
     assert values["own"]["flips"] is False and values["easiest"] == values["hardest"]
     measurements.write(tmp_path / "m.json", values)  # and no NaN among them
@@ -168,19 +136,6 @@ def smallest_by_brute_force(network, image, label, largest):
             row, column = np.unravel_index(best.argmax(), best.shape)
             return size, int(flips.sum()), row, column, map_.predicted[row, column], best.max()
     return None
-
-
-@pytest.fixture(scope="module")
-def trained(small_digits):
-    """A small network that labels most of the bars rightly."""
-    config = {
-        "channels": [4, 6, 6], "kernels": [3, 3, 3], "pool": [2, 2, 1], "hidden": 12,
-    }  # fmt: skip
-    network = storage.new_network(config)
-    images = small_digits["train_images"][:, None] / np.float32(255)
-    labels = small_digits["train_labels"].astype(np.int64)
-    cnn.train(network, images, labels, epochs=12, batch=20, rate=0.01, seed=3)
-    return config, network.eval()
 
 
 @pytest.mark.parametrize("index", [6, 8])
@@ -220,7 +175,6 @@ def job(tmp_path, trained, small_digits, monkeypatch):
     storage.save_digits(tmp_path / "d.npz", small_digits)
     storage.save_network(tmp_path / "w.safetensors", network)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(patch_search, "CHUNK", 2)
 
     def run(count: int = 1, **changes) -> bytes:
         monkeypatch.setenv("WORKINGS_THREADS", str(count))
@@ -250,10 +204,11 @@ def test_the_whole_job(job, tmp_path, trained, small_digits, per_class):
     images = small_digits["test_images"][:, None] / np.float32(255)
     labels = small_digits["test_labels"].astype(int)
     given = cnn.predict(network, images).argmax(1)
-    chosen, passed = chosen_images(labels, given, per_class, also=16)
+    chosen = storage.rightly_labelled(labels, given, per_class)
+    if given[16] == 6 and 16 not in chosen:
+        chosen.append(16)  # the digit of the other sections
     brute = {i: smallest_by_brute_force(network, images[i], int(labels[i]), 12) for i in chosen}
     assert values["searched"] == len(chosen)
-    assert values["passed_over_as_wrongly_labelled"] == passed
     assert values["flipped"] == sum(b is not None for b in brute.values())
     assert values["smallest"] == min(b[0] for b in brute.values() if b)
     moves = np.zeros((10, 10), int)
@@ -272,65 +227,6 @@ def test_the_whole_job(job, tmp_path, trained, small_digits, per_class):
 
 def test_several_processes_give_the_same_bytes(job):
     assert job(count=2) == job(count=1)
-
-
-KILLED = """
-import json, os, signal, sys
-from types import SimpleNamespace
-from analysis import patch_search
-from workings.build import resume
-
-add = resume.Kept.add
-def add_and_die(self, records):
-    add(self, records)
-    if len(self.records) >= 6:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-resume.Kept.add, patch_search.CHUNK = add_and_die, 2
-inputs = SimpleNamespace(digits=os.path.abspath("d.npz"), model=os.path.abspath("w.safetensors"))
-patch_search.main(json.loads(sys.argv[1]), inputs, SimpleNamespace())
-"""
-
-
-@pytest.mark.parametrize("count", [1, 2])
-def test_a_killed_search_goes_on_from_where_it_was(
-    job, tmp_path, trained, root, monkeypatch, count
-):
-    whole = job()
-    config = {
-        "patch_search": {"per_class": None, "largest": 12},
-        "classifier": trained[0],
-        "occlusion": {"digit": 6, "example": 1},
-    }
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLED, json.dumps(config)],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(root), "WORKINGS_THREADS": str(count)},
-    )
-    assert killed.returncode == -signal.SIGKILL
-    kept = tmp_path / "build/resume/patch_search.npz"
-    with np.load(kept) as file:
-        before = set(file["records"]["index"].tolist())
-    assert len(before) == 6
-
-    searched = []
-    search_chunk = patch_search.search_chunk
-    monkeypatch.setattr(
-        patch_search,
-        "search_chunk",
-        lambda chunk: searched.extend(i for i, _ in chunk) or search_chunk(chunk),
-    )
-    assert job() == whole
-    assert not before & set(searched)
-    assert len(before) + len(searched) == json.loads(whole)["searched"]
-    assert not kept.exists()
-
-
-def test_what_another_setting_left_is_not_used(job, monkeypatch):
-    whole = job(largest=11)
-    kept = np.zeros(1, patch_search.RECORD)
-    patch_search.resume.Kept("patch_search", "another key", patch_search.RECORD).add(kept)
-    assert job(largest=11) == whole
 
 
 def test_a_network_that_is_always_wrong_is_refused(tmp_path, trained, small_digits, monkeypatch):
