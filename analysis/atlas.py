@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
+from analysis import drawing
 from analysis.data import storage
 from analysis.maths import network as cnn
 from analysis.maths.hot_spot import centres, hot_spot, part_of
@@ -181,9 +182,9 @@ def _map(axes, atlas: Atlas, drop: np.ndarray, ink: np.ndarray, level: float, sc
     """One drop map, each cell where the patch's centre is, and the outline of the ink."""
     drawn = axes.imshow(
         np.kron(drop, np.ones((8, 8))),
-        extent=figures.extent(atlas.rows, atlas.columns),
+        extent=drawing.extent(atlas.rows, atlas.columns),
         interpolation="none",
-        cmap=figures.PROBABILITY,
+        cmap=drawing.PROBABILITY,
         **scale,
     )
     if ink.max() > level > 0:

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from analysis import drawing
 from analysis.data import storage
 from workings import figures, measurements
 from workings.build.store import sum_of
@@ -211,8 +212,8 @@ def draw(arrays: dict[str, np.ndarray]):
         of_class = arrays["train_images"][arrays["train_labels"] == label]
         first = np.flatnonzero(arrays["test_labels"] == label)[:1]
         rows = (arrays["test_images"][first[0]] if len(first) else 0 * of_class[0], None)
-        figures.digit(axes[0, label], rows[0] / 255.0)
-        figures.digit(axes[1, label], of_class.mean(axis=0) / 255.0)
+        drawing.digit(axes[0, label], rows[0] / 255.0)
+        drawing.digit(axes[1, label], of_class.mean(axis=0) / 255.0)
     axes[0, 0].set_ylabel("first", fontsize=7)
     axes[1, 0].set_ylabel("mean", fontsize=7)
     return figure

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from scipy.stats import binomtest
 
+from analysis import drawing
 from analysis.data import storage
 from analysis.maths import network as cnn
 from analysis.maths.feature_maps import (
@@ -230,7 +231,7 @@ def draw(examples: np.ndarray, digits: list[int], maps: list[torch.Tensor], valu
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.03, hspace=0.01)
     colours = figures.INK.with_extremes(bad="white")
     for d in range(2):
-        figures.digit(axes[0, d], examples[d, 0])
+        drawing.digit(axes[0, d], examples[d, 0])
         axes[0, d].set_anchor("W")
         axes[0, d].text(
             1.12, 0.5,

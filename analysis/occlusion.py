@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
+from analysis import drawing
 from analysis.data import storage
 from analysis.maths.hot_spot import centres, hot_spot, label_places
 from analysis.maths.occlusion import Occlusion, occlude
@@ -51,7 +52,7 @@ def draw(map_: Occlusion, image: np.ndarray, values: dict):
     side, gap = 38.0, (163.0 - 4 * 38.0) / 3
     axes = [figures.panel(figure, i * (side + gap), 11.0, side, side) for i in range(4)]
     height, width = map_.patch
-    figures.digit(axes[0], image)
+    drawing.digit(axes[0], image)
     corner = (values["lowest_column"] - width / 2, values["lowest_row"] - height / 2)
     axes[0].add_patch(
         figures.plt.Rectangle(corner, width, height, fill=False, edgecolor=figures.WARM, lw=1.2)
@@ -62,7 +63,7 @@ def draw(map_: Occlusion, image: np.ndarray, values: dict):
     axes[0].set_title(f"The digit {map_.label}")
 
     rows, columns = centres(map_.rows, height), centres(map_.columns, width)
-    shown = {"extent": figures.extent(rows, columns), "interpolation": "none", "aspect": "equal"}
+    shown = {"extent": drawing.extent(rows, columns), "interpolation": "none", "aspect": "equal"}
     for panel, values_at, title in (
         (axes[1], map_.p_true, f"Probability of {map_.label}"),
         (axes[2], map_.p_max, "Highest probability"),
@@ -73,10 +74,10 @@ def draw(map_: Occlusion, image: np.ndarray, values: dict):
     bar = figure.colorbar(drawn, cax=scale, orientation="horizontal")
     bar.outline.set_visible(False)
 
-    figures.labels(axes[3], map_.predicted, label_places(map_.predicted, rows, columns), **shown)
+    drawing.labels(axes[3], map_.predicted, label_places(map_.predicted, rows, columns), **shown)
     axes[3].set_title("Label")
     for panel in axes[1:]:
-        figures.over_digit(panel, image)
+        drawing.over_digit(panel, image)
     return figure
 
 

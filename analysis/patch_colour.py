@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
+from analysis import drawing
 from analysis.data import storage
 from analysis.maths import network as cnn
 from analysis.maths.hot_spot import centres, label_places
@@ -140,17 +141,17 @@ def _draw_colour(axes: list, map_: Occlusion, image: np.ndarray, fill: float, va
     left = int(values["lowest_column"] - (width - 1) / 2)
     covered = image.copy()
     covered[max(0, top) : top + height, max(0, left) : left + width] = fill
-    figures.digit(axes[0], covered)
+    drawing.digit(axes[0], covered)
     axes[0].add_patch(
         figures.plt.Rectangle(
             (left - 0.5, top - 0.5), width, height, fill=False, edgecolor=figures.WARM, lw=1.0
         )
     )
-    shown = {"extent": figures.extent(rows, columns), "interpolation": "none"}
+    shown = {"extent": drawing.extent(rows, columns), "interpolation": "none"}
     drawn = axes[1].imshow(np.kron(map_.p_true, np.ones((8, 8))), vmin=0.0, vmax=1.0, **shown)
-    figures.labels(axes[2], map_.predicted, label_places(map_.predicted, rows, columns), **shown)
+    drawing.labels(axes[2], map_.predicted, label_places(map_.predicted, rows, columns), **shown)
     for panel in axes[1:]:
-        figures.over_digit(panel, image)
+        drawing.over_digit(panel, image)
     return drawn
 
 

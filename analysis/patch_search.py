@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
+from analysis import drawing
 from analysis.data import storage
 from analysis.maths import network as cnn
 from analysis.maths.occlusion import FlippingPatch, Occlusion, PatchSearch, SizeSweep
@@ -235,14 +236,14 @@ def _draw_digits(figure, searched: list[Searched], images: np.ndarray, six: int)
 def _draw_digit(axes, s: Searched, image: np.ndarray) -> None:
     """The digit under its smallest flipping square, the old and the new label above."""
     if s.found is None:
-        figures.digit(axes, image)
+        drawing.digit(axes, image)
         axes.set_title(f"{s.label}, never", fontsize=7, pad=2)
         return
     found = s.found
     covered = image.copy()
     # The ink under the square is left as a shadow, to show what is gone.
     covered[found.row : found.row + found.size, found.column : found.column + found.size] *= 0.3
-    figures.digit(axes, covered)
+    drawing.digit(axes, covered)
     place = (found.column - 0.5, found.row - 0.5), found.size, found.size
     axes.add_patch(
         figures.plt.Rectangle(*place, facecolor=figures.WARM, alpha=0.16, edgecolor="none")

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
+from analysis import drawing
 from analysis.data import storage
 from analysis.maths import network as cnn
 from analysis.maths.translation import ink_outside, reach, shift
@@ -199,7 +200,7 @@ def draw(image: np.ndarray, p: np.ndarray, shown: list[dict], config: dict):
     )
     for place, (name, at) in enumerate(zip(names, shown, strict=True)):
         panel = panels[str(place)]
-        figures.digit(panel, shift(image, 0, at["shift"])[0])
+        drawing.digit(panel, shift(image, 0, at["shift"])[0])
         right = at["label"] == digit
         panel.set_xlabel(
             f"{name}: {at['label']}\np({digit}) = {at['probability_of_the_digit']:.3f}",
@@ -212,17 +213,17 @@ def draw(image: np.ndarray, p: np.ndarray, shown: list[dict], config: dict):
     around = {"extent": (-edge, edge, edge, -edge), "interpolation": "none"}
     labels = p.argmax(axis=2)
     panels["label"].imshow(
-        np.kron(labels, np.ones((8, 8))), cmap=figures.LABELS, vmin=-0.5, vmax=9.5, **around
+        np.kron(labels, np.ones((8, 8))), cmap=drawing.LABELS, vmin=-0.5, vmax=9.5, **around
     )
     size = 7 if farthest <= 7 else 5
     for (i, j), label in np.ndenumerate(labels):
         panels["label"].text(
             shifts[j], shifts[i], str(label), ha="center", va="center", fontsize=size,
-            color=figures.on_label(label), weight="bold" if label != digit else "normal",
+            color=drawing.on_label(label), weight="bold" if label != digit else "normal",
         )  # fmt: skip
     panels["label"].set_title("Label given")
     drawn = panels["p"].imshow(
-        np.kron(p[..., digit], np.ones((8, 8))), cmap=figures.PROBABILITY, vmin=0, vmax=1, **around
+        np.kron(p[..., digit], np.ones((8, 8))), cmap=drawing.PROBABILITY, vmin=0, vmax=1, **around
     )
     panels["p"].set_title(f"Probability of {digit}")
     bar = figure.colorbar(drawn, ax=panels["p"], fraction=0.04, pad=0.02, aspect=30)

@@ -1,6 +1,6 @@
 r"""The report with the words marked that came and went since another build, by latexdiff.
 
-latexdiff knows LaTeX's own commands; what report/workings.sty adds is written out in those first, so
+latexdiff knows LaTeX's own commands; what workings.sty adds is written out in those first, so
 that a changed caption or claim is marked word by word. Numbers lose their links, since the ledger is
 left out, and alternative texts go, since nobody sees them.
 """
@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from workings.page.report import why
+from workings.page.typeset import inputs, why
 
 _FIGURE = r"""\begin{figure}[htbp]
 \includegraphics{<0>}
@@ -59,7 +59,7 @@ def write(base: Path, build: Path, out: Path) -> str:
             return f"no marked report: latexdiff stopped: {run.stderr.strip()[-300:]}"
         work = Path(folder, "work")
         Path(folder, "report.tex").write_text(run.stdout, encoding="utf-8")
-        environment = os.environ | {"TEXINPUTS": f"report:{os.environ.get('TEXINPUTS', '')}:"}
+        environment = os.environ | {"TEXINPUTS": inputs(Path("report/report.tex"))}
         made = subprocess.run(
             ["latexmk", "-pdf", "-norc", "-silent", "-f", "-file-line-error",
              "-interaction=nonstopmode", f"-outdir={work}",

@@ -10,13 +10,15 @@ import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
+from workings import classes
 from workings.build import processes
 from workings.messages import InputError
+from workings.page import document
 
 # Outside the declared outputs, which Snakemake deletes before a rerun: with what the last run left
 # here, a changed word costs one LaTeX pass.
 WORK = Path("build/latex")
-NEEDED = ("latexmk", "pdflatex", "biber")
+STYLE = Path(__file__).parents[1] / "style"
 OVERFULL = 1.0  # points
 FULL = "no room left on the disk for TeX's files in build/latex; free some space"
 
@@ -27,7 +29,8 @@ def typeset(shell: Path) -> Path:
     Raises:
         InputError: TeX is missing, or stopped at an error (with TeX's file:line and message).
     """
-    missing = [program for program in NEEDED if shutil.which(program) is None]
+    needed = ("latexmk", "pdflatex", "biber" if document.read(shell).biber else "bibtex")
+    missing = [program for program in needed if shutil.which(program) is None]
     if missing:
         raise InputError(
             f"{', '.join(missing)}: not installed; 'make tex' installs TeX Live on Debian and "
@@ -44,7 +47,7 @@ def typeset(shell: Path) -> Path:
         str(shell),
     ]
     environment = os.environ | {
-        "TEXINPUTS": f"{shell.parent}:{os.environ.get('TEXINPUTS', '')}:",
+        "TEXINPUTS": inputs(shell),
         "max_print_line": "10000",
         "SOURCE_DATE_EPOCH": "0",
         "FORCE_SOURCE_DATE": "1",
@@ -65,6 +68,11 @@ def typeset(shell: Path) -> Path:
         shutil.rmtree(WORK)  # TeX may have read what an interrupted run had half written
         WORK.mkdir()
     return WORK / f"{shell.stem}.pdf"
+
+
+def inputs(shell: Path) -> str:
+    """TEXINPUTS: where TeX looks for what the report and the engine bring."""
+    return f"{shell.parent}:{STYLE}:{os.environ.get('TEXINPUTS', '')}:"
 
 
 def complaints(log: str) -> list[str]:
