@@ -25,7 +25,7 @@ rule section:
 
 rule ledger:
     input:
-        templates=[file for need in _paper.sections.values() for file in need.templates],
+        templates=_paper.templates(),
         configuration=_paper.own_files(),
         quotes=[f"build/quotes/{section}.json" for section in _paper.sections],
         claims=[f"build/claims/{section}.json" for section in _paper.sections],
@@ -46,7 +46,7 @@ rule ledger:
 rule report:
     input:
         shell="report/report.tex",
-        references=_paper.document.bibliography,
+        references=_paper.document.references,
         sections=[f"build/sections/{section}.tex" for section in _paper.document.sections],
         figures=_paper.printed_figures(),
         attached=["build/ledger.json", *(job.measurements for job in _paper.recorded.values())],

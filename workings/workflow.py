@@ -31,6 +31,7 @@ from workings.build.plan import Plan, forget
 from workings.build.store import Store, sum_of
 from workings.messages import InputError, did_you_mean, say
 from workings.page import document, lint, template
+from workings.page.tex import escape
 
 # The interpreter that runs Snakemake, also where the environment was not activated.
 PYTHON = shlex.quote(sys.executable).replace("{", "{{").replace("}", "}}")
@@ -96,6 +97,21 @@ class Job:
         return {Path(path).stem: path for path in self.figures.values()}
 
 
+@dataclass(frozen=True)
+class Section:
+    """What a section is filled from.
+
+    Args:
+        templates: its template and the partials.
+        needs: what they name.
+        has_title: whether it sets the title block.
+    """
+
+    templates: list[str]
+    needs: template.Needs
+    has_title: bool
+
+
 class Report:
     """The report in the current folder."""
 
@@ -118,7 +134,7 @@ class Report:
         os.environ["WORKINGS_STORE"] = json.dumps(self.config["store"])
         for key, text in self._configuration.printed():
             try:
-                template.escape(text)
+                escape(text)
             except InputError as error:
                 raise InputError(f"{self._configuration.place(key)}: {key}: {error}") from None
         self._dry = _is_dry()
@@ -173,7 +189,7 @@ class Report:
 
         def lines(wildcards) -> list[str]:
             config, more = given(wildcards)
-            more = [*more, f"class {self.document.name}"] if draws else more
+            more = [*more, f"class {self.document.layout}"] if draws else more
             return [*fingerprint.lines(script, config), *more]
 
         def plan(wildcards, input, output) -> str:
@@ -185,7 +201,7 @@ class Report:
                 outputs=_named(output),
                 config=given(wildcards)[0],
                 fingerprint=lines(wildcards),
-                document=self.document.name if draws else "",
+                document=self.document.layout if draws else "",
             )
             return planned.hash if self._dry else planned.write()
 
@@ -227,7 +243,7 @@ class Report:
         return found
 
     @cached_property
-    def sections(self) -> dict[str, template.Needs]:
+    def sections(self) -> dict[str, Section]:
         """What each section of the report is filled from, in their order.
 
         Raises:
@@ -242,40 +258,41 @@ class Report:
                     f"{SECTIONS}/{name}.tex.j2; {did_you_mean(name, there)}"
                     f"there is {', '.join(there) or 'none'}"
                 )
-        needs = {name: template.needs(f"sections/{name}.tex.j2") for name in names}
-        self._hold_together(needs)
-        if found := lint.of_templates(self._templates(needs), self.document.bibliography):
-            raise InputError("\n".join(map(str, found)))
-        return needs
+        found = {name: _section(f"sections/{name}.tex.j2") for name in names}
+        self._hold_together(found)
+        files = dict.fromkeys(file for section in found.values() for file in section.templates)
+        if findings := lint.of_templates([*map(Path, files)], self.document.references):
+            raise InputError("\n".join(map(str, findings)))
+        return found
 
-    def _hold_together(self, needs: dict[str, template.Needs]) -> None:
-        used = {file for need in needs.values() for file in need.templates}
+    def _hold_together(self, sections: dict[str, Section]) -> None:
+        used = {file for section in sections.values() for file in section.templates}
         problems = [
             f"{file}: {SHELL} has no \\input{{build/sections/{file.name.split('.')[0]}}}; add it "
             "where the section belongs, or delete the template"
             for file in sorted(SECTIONS.glob("*.tex.j2"))
             if str(file) not in used
         ]
-        figures = {name for job in self.jobs.values() for name in job.drawn()}
+        drawn = [name for job in self.jobs.values() for name in job.drawn()]
         derived = [job.name for job in self.jobs.values() if job.derivation]
         known = [*self.jobs, "config", "derivation"]
-        for need in needs.values():
-            for name, place in need.jobs.items():
-                if name not in self.jobs:
+        for section in sections.values():
+            for name, place in section.needs.jobs.items():
+                if name not in self.jobs and name != "seeds":
                     problems.append(
                         f"{place}: no rule of the {SNAKEFILE} records measurements under the name "
                         f"'{name}'; {did_you_mean(name, known)}known here: {', '.join(known)}"
                     )
-            for name, place in need.derivations.items():
+            for name, place in section.needs.derivations.items():
                 if name not in derived:
                     problems.append(f"{place}: the rule '{name}' has no output `derivation`")
-            for name, place in need.figures.items():
-                if name not in figures:
+            for name, place in section.needs.figures.items():
+                if name not in drawn:
                     problems.append(
-                        f"{place}: no rule draws the figure '{name}' (an output "
-                        f"build/figures/{name}.pdf); {did_you_mean(name, figures)}"
+                        f"{place}: no rule draws the figure '{name}', with an output "
+                        f"{FIGURES}{name}.pdf; {did_you_mean(name, drawn)}".rstrip("; ")
                     )
-        named = {name for need in needs.values() for name in need.jobs}
+        named = {name for section in sections.values() for name in section.needs.jobs}
         problems += [
             f"{SNAKEFILE}: the rule '{name}' records measurements that no template names; write "
             f"{SECTIONS}/{name}.tex.j2 and its \\input in {SHELL}"
@@ -285,40 +302,34 @@ class Report:
         if problems:
             raise InputError("\n".join(problems))
 
-    def _templates(self, needs: dict[str, template.Needs]) -> list[Path]:
-        return [
-            Path(f) for f in dict.fromkeys(f for need in needs.values() for f in need.templates)
-        ]
-
     def section_files(self, name: str) -> dict[str, list[str]]:
         """The input files of the section `name`."""
-        need = self.sections[name]
-        spread = ["seeds"] if need.spreads and self.config["seeds"]["report"] else []
-        jobs = [self.jobs[job] for job in dict.fromkeys([*need.jobs, *spread]) if job in self.jobs]
+        section = self.sections[name]
+        jobs = [self.recorded[job] for job in section.needs.jobs if job in self.recorded]
         return {
-            "template": need.templates,
+            "template": section.templates,
             "measurements": [job.measurements for job in jobs],
-            "derivations": [self.jobs[name].derivation for name in need.derivations],
+            "derivations": [self.jobs[name].derivation for name in section.needs.derivations],
         }
 
     def section_job(self) -> dict[str, Callable]:
         """The params of the rule `section`: the choices that its template names, no others."""
 
         def more(wildcards) -> tuple[dict, list[str]]:
-            need = self.sections[wildcards.section]
-            keys = [*need.config, *(["report"] if need.has_frontmatter else [])]
-            part = self._part(keys)
-            lines = [f"class {self.document.name}"]
-            if need.has_frontmatter and self.config["report"]["date"] == "commit":
-                part |= {"commit": {"date": self._known["commit"]["date"]}}
-            return part, lines
+            section = self.sections[wildcards.section]
+            part = self._part([*section.needs.config, *(["report"] if section.has_title else [])])
+            if section.has_title and self.config["report"]["date"] == "commit":
+                part["commit"] = {"date": self._known["commit"]["date"]}
+            return part, [f"class {self.document.name}"] if section.has_title else []
 
         return self.engine_job("section", "report.claims", more=more)
 
     def printed_figures(self) -> list[str]:
         """The figures that the sections show."""
         paths = {n: path for job in self.jobs.values() for n, path in job.drawn().items()}
-        shown = dict.fromkeys(name for need in self.sections.values() for name in need.figures)
+        shown = dict.fromkeys(
+            name for section in self.sections.values() for name in section.needs.figures
+        )
         return [paths[name] for name in shown]
 
     def ledger_job(self) -> dict[str, Callable]:
@@ -358,10 +369,23 @@ class Report:
 
         return self.engine_job("typeset", more=more)
 
+    def templates(self) -> list[str]:
+        """Every section's template with its partials."""
+        files = [file for section in self.sections.values() for file in section.templates]
+        return list(dict.fromkeys(files))
+
     def section_names(self) -> str:
         """What the wildcard of the rule `section` may be."""
         with _told_by_snakemake():
             return "|".join(map(re.escape, self.sections)) or "-"
+
+
+def _section(name: str) -> Section:
+    """What the template `name` is filled from."""
+    files = template.partials(name)
+    trees = [template.parse(Path(file)) for file in files]
+    has_title = any(list(template.blocks(tree, "frontmatter")) for tree in trees)
+    return Section(files, template.needs(name), has_title)
 
 
 def say_done() -> None:

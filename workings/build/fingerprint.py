@@ -27,15 +27,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-<<<<<<< HEAD
+from workings.build import syntax
+
 ENGINE = Path(__file__).parents[1]
 REPORT = "analysis"
 FIGURES = "workings/figures.py"
-=======
-from workings.build import syntax
-
-PACKAGES = ("analysis", "workings")  # the report's and the engine's own code
->>>>>>> jobs
 
 
 def lines(script: str, config: Mapping[str, Any], root: Path = Path()) -> list[str]:
@@ -94,21 +90,10 @@ def code_hash(path: Path) -> str:
     return _read(path)[0]
 
 
-<<<<<<< HEAD
-def tree(text: str) -> ast.Module:
-    """The syntax tree of a Python text without its docstrings: what counts of it."""
-    whole = ast.parse(text)
-    for node in ast.walk(whole):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and _is_docstring(body, node):
-            node.body = body[1:] or [ast.Pass()]
-    return whole
-
-
 @cache
 def _read(path: Path, label: str = "") -> tuple[str, frozenset[str]]:
     """The hash of the file's code, and the modules it may import."""
-    code = tree(path.read_text(encoding="utf-8"))
+    code = syntax.tree(path.read_text(encoding="utf-8"), str(path))
     imported: set[str] = set()
     for node in ast.walk(code):
         if isinstance(node, ast.Import | ast.ImportFrom):
@@ -116,31 +101,7 @@ def _read(path: Path, label: str = "") -> tuple[str, frozenset[str]]:
     return hashlib.sha256(ast.dump(code).encode()).hexdigest()[:12], frozenset(imported)
 
 
-def _is_docstring(body: list[ast.stmt], node: ast.AST) -> bool:
-    return (
-        isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
-        and bool(body)
-        and isinstance(body[0], ast.Expr)
-        and isinstance(body[0].value, ast.Constant)
-        and isinstance(body[0].value.value, str)
-    )
-
-
 def _names(node: ast.Import | ast.ImportFrom, label: str) -> set[str]:
-=======
-@cache
-def _read(path: Path) -> tuple[str, frozenset[str]]:
-    """The hash of the file's code, and the modules it may import."""
-    tree = syntax.tree(path.read_text(encoding="utf-8"), str(path))
-    imported: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            imported |= _names(node, path)
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:12], frozenset(imported)
-
-
-def _names(node: ast.Import | ast.ImportFrom, path: Path) -> set[str]:
->>>>>>> jobs
     """Every module name that the statement may import; `from a import b` yields both a and a.b."""
     if isinstance(node, ast.Import):
         return {alias.name for alias in node.names}

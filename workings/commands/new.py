@@ -12,8 +12,8 @@ import re
 from importlib.metadata import version
 from pathlib import Path
 
+from workings import classes
 from workings.messages import InputError, did_you_mean
-from workings.page import document
 
 SCAFFOLD = Path(__file__).parents[1] / "scaffold"
 DOTTED = ("gitignore", "gitattributes", "github")  # stored without the dot that git would heed
@@ -32,19 +32,21 @@ def lay_down(folder: Path, title: str, authors: list[str], document_class: str) 
             f"{re.sub(r'[^A-Za-z0-9._+-]+', '-', folder.name).strip('-') or 'report'!r}"
         )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder}: there is something already; name a folder that is new or empty")
-    if document_class not in document.CLASSES:
         raise InputError(
-            f"--class {document_class}: {did_you_mean(document_class, document.CLASSES)}"
-            f"known are {', '.join(document.CLASSES)}; docs/classes.md says how to use another"
+            f"{folder}: there is something already; name a folder that is new or empty"
         )
-    kind = document.CLASSES[document_class]
+    known = [name for name in classes.CLASSES if "[" not in name]
+    if document_class not in known:
+        raise InputError(
+            f"--class {document_class}: {did_you_mean(document_class, known)}"
+            f"known are {', '.join(known)}; docs/classes.md says how to use another"
+        )
     words = {
         "@title@": json.dumps(title, ensure_ascii=False),
         "@title_plain@": title,
         "@authors@": json.dumps(authors, ensure_ascii=False),
-        "@preamble@": kind.preamble,
-        "@bibliography@": kind.bibliography,
+        "@preamble@": classes.opening(document_class, "report/references.bib"),
+        "@bibliography@": classes.references(document_class, "report/references.bib"),
         "@version@": version("workings"),
     }
     for source in sorted(SCAFFOLD.rglob("*")):
@@ -71,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="document_class",
         metavar="CLASS",
         default="article",
-        help=f"the document class: {', '.join(document.CLASSES)} (default: article)",
+        help="the document class, such as article (the default), IEEEtran or elsarticle",
     )
 
 

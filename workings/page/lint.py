@@ -166,7 +166,7 @@ def _claim(
     what, written = f"the claim '{name}'", claims.source(condition)
     if first:
         yield f"{what} has its name from {first} already"
-    if all(key.split(".")[0] in ("config", "loop") for key in template.keys(condition)):
+    if all(key.split(".")[0] in ("config", "loop") for key, _ in template.keys(condition)):
         yield f"{what} rests on no measurement: `{written}`"
     for operand in claims.ready_made(condition):
         yield f"{what}: `{operand}` is a ready-made truth value; compare what was measured"
@@ -225,7 +225,7 @@ def _unquoted(
 ) -> Iterator[Finding]:
     """A measurement that no template names, under its first name in the job."""
     named = {quote["key"] for quoted in quotes.values() for quote in quoted}
-    named |= {key for file in templates for key in template.keys(template.parse(file))}
+    named |= {key for file in templates for key, _ in template.keys(template.parse(file))}
     named = {tuple(key.split(".")[:2]) for key in named}
     for job, values in measured.items():
         for name in values:

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from workings.measurements import read
-from workings.page import document, template, titles
+from workings.page import document, template, title
 
 
 def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
@@ -15,8 +15,8 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
     chosen = {block: values for block, values in config.items() if block != "commit"}
 
     def title_block(abstract: str) -> str:
-        kind = document.read(Path("report/report.tex"))
-        return titles.title_block(
+        kind = document.read(Path("report/report.tex")).name
+        return title.title_block(
             kind, config["report"], abstract, config.get("commit", {}).get("date")
         )
 

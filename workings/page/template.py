@@ -260,14 +260,14 @@ def key(node: nodes.Node) -> str | None:
     return None
 
 
-def keys(node: nodes.Node) -> Iterator[str]:
-    """Every key that is read below `node`, as far as it is written out."""
+def keys(node: nodes.Node) -> Iterator[tuple[str, int]]:
+    """Every key that is read below `node`, as far as it is written out, with its line."""
     found = key(node)
     if found is None:
         for child in node.iter_child_nodes():
             yield from keys(child)
     elif getattr(node, "ctx", "load") == "load":
-        yield found
+        yield found, node.lineno
 
 
 def blocks(tree: nodes.Node, kind: str) -> Iterator[tuple[list[nodes.Expr], int]]:
@@ -281,13 +281,14 @@ def blocks(tree: nodes.Node, kind: str) -> Iterator[tuple[list[nodes.Expr], int]
 class Needs:
     """What a section is made from, read from its template and partials.
 
-    `jobs` are those whose measurements it names (`seeds` too, where it prints a spread); `config` the
-    choices, without `config.`; `figures` maps each to the line that sets it; `spreads` are the keys
-    that are printed with a spread.
+    `jobs` are those whose measurements it names (`seeds` too, where it prints a spread) and
+    `derivations` those whose derivations, with the line that names them first; `config` the choices,
+    without `config.`; `figures` maps each to the line that sets it; `spreads` are the keys that are
+    printed with a spread.
     """
 
-    jobs: list[str]
-    derivations: list[str]
+    jobs: dict[str, str]
+    derivations: dict[str, str]
     figures: dict[str, str]
     config: list[str]
     spreads: list[str]
@@ -298,25 +299,33 @@ def needs(name: str, folder: Path = TEMPLATES) -> Needs:
     trees = {file: parse(Path(file)) for file in partials(name, folder)}
     undeclared = set().union(*map(meta.find_undeclared_variables, trees.values()))
     local = {n.name for t in trees.values() for n in t.find_all(nodes.Name) if n.ctx == "store"}
-    read = {found for tree in trees.values() for found in keys(tree)}
-    chosen, derived = (
-        sorted({found.removeprefix(first) for found in read if found.startswith(first)})
-        for first in ("config.", "derivation.")
-    )
-    derivations = sorted({found.split(".")[0] for found in derived})
-    jobs = (undeclared - local - {"config", "derivation"}) | set(derivations)
+    read: dict[str, str] = {}
+    for file, tree in trees.items():
+        for found, line in keys(tree):
+            read.setdefault(found, f"{file}:{line}")
+    derivations: dict[str, str] = {}
+    jobs: dict[str, str] = {}
+    for found, place in read.items():
+        first, _, rest = found.partition(".")
+        if first == "derivation":
+            derivations.setdefault(rest.partition(".")[0], place)
+        elif first in undeclared - local - {"config"}:
+            jobs.setdefault(first, place)
     filters = [f for tree in trees.values() for f in tree.find_all(nodes.Filter)]
-    spreads = {found for f in filters if f.name == "spread" for found in [*keys(f)][:1]}
+    spreads = {found for f in filters if f.name == "spread" for found, _ in [*keys(f)][:1]}
     figures = {
         arguments[0].value: f"{file}:{line}"
         for file, tree in trees.items()
         for arguments, line in blocks(tree, "figure")
     }
+    seeds = {"seeds": f"{folder / name}"} if spreads else {}
     return Needs(
-        jobs=sorted(jobs | ({"seeds"} if spreads else set())),
+        jobs=seeds | derivations | jobs,
         derivations=derivations,
         figures=figures,
-        config=chosen,
+        config=sorted(
+            found.removeprefix("config.") for found in read if found.startswith("config.")
+        ),
         spreads=sorted(found for found in spreads if found.split(".")[0] in jobs),
     )
 

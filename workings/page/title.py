@@ -16,7 +16,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import escape as escape_xml
 
 from workings.messages import InputError
-from workings.page.latex import TeX, escape
+from workings.page.tex import TeX, escape
 
 PLACES = (Path("templates/classes"), Path(__file__).parents[1] / "style/classes")
 LANGUAGE = "en-GB"

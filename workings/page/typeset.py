@@ -10,7 +10,6 @@ import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
-from workings import classes
 from workings.build import processes
 from workings.messages import InputError
 from workings.page import document
