@@ -17,7 +17,6 @@ import importlib
 import json
 import os
 import sys
-import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,9 +29,7 @@ from workings import config as configuration  # noqa: E402
 from workings.build import lock, manifests, plan, store  # noqa: E402
 from workings.build.files import written_whole  # noqa: E402
 from workings.measurements import origins_path  # noqa: E402
-from workings.messages import InputError, say  # noqa: E402
-
-FRAMES = 6  # of a traceback that are shown, the last ones in the report's and the engine's code
+from workings.messages import InputError, note, of_exception, say  # noqa: E402
 
 
 def run(planned: plan.Plan, kept: store.Store | None = None) -> str:
@@ -54,7 +51,11 @@ def run(planned: plan.Plan, kept: store.Store | None = None) -> str:
     if "measurements" in outputs:
         outputs["origins"] = origins_path(outputs["measurements"])
     input_sums = {path: store.sum_of(path) for path in inputs}
-    key = store.key(planned.module, planned.fingerprint, input_sums, outputs)
+    named = {
+        name: [(Path(path).name, input_sums[path]) for path in listed({name: paths})]
+        for name, paths in planned.inputs.items()
+    }
+    key = store.key(planned.module, planned.fingerprint, named, outputs)
     # Should this run be cut off, no manifest calls its files complete.
     manifests.place(outputs).unlink(missing_ok=True)
     try:
@@ -91,16 +92,18 @@ def main() -> int:
     os.environ["WORKINGS_THREADS"] = threads
     lock.begin_job()
     where = os.environ.get("WORKINGS_STORE")
-    label = name
+    output = label = name
     try:
         planned = plan.read(name)
-        label = planned.label
+        output, label = next(iter(planned.outputs.values())), planned.label
         how = run(planned, store.Store(**json.loads(where)) if where else None)
     except InputError as error:
-        return _fail(label, _placed(error))
+        return _fail(output, f"workings: {_placed(error)}")
     except Exception as error:
-        return _fail(label, f"the job '{label}' stopped:\n{_told(error)}")
-    _note(how, label)
+        return _fail(output, of_exception(error, label))
+    note(how, output, label)
+    if "report" in planned.outputs:
+        note("edition", output, f"{output} is up to date")
     return 0
 
 
@@ -110,9 +113,10 @@ def listed(files: Mapping[str, str | list[str]]):
         yield from [paths] if isinstance(paths, str) else paths
 
 
-def _fail(label: str, message: str) -> int:
-    say(f"workings: {message}")
-    _note("failed", f"workings: {message}")
+def _fail(output: str, message: str) -> int:
+    """The terminal says it once all else is said; where none listens, it is said here."""
+    if not note("failed", output, message):
+        say(message)
     return 1
 
 
@@ -124,24 +128,6 @@ def _placed(error: InputError) -> str:
     return f"{configuration.locate(error.key, **places)}: {error.key}: {error}"
 
 
-def _told(error: Exception) -> str:
-    """The last frames of a traceback, those of the report's and the engine's code, the cause last."""
-    here, engine = Path.cwd(), configuration.ENGINE
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if Path(frame.filename).is_relative_to(here) or Path(frame.filename).is_relative_to(engine)
-    ]
-    lines = [
-        f"  {os.path.relpath(frame.filename)}:{frame.lineno} in {frame.name}: {frame.line}"
-        for frame in frames
-        if Path(frame.filename) != Path(__file__)
-    ]
-    cause = "".join(traceback.format_exception_only(error)).strip()
-    shown = [line if len(line) <= 200 else f"{line[:198]} …" for line in lines[-FRAMES:]]
-    return "\n".join([*shown, cause if len(cause) <= 600 else f"{cause[:598]} …"])
-
-
 def _of_a_full_disk(error: BaseException | None) -> bool:
     """Whether the disk was full; a library that then closes its file may hide it behind an error."""
     while error is not None:
@@ -149,13 +135,6 @@ def _of_a_full_disk(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
-
-
-def _note(kind: str, text: str) -> None:
-    """For the end of the build, which repeats what went wrong and counts what was done."""
-    if notes := os.environ.get("WORKINGS_NOTES"):
-        with Path(notes).open("a", encoding="utf-8") as file:
-            file.write(json.dumps([kind, text]) + "\n")
 
 
 if __name__ == "__main__":

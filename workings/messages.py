@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import json
+import os
+import shutil
 import sys
 import time
+import traceback
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -47,6 +52,58 @@ def track(items: Iterable[Item], what: str, total: int | None = None) -> Iterato
             said = now
             of = f" of {total}" if total else ""
             say(f"{what}: {done}{of}, {now - start:.0f} s")
+
+
+class Notes:
+    """What jobs and the Snakefile tell the terminal: a folder, named to them by WORKINGS_NOTES."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(exist_ok=True)
+        os.environ["WORKINGS_NOTES"] = str(folder)
+
+    def by_output(self, kind: str) -> dict[str, str]:
+        """The texts of one kind, by the first output of the job that noted them."""
+        file = self.folder / "notes"
+        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+        return {output: text for noted, output, text in map(json.loads, lines) if noted == kind}
+
+    def of(self, kind: str) -> list[str]:
+        return list(self.by_output(kind).values())
+
+    def progress(self) -> list[str]:
+        """How far the running jobs are."""
+        found = []
+        for file in self.folder.glob("progress-*"):
+            try:
+                found.append(file.read_text(encoding="utf-8"))
+            except FileNotFoundError:
+                continue
+        return found
+
+    def remove(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def note(kind: str, output: str, text: str) -> bool:
+    """Tell the terminal; whether there's one that listens."""
+    folder = os.environ.get("WORKINGS_NOTES")
+    if folder:
+        with Path(folder, "notes").open("a", encoding="utf-8") as file:
+            file.write(json.dumps([kind, output, text]) + "\n")
+    return bool(folder)
+
+
+def of_exception(error: BaseException, job: str) -> str:
+    """An exception that nobody expected: where it came from, the report's own lines, and its words."""
+    here = f"{Path.cwd()}{os.sep}"
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if f.filename.startswith(here)] or frames
+    last = [own[-1], frames[-1]] if frames[-1] is not own[-1] else own[-1:]
+    shown = [*own[-7:-1], *last]
+    lines = [f"  {f.filename.removeprefix(here)}:{f.lineno}, in {f.name}: {f.line}" for f in shown]
+    words = "".join(traceback.format_exception_only(error)).splitlines()
+    return "\n".join([f"workings: the job '{job}' stopped with an exception", *lines, *words[:10]])
 
 
 def say(text: str) -> None:

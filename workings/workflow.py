@@ -15,12 +15,11 @@ import re
 import shlex
 import shutil
 import sys
-import tempfile
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from snakemake.exceptions import WorkflowError
@@ -32,6 +31,7 @@ from workings.build.store import Store, sum_of
 from workings.messages import InputError, did_you_mean, say
 from workings.page import document, lint, template
 from workings.page.tex import escape
+from workings.terminal import take_over
 
 # The interpreter that runs Snakemake, also where the environment was not activated.
 PYTHON = shlex.quote(sys.executable).replace("{", "{{").replace("}", "}}")
@@ -40,13 +40,11 @@ SHELL = Path("report/report.tex")
 EDITION = Path("report/report.pdf")
 SECTIONS = Path("templates/sections")
 FIGURES = "build/figures/"
+SEEDS = "seeds"
 LEDGER = "ledger"  # the one section that the engine writes
 # Folders of build/ that hold no outputs of jobs.
 WORKING = {"downloads", "latex"}
 
-_started = time.time()
-# Jobs write here what they did and what went wrong, for the end of the output.
-_NOTES = Path(tempfile.gettempdir()) / f"workings-{os.getpid()}.notes"
 _opened: dict[int, Report] = {}
 
 
@@ -57,6 +55,7 @@ def open_report(workflow) -> Report:
     be run.
     """
     if id(workflow) not in _opened:
+        take_over(workflow)
         with _told_by_snakemake():
             _opened[id(workflow)] = Report(workflow)
     return _opened[id(workflow)]
@@ -130,7 +129,6 @@ class Report:
             "given": dict(self._configuration.given),
         }
         os.environ["WORKINGS_CONFIG"] = json.dumps(places, default=str)
-        os.environ["WORKINGS_NOTES"] = str(_NOTES)
         os.environ["WORKINGS_STORE"] = json.dumps(self.config["store"])
         for key, text in self._configuration.printed():
             try:
@@ -164,11 +162,13 @@ class Report:
         name: str,
         *blocks: str,
         more: Callable[[Any], tuple[dict, list[str]]] | None = None,
+        cases: Iterable[Any] = (None,),
     ) -> dict[str, Callable]:
         """The params of one of the engine's own rules; its script is workings/page/`name`.py.
 
         Args:
             more: what else its result depends on, from the wildcards: configuration and lines.
+            cases: the wildcards that the rule is used with.
         """
         part = self._part(blocks)
 
@@ -176,21 +176,35 @@ class Report:
             config, lines = more(wildcards) if more else ({}, [])
             return part | config, lines
 
-        return self._params(name, f"workings/page/{name}.py", given)
+        return self._params(name, f"workings/page/{name}.py", given, cases)
 
     def _params(
-        self, name: str, script: str, given: Callable[[Any], tuple[dict, list[str]]]
+        self,
+        name: str,
+        script: str,
+        given: Callable[[Any], tuple[dict, list[str]]],
+        cases: Iterable[Any] = (None,),
     ) -> dict[str, Callable]:
-        """`plan`, whose hash starts the job, and `fingerprint`, whose lines `-n` names.
+        """`plan`, whose hash starts the job, and the lines of its fingerprint, which `-n` names.
 
         Functions, since Snakemake looks for {wildcards} in plain texts and a title may hold braces.
+        Of those that ask for `output` it keeps no record, so the hash is no second reason; of the
+        others it compares one by one, so each line is a param, empty where a case has no such line.
+
+        Args:
+            cases: the wildcards that the rule is used with.
         """
         draws = fingerprint.draws(script)
 
-        def lines(wildcards) -> list[str]:
-            config, more = given(wildcards)
-            more = [*more, f"class {self.document.layout}"] if draws else more
-            return [*fingerprint.lines(script, config), *more]
+        @cache
+        def config(wildcards) -> dict:
+            return _seeded(given(wildcards)[0], self.config["seeds"]["blocks"], wildcards)
+
+        @cache
+        def lines(wildcards) -> dict[str, str]:
+            found = [*fingerprint.lines(script, config(wildcards)), *given(wildcards)[1]]
+            found += [f"class = {self.document.layout}"] if draws else []
+            return {fingerprint.keyed(line)[0]: line for line in found}
 
         def plan(wildcards, input, output) -> str:
             planned = Plan(
@@ -199,13 +213,14 @@ class Report:
                 module=script.removesuffix(".py").replace("/", "."),
                 inputs=_named(input),
                 outputs=_named(output),
-                config=given(wildcards)[0],
-                fingerprint=lines(wildcards),
+                config=config(wildcards),
+                fingerprint=[*lines(wildcards).values()],
                 document=self.document.layout if draws else "",
             )
             return planned.hash if self._dry else planned.write()
 
-        return {"plan": plan, "fingerprint": lines}
+        keys = dict.fromkeys(key for case in cases for key in lines(case))
+        return {"plan": plan} | {key: partial(_line, lines, key) for key in keys}
 
     def _part(self, keys: Iterable[str]) -> dict:
         part: dict = {}
@@ -234,8 +249,8 @@ class Report:
             if "measurements" in outputs and not rule.wildcard_names:
                 found[rule.name] = Job(
                     rule.name,
-                    f"{fingerprint.REPORT}/{rule.name}.py",
-                    [str(path) for path in rule.input],
+                    "workings/page/seeds.py" if rule.name == SEEDS else f"analysis/{rule.name}.py",
+                    [str(path) for path in rule.input if isinstance(path, str)],
                     str(outputs["measurements"]),
                     str(outputs["derivation"]) if "derivation" in outputs else None,
                     {name: str(p) for name, p in outputs.items() if FIGURES in str(p)},
@@ -278,7 +293,7 @@ class Report:
         known = [*self.jobs, "config", "derivation"]
         for section in sections.values():
             for name, place in section.needs.jobs.items():
-                if name not in self.jobs and name != "seeds":
+                if name not in self.jobs and name != SEEDS:
                     problems.append(
                         f"{place}: no rule of the {SNAKEFILE} records measurements under the name "
                         f"'{name}'; {did_you_mean(name, known)}known here: {', '.join(known)}"
@@ -297,7 +312,7 @@ class Report:
             f"{SNAKEFILE}: the rule '{name}' records measurements that no template names; write "
             f"{SECTIONS}/{name}.tex.j2 and its \\input in {SHELL}"
             for name in self.jobs
-            if name not in named and name != "seeds"
+            if name not in named and name != SEEDS
         ]
         if problems:
             raise InputError("\n".join(problems))
@@ -320,9 +335,10 @@ class Report:
             part = self._part([*section.needs.config, *(["report"] if section.has_title else [])])
             if section.has_title and self.config["report"]["date"] == "commit":
                 part["commit"] = {"date": self._known["commit"]["date"]}
-            return part, [f"class {self.document.name}"] if section.has_title else []
+            return part, [f"class = {self.document.name}"] if section.has_title else []
 
-        return self.engine_job("section", "report.claims", more=more)
+        cases = [SimpleNamespace(section=name) for name in self.sections]
+        return self.engine_job("section", "report.claims", more=more, cases=cases)
 
     def printed_figures(self) -> list[str]:
         """The figures that the sections show."""
@@ -348,11 +364,38 @@ class Report:
 
         return self.engine_job("ledger", "report.repository", "commit", "places", more=more)
 
+    def seed_runs(self) -> list[str]:
+        """The measurements of every job that a tried seed decides, from each of the seeds.
+
+        A job depends on a seed when its configuration has it, or one of its inputs does.
+        """
+        tried, decided = self.config["seeds"]["blocks"], set()
+        for rule in self._workflow.rules:
+            given = self._given.get(rule.name, {})
+            seeded = any("seed" in given.get(block, {}) for block in tried)
+            if seeded or decided & set(map(str, rule.input)):
+                decided |= set(map(str, rule.output))
+        paths = [job.measurements for job in self.jobs.values() if job.measurements in decided]
+        return [
+            path.replace("build/", f"build/seeds/{seed}/", 1)
+            for seed in self.config["seeds"]["values"]
+            for path in paths
+        ]
+
+    def seeds_job(self) -> dict[str, Callable]:
+        """The params of the rule `seeds`: the keys that the sections print with their spread."""
+
+        def more(wildcards) -> tuple[dict, list[str]]:
+            spread = {key for section in self.sections.values() for key in section.needs.spreads}
+            return {"spread": sorted(spread)}, []
+
+        return self.engine_job("seeds", more=more)
+
     @property
     def recorded(self) -> dict[str, Job]:
         """The jobs whose measurements the report may print: the seeds' runs only when it asks."""
         asked = self.config["seeds"]["report"]
-        return {name: job for name, job in self.jobs.items() if name != "seeds" or asked}
+        return {name: job for name, job in self.jobs.items() if name != SEEDS or asked}
 
     def own_files(self) -> list[str]:
         """The files of the configuration that are the report's, not the engine's."""
@@ -365,7 +408,7 @@ class Report:
         def more(wildcards) -> tuple[dict, list[str]]:
             style = sorted((fingerprint.ENGINE / "style").glob("*.sty"))
             lines = [f"style {file.name} {sum_of(file)[:12]}" for file in style]
-            return {}, [*lines, f"program {fingerprint.program_version('pdflatex')}"]
+            return {}, [*lines, f"program pdflatex = {fingerprint.program_version('pdflatex')}"]
 
         return self.engine_job("typeset", more=more)
 
@@ -388,36 +431,16 @@ def _section(name: str) -> Section:
     return Section(files, template.needs(name), has_title)
 
 
-def say_done() -> None:
-    """The last line of a build: what was done, how long it took and where the report is."""
-    notes = _notes()
-    fresh = EDITION.exists() and EDITION.stat().st_mtime >= _started
-    done = f"{EDITION} is up to date" if fresh else "done"
-    counts = [
-        f"{kind}: {', '.join(names)}" if len(names) <= 6 else f"{kind}: {len(names)} jobs"
-        for kind in ("computed", "restored")
-        if (names := notes.get(kind))
-    ]
-    said = "; ".join([f"{time.time() - _started:.0f} s", *counts])
-    print(f"workings: {done} ({said})")
+def _line(lines: Callable[[Any], dict[str, str]], key: str, wildcards) -> str:
+    return lines(wildcards).get(key, "")
 
 
-def say_failed() -> None:
-    """After everything that Snakemake says of a failed job: what was wrong, once more."""
-    print("\n" + "\n".join(_notes().get("failed", [])), file=sys.stderr)
-
-
-def _notes() -> dict[str, list[str]]:
-    """What the jobs noted, by its kind, each text once."""
-    found: dict[str, list[str]] = {}
-    if _NOTES.exists():
-        for line in _NOTES.read_text(encoding="utf-8").splitlines():
-            kind, text = json.loads(line)
-            found.setdefault(kind, [])
-            if text not in found[kind]:
-                found[kind].append(text)
-        _NOTES.unlink()
-    return found
+def _seeded(config: dict, blocks: Iterable[str], wildcards) -> dict:
+    """The configuration with the seed of the wildcard, where the rule is run for one."""
+    if (seed := getattr(wildcards, "seed", None)) is None:
+        return config
+    tried = {block: config[block] | {"seed": int(seed)} for block in blocks if block in config}
+    return config | tried
 
 
 def _named(files) -> dict:

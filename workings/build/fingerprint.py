@@ -45,6 +45,14 @@ def lines(script: str, config: Mapping[str, Any], root: Path = Path()) -> list[s
     ]
 
 
+def keyed(line: str) -> tuple[str, str]:
+    """`config a.b = 1` → (`config a.b`, `1`); `code a.py 3f2a` → (`code a.py`, `3f2a`)."""
+    name, equals, value = line.partition(" = ")
+    if not equals:
+        name, _, value = line.rpartition(" ")
+    return name, value
+
+
 def draws(script: str, root: Path = Path()) -> bool:
     """Whether the job in `script` reaches the engine's figures."""
     return FIGURES in reached(script, root)[0]

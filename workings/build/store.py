@@ -110,13 +110,18 @@ class Store:
             entry.rename(Path(aside) / "entry")
 
 
-def key(name: str, lines: Iterable[str], inputs: Mapping[str, str], outputs: Iterable[str]) -> str:
-    """The key of a run of the job `name`.
+def key(
+    module: str,
+    lines: Iterable[str],
+    inputs: Mapping[str, list[tuple[str, str]]],
+    outputs: Iterable[str],
+) -> str:
+    """The key of a run of the job `module`.
 
     Args:
         lines: the fingerprint: configuration, code and package versions.
-        inputs: the sum of each input file, by its path.
+        inputs: for each input of the rule, the file names and their sums; folders do not count.
         outputs: the names of the outputs.
     """
-    parts = [name, sorted(lines), sorted(inputs.items()), sorted(outputs)]
+    parts = [module, sorted(lines), sorted(inputs.items()), sorted(outputs)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

@@ -1,0 +1,223 @@
+"""What a build shows: a line for each job with its reason, a bar, and at the end what came of it.
+
+Snakemake's own lines are left out where they repeat it; what went wrong comes last, once.
+"""
+
+from __future__ import annotations
+
+import ast
+import logging
+import os
+import re
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any, ClassVar
+
+from snakemake_interface_logger_plugins.base import LogHandlerBase
+from snakemake_interface_logger_plugins.common import LogEvent
+
+from workings import messages
+from workings.build.fingerprint import keyed
+
+WIDTH = 240  # characters of a line: what is longer is cut
+FEW = 6  # changed lines, files or jobs that are named one by one
+NOISE = re.compile(
+    "Assuming unrestricted|Building DAG|Using shell|Provided |Rules |Select jobs|Execute |host:|"
+    "Complete log|Elapsed time|Reasons:|Some jobs were triggered|This was a dry-run|Shutting down|"
+    r"Exiting because|Terminating processes|Terminating processes|None$|\d+ jobs have|DAG of jobs will"
+)
+PARAMS = "Params have changed since last execution: "
+STRING = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
+LIST = rf"((?:{STRING},?)*)(?:<nothing exclusive>)?"
+CLEAR = "\r\x1b[J"  # this line and what is below
+
+
+class LogHandler(LogHandlerBase):
+    """Snakemake's messages, as a person wants them."""
+
+    writes_to_stream, writes_to_file = True, False
+    has_filter, has_formatter, needs_rulegraph = False, True, False
+
+    def __post_init__(self) -> None:
+        self.stream = sys.stdout if self.common_settings.stdout else sys.stderr
+        self.started = time.time()
+        self.labels: dict[int, str] = {}  # of the jobs, by Snakemake's number
+        self.outputs: dict[str, str] = {}  # the job's label, by its first output
+        self.running: dict[int, float] = {}
+        self.failed: dict[str, str] = {}  # what Snakemake says of a failed job, by first output
+        self.errors: list[str] = []
+        self.done = self.total = 0
+        self.interrupted = False
+        self.notes = messages.Notes(Path(tempfile.gettempdir()) / f"workings-{os.getpid()}")
+        self.drawing = threading.Event() if self.stream.isatty() else None
+        if self.drawing:
+            threading.Thread(target=self._redraw, daemon=True).start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._on.get(getattr(record, "event", None), LogHandler._other)(self, record)
+        except Exception:
+            self.handleError(record)  # or the thread that hands on the messages would end
+
+    def close(self) -> None:
+        """The end of the build: what was done, or what was wrong."""
+        if self.notes is None:
+            return
+        if self.drawing:
+            self.drawing.set()
+        dry = self.common_settings.dryrun
+        wrong = [*self.notes.of("failed"), *self.failed.values()] or self.errors
+        if wrong and not self.interrupted:
+            self._print("\n" + "\n".join(dict.fromkeys(wrong)))
+        elif self.total and not dry and self.done < self.total:
+            self._print(f"workings: stopped after {self.done} of {self.total} jobs")
+        elif self.total:
+            self._print(self._summary(dry))
+        self.notes = self.notes.remove()
+        super().close()
+
+    # One method for each kind of message.
+
+    def _run(self, record: Any) -> None:
+        self.total = sum(n for rule, n in record.stats.items() if rule not in ("all", "total"))
+
+    def _job(self, record: Any) -> None:
+        if not (record.output or record.shellcmd):
+            return  # `rule all` does nothing
+        label = " ".join([record.rule_name, *map(str, record.wildcards.values())])
+        self.labels[record.jobid] = label
+        self.outputs[_first(record.output)] = label
+        self.running[record.jobid] = time.time()
+        said = f"{label}: {record.rule_msg}" if record.rule_msg else label
+        self._print(f"{said} ({'; '.join(reasons(record.reason))})")
+
+    def _finished(self, record: Any) -> None:
+        self.done += self.running.pop(record.job_id, 0) > 0
+
+    def _job_error(self, record: Any) -> None:
+        self.running.pop(record.jobid, None)
+        said = self.errors.pop().splitlines()[-1] if self.errors else ""
+        label = self.labels.get(record.jobid, record.rule_name)
+        if self.interrupted:
+            return
+        others = f"; {len(self.running)} still running" if self.running else ""
+        self._print(f"{label}: failed{others}")
+        if _first(record.output) not in self.notes.by_output("failed"):
+            self.failed[label] = f"workings: {label}: ended without a word. {said}"
+
+    def _error(self, record: Any) -> None:
+        if "At least one job did not complete" not in record.getMessage():
+            self.errors.append("\n".join(map(_cut, record.getMessage().splitlines()[:20])))
+
+    def _shell(self, record: Any) -> None:
+        if record.shellcmd:
+            self._print(record.shellcmd)
+
+    def _other(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        self.interrupted |= text.startswith("Terminating processes")  # Control-C
+        if not NOISE.match(text) and not hasattr(record, "event"):
+            self._print("nothing to do" if text.startswith("Nothing to be done") else text)
+
+    _on: ClassVar = {
+        LogEvent.RUN_INFO: _run,
+        LogEvent.JOB_INFO: _job,
+        LogEvent.JOB_FINISHED: _finished,
+        LogEvent.JOB_ERROR: _job_error,
+        LogEvent.ERROR: _error,
+        LogEvent.SHELLCMD: _shell,
+    }
+
+    def _summary(self, dry: bool) -> str:
+        if dry:
+            return f"workings: {self.total} jobs would run"
+        made = {}
+        for kind in ("computed", "restored"):
+            names = [self.outputs.get(output, output) for output in self.notes.by_output(kind)]
+            if names:
+                made[kind] = ", ".join(names) if len(names) <= FEW else f"{len(names)} jobs"
+        said = "; ".join(
+            [f"{time.time() - self.started:.0f} s", *(f"{k}: {v}" for k, v in made.items())]
+        )
+        editions = ", ".join(self.notes.of("edition")) or "done"
+        return f"workings: {editions} ({said})"
+
+    def _print(self, text: str) -> None:
+        clear = CLEAR if self.drawing else ""
+        self.stream.write(clear + "\n".join(map(_cut, text.splitlines())) + "\n")
+        self.stream.flush()
+
+    def _redraw(self) -> None:
+        while not self.drawing.wait(0.25):
+            if self.running:
+                width = os.get_terminal_size(self.stream.fileno()).columns
+                full = round(20 * self.done / max(self.total, 1))
+                names = [self.labels[job] for job in list(self.running)]
+                text = (
+                    f"{'━' * full}{'╌' * (20 - full)} {self.done} of {self.total}, "
+                    f"{time.time() - self.started:.0f} s: {', '.join([*names, *self.notes.progress()])}"
+                )
+                # Below an empty line, on which the cursor waits: whatever else is printed has it.
+                self.stream.write(f"{CLEAR}\n{text[: width - 1]}\x1b[A\r")
+                self.stream.flush()
+
+
+def reasons(text: str) -> list[str]:
+    """Snakemake's reason for a job, each part short.
+
+    `config a.b = 1` before and `config a.b = 2` now are one change: `a.b = 1 → 2`.
+    """
+    files, _, params = text.partition(PARAMS)
+    found = []
+    for part in filter(None, files.strip("; ").split("; ")):
+        what, _, names = part.partition(": ")
+        what = {
+            "Missing output files": "missing",
+            "Input files updated by another job": "after",
+            "Updated input files": "changed",
+        }.get(what, what)
+        if what == "missing" or not (what == "after" and found):
+            found.append(f"{what} {_few(sorted(names.split(', ')))}".strip())
+    if match := re.search(f"before: {LIST} now: {LIST}", params):
+        before, now = (
+            dict(keyed(ast.literal_eval(word)) for word in re.findall(STRING, side))
+            for side in match.groups()
+        )
+        found.append(_few([_change(key, before, now) for key in sorted(before | now)]))
+    return found
+
+
+def _change(key: str, before: dict, now: dict) -> str:
+    kind, _, name = key.partition(" ")
+    if kind == "code":
+        return name
+    old, new = (side.get(key, "nothing") for side in (before, now))
+    return f"{name}{' =' if kind == 'config' else ''} {old} → {new}"
+
+
+def _few(names: list[str]) -> str:
+    more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
+    return ", ".join(names[:FEW]) + more
+
+
+def _first(outputs: list[str]) -> str:
+    return outputs[0].split(" (")[0] if outputs else ""
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…"
+
+
+def take_over(workflow: Any) -> None:
+    """Show this build so, where the person asked for no other logger."""
+    from snakemake.logging import logger
+
+    for handler in list(logger.handlers):
+        if handler.name == "DefaultStreamHandler":
+            shown = LogHandler(workflow.output_settings, None)
+            shown.filters = handler.filters
+            logger.removeHandler(handler)
+            logger.addHandler(shown)
