@@ -49,7 +49,7 @@ def run(planned: plan.Plan, kept: store.Store | None = None) -> str:
             raise InputError(f"{path}: this input of the job '{planned.label}' is missing")
     outputs = dict(planned.outputs)
     if "measurements" in outputs:
-        outputs["origins"] = origins_path(outputs["measurements"])
+        outputs["origins"] = str(origins_path(outputs["measurements"]))
     input_sums = {path: store.sum_of(path) for path in inputs}
     named = {
         name: [(Path(path).name, input_sums[path]) for path in listed({name: paths})]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 Item = TypeVar("Item")
+FRAMES = 8  # of a traceback that are shown
 PAUSE = 10.0  # seconds between two lines in a log
 
 
@@ -95,15 +96,20 @@ def note(kind: str, output: str, text: str) -> bool:
 
 
 def of_exception(error: BaseException, job: str) -> str:
-    """An exception that nobody expected: where it came from, the report's own lines, and its words."""
-    here = f"{Path.cwd()}{os.sep}"
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [f for f in frames if f.filename.startswith(here)] or frames
-    last = [own[-1], frames[-1]] if frames[-1] is not own[-1] else own[-1:]
-    shown = [*own[-7:-1], *last]
-    lines = [f"  {f.filename.removeprefix(here)}:{f.lineno}, in {f.name}: {f.line}" for f in shown]
+    """An exception that nobody expected: the last lines of the report and the engine, and its words."""
+    here, engine = Path.cwd(), Path(__file__).parent
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).is_relative_to(here) or Path(frame.filename).is_relative_to(engine)
+        if Path(frame.filename) != engine / "job.py"
+    ]
+    shown = [
+        f"  {os.path.relpath(frame.filename)}:{frame.lineno}, in {frame.name}: {frame.line}"
+        for frame in frames[-FRAMES:]
+    ]
     words = "".join(traceback.format_exception_only(error)).splitlines()
-    return "\n".join([f"workings: the job '{job}' stopped with an exception", *lines, *words[:10]])
+    return "\n".join([f"workings: the job '{job}' stopped with an exception", *shown, *words[:10]])
 
 
 def say(text: str) -> None:

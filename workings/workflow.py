@@ -15,12 +15,10 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache, cached_property, partial
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 from snakemake.exceptions import WorkflowError
 
@@ -161,8 +159,8 @@ class Report:
         self,
         name: str,
         *blocks: str,
-        more: Callable[[Any], tuple[dict, list[str]]] | None = None,
-        cases: Iterable[Any] = (None,),
+        more: Callable[[Mapping], tuple[dict, list[str]]] | None = None,
+        cases: Iterable[Mapping[str, str]] = ({},),
     ) -> dict[str, Callable]:
         """The params of one of the engine's own rules; its script is workings/page/`name`.py.
 
@@ -182,8 +180,8 @@ class Report:
         self,
         name: str,
         script: str,
-        given: Callable[[Any], tuple[dict, list[str]]],
-        cases: Iterable[Any] = (None,),
+        given: Callable[[Mapping], tuple[dict, list[str]]],
+        cases: Iterable[Mapping[str, str]] = ({},),
     ) -> dict[str, Callable]:
         """`plan`, whose hash starts the job, and the lines of its fingerprint, which `-n` names.
 
@@ -197,30 +195,34 @@ class Report:
         draws = fingerprint.draws(script)
 
         @cache
-        def config(wildcards) -> dict:
-            return _seeded(given(wildcards)[0], self.config["seeds"]["blocks"], wildcards)
-
-        @cache
-        def lines(wildcards) -> dict[str, str]:
-            found = [*fingerprint.lines(script, config(wildcards)), *given(wildcards)[1]]
+        def of_case(*case: tuple[str, str]) -> tuple[dict, dict[str, str]]:
+            """The configuration and the lines of the fingerprint, by their keys."""
+            wildcards = dict(case)
+            config, more = given(wildcards)
+            config = _seeded(config, self.config["seeds"]["blocks"], wildcards.get("seed"))
+            found = [*fingerprint.lines(script, config), *more]
             found += [f"class = {self.document.layout}"] if draws else []
-            return {fingerprint.keyed(line)[0]: line for line in found}
+            return config, {fingerprint.keyed(line)[0]: line for line in found}
+
+        def line(key: str, wildcards) -> str:
+            return of_case(*wildcards.items())[1].get(key, "")
 
         def plan(wildcards, input, output) -> str:
+            config, lines = of_case(*wildcards.items())
             planned = Plan(
                 rule=name,
                 label=" ".join([name, *wildcards]),
                 module=script.removesuffix(".py").replace("/", "."),
                 inputs=_named(input),
                 outputs=_named(output),
-                config=config(wildcards),
-                fingerprint=[*lines(wildcards).values()],
+                config=config,
+                fingerprint=[*lines.values()],
                 document=self.document.layout if draws else "",
             )
             return planned.hash if self._dry else planned.write()
 
-        keys = dict.fromkeys(key for case in cases for key in lines(case))
-        return {"plan": plan} | {key: partial(_line, lines, key) for key in keys}
+        keys = dict.fromkeys(key for case in cases for key in of_case(*case.items())[1])
+        return {"plan": plan} | {key: partial(line, key) for key in keys}
 
     def _part(self, keys: Iterable[str]) -> dict:
         part: dict = {}
@@ -331,13 +333,13 @@ class Report:
         """The params of the rule `section`: the choices that its template names, no others."""
 
         def more(wildcards) -> tuple[dict, list[str]]:
-            section = self.sections[wildcards.section]
+            section = self.sections[wildcards["section"]]
             part = self._part([*section.needs.config, *(["report"] if section.has_title else [])])
             if section.has_title and self.config["report"]["date"] == "commit":
                 part["commit"] = {"date": self._known["commit"]["date"]}
             return part, [f"class = {self.document.name}"] if section.has_title else []
 
-        cases = [SimpleNamespace(section=name) for name in self.sections]
+        cases = [{"section": name} for name in self.sections]
         return self.engine_job("section", "report.claims", more=more, cases=cases)
 
     def printed_figures(self) -> list[str]:
@@ -431,13 +433,9 @@ def _section(name: str) -> Section:
     return Section(files, template.needs(name), has_title)
 
 
-def _line(lines: Callable[[Any], dict[str, str]], key: str, wildcards) -> str:
-    return lines(wildcards).get(key, "")
-
-
-def _seeded(config: dict, blocks: Iterable[str], wildcards) -> dict:
-    """The configuration with the seed of the wildcard, where the rule is run for one."""
-    if (seed := getattr(wildcards, "seed", None)) is None:
+def _seeded(config: dict, blocks: Iterable[str], seed: str | None) -> dict:
+    """The configuration with another seed in the blocks whose seed is tried."""
+    if seed is None:
         return config
     tried = {block: config[block] | {"seed": int(seed)} for block in blocks if block in config}
     return config | tried

@@ -8,8 +8,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from workings.measurements import line_of_key, read
-from workings.page import document, lint, template
+from workings.measurements import read
+from workings.page import document, ledger, lint, template
 
 
 def findings() -> tuple[list[lint.Finding], list[str]]:
@@ -32,7 +32,7 @@ def findings() -> tuple[list[lint.Finding], list[str]]:
     if not quotes or not all(path.exists() for path in measured.values()):
         return found, ["without a finished build: roundings and what is not printed not looked at"]
     values = {job: read(path) for job, path in measured.items()}
-    return found + lint.of_values(quotes, values, files, line_of_key), []
+    return found + lint.of_values(quotes, values, files, ledger.recorded_at), []
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None: ...

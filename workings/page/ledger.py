@@ -74,6 +74,15 @@ class Sources:
         return {"file": file, "line": line, "link": link}
 
 
+def recorded_at(key: str) -> str:
+    """file:line that records the measurement `key` of the last build."""
+    name, _, rest = key.partition(".")
+    origin = origin_of(rest, read(origins_path(f"build/measurements/{name}.json")))
+    if origin is None:
+        return f"build/measurements/{name}.json:1"
+    return f"{origin[0]}:{line_of(origin, fingerprint.located(origin[0]).read_text('utf-8'))}"
+
+
 def line_of_output(source: str, name: str) -> int | None:
     """The first line of a script that names its output `outputs.name`."""
     lines = [
@@ -166,16 +175,7 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
     measured = {name: read(job["measurements"]) for name, job in config["jobs"].items()}
     whole = listed(config, quotes, [claim for path in inputs.claims for claim in read(path)])
 
-    def place_of(key: str) -> str:
-        name, _, rest = key.partition(".")
-        job = config["jobs"][name]
-        origin = origin_of(rest, read(origins_path(job["measurements"])))
-        if not origin:
-            return f"{job['script']}:1"
-        text = fingerprint.located(origin[0]).read_text(encoding="utf-8")
-        return f"{origin[0]}:{line_of(origin, text)}"
-
-    if found := lint.of_values(quotes, measured, map(Path, inputs.templates), place_of):
+    if found := lint.of_values(quotes, measured, map(Path, inputs.templates), recorded_at):
         raise InputError("\n".join(map(str, found)))
     Path(outputs.ledger).write_text(
         json.dumps(whole, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"

@@ -47,21 +47,19 @@ _SMALL = re.compile(r"(?<![\d.])[012](?![\d.]*\d)")
 _DIGIT = re.compile(r"(?<![\w-])-?\d[\d.,]*")  # SHA-256 is a name
 
 
-def of_templates(
-    templates: Iterable[Path], bibliography: Path = Path("report/references.bib")
-) -> list[Finding]:
+def of_templates(templates: Iterable[Path], bibliographies: Iterable[Path] = ()) -> list[Finding]:
     """The findings that need no measurements; `templates` are the sections with their partials."""
     trees = {file: template.parse(file) for file in templates}
     prose = {file: list(_prose(tree)) for file, tree in trees.items()}
     whole = "\n".join(text for texts in prose.values() for _, text in texts)
-    bib = bibliography.read_text(encoding="utf-8") if bibliography.exists() else ""
+    bib = "\n".join(f.read_text(encoding="utf-8") for f in bibliographies if f.exists())
     entries = set(re.findall(r"^@\w+\{\s*([^,\s]+)", bib, re.MULTILINE))
     findings: list[Finding] = []
     claimed: dict[str, str] = {}
     for file, tree in trees.items():
         for line, text in prose[file]:
             findings += _typed_digits(file, line, text)
-            findings += _citations(file, line, text, entries, bibliography)
+            findings += _citations(file, line, text, entries)
         findings += _referred_to(file, tree, whole)
         findings += _claims(file, tree, {}, claimed)
     return sorted(set(findings), key=lambda f: (f.place.rsplit(":", 1)[0], _line(f), f.message))
@@ -120,15 +118,13 @@ def _typed_digits(file: Path, line: int, text: str) -> Iterator[Finding]:
         )
 
 
-def _citations(
-    file: Path, line: int, text: str, entries: set[str], bibliography: Path
-) -> Iterator[Finding]:
+def _citations(file: Path, line: int, text: str, entries: set[str]) -> Iterator[Finding]:
     for found in re.finditer(r"\\(?:text|paren)?cite[pt]?\*?(?:\[[^\]]*\])*\{([^}]*)\}", text):
         for key in found[1].split(","):
             if key.strip() not in entries:
                 yield Finding(
                     f"{file}:{line + text[: found.start()].count(chr(10))}",
-                    f"the citation '{key.strip()}' is not in {bibliography}",
+                    f"the citation '{key.strip()}' is not in the bibliography",
                 )
 
 
