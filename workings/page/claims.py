@@ -235,11 +235,13 @@ def _words(value: Any, numbers: list[float]) -> tuple[str, str]:
     if isinstance(value, str):
         return value, escape(value)
     digits, notation = None, "exact"
-    if isinstance(value, float) and len(repr(value)) > 8:
-        others = [other for other in numbers if other != value]
+    if isinstance(value, float) and (len(repr(value)) > 8 or "e" in repr(value)):
         cut = lambda number, digits: float(f"{number:.{digits}g}")  # noqa: E731
-        apart = (n for n in range(4, 17) if all(cut(value, n) != cut(o, n) for o in others))
-        digits = next(apart, 17)
+        others = [other for other in numbers if other != value]
+        digits = next(
+            (n for n in range(4, 17) if all(cut(value, n) != cut(other, n) for other in others)), 17
+        )
+        digits = next(n for n in range(1, 18) if cut(value, n) == cut(value, digits))
         notation = "significant" if 1e-3 < abs(value) < 1e6 else "scientific"
     made = number(value, digits, notation)
     return made.plain(), made.latex()

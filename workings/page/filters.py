@@ -214,6 +214,8 @@ FILTERS: Mapping[str, Callable] = {
     "equations": _equations,
     "line": _line,
 }
+for _name, _filter in FILTERS.items():
+    _filter.__qualname__ = _name  # as a wrong number of arguments is reported
 TESTS: Mapping[str, Callable] = {
     "defined": lambda thing: not isinstance(thing, Undefined),
     "none": lambda thing: raw(thing) is None,
