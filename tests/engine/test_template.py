@@ -2,6 +2,7 @@ r"""Templates print what was measured, linked and escaped; nothing missing, noth
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workings.messages import InputError
-from workings.page import template
+from workings.page import lint, template
 from workings.page.tex import _SPECIAL, TeX, anchor, code, escape
 
 MEASURED = {
@@ -249,7 +250,7 @@ def test_the_abstract_gets_its_title_block(tmp_path, given):
         ("job.nowhere > 1", "no 'job.nowhere'"),
         ("job.word > 1", "where a number is needed"),
         ("job.holds + 1", "'job.holds' is True, where a number is needed"),
-        ("job.loss / (job.one - 1)", "9.4348 is divided by zero"),
+        ("job.loss / (job.one - 1)", "9.4348 and 0 make no number: float division by zero"),
         ("job.which == 2", "'job.which' is 'count', which cannot be the same as 2"),
         ("job.loss | digts(1)", "no filter 'digts': did you mean 'digits'?"),
         ("job.loss | digits(1, 2)", "digits() takes from 1 to 2 positional arguments but 3"),
@@ -367,10 +368,37 @@ def test_what_a_section_needs_is_read_from_its_template_and_partials(tmp_path):
         "a.tex.j2",
         "p.tex.j2",
     ]
+    assert found.jobs["one"] == f"{tmp_path}/p.tex.j2:2"
     assert found == template.Needs(
-        jobs=["eight", "nine", "one", "seeds", "seven", "ten", "two"],
+        jobs={
+            job: found.jobs[job] for job in ["eight", "nine", "one", "seeds", "seven", "ten", "two"]
+        },
         derivations=["seven"],
         figures={"f": f"{tmp_path}/p.tex.j2:2"},
         config=["a.b", "one"],
         spreads=["two.x"],
+    )
+
+
+def test_the_examples_of_the_documentation_are_templates(tmp_path):
+    page = (Path(__file__).parents[2] / "docs/templates.md").read_text(encoding="utf-8")
+    examples = re.findall(r"```latex\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "sections").mkdir()
+    (tmp_path / "sections/shared.tex.j2").touch()
+    for number, example in enumerate(examples):
+        (tmp_path / f"{number}.tex.j2").write_text(example, encoding="utf-8")
+        (tmp_path / "none.bib").touch()
+        assert template.needs(f"{number}.tex.j2", tmp_path).jobs
+        assert lint.of_templates([tmp_path / f"{number}.tex.j2"], tmp_path / "none.bib") == []
+    species = [
+        {"name": "Adelie", "birds": 12, "mean": 38.8},
+        {"name": "?", "birds": 1, "mean": None},
+    ]
+    lengths = {"birds": 13, "mean": 43.9, "outliers": [{"name": "N1"}], "difference": 8.7}
+    lengths |= {"gentoo": {"mean": 47.5}, "adelie": {"mean": 38.8}, "species": species}
+    filled = template.fill(
+        "0.tex.j2", {"lengths": lengths}, {"lengths": {"bin": 2}}, folder=tmp_path
+    )
+    assert (
+        len(examples) == 3 and filled.claims[0]["holds"] and r"1}~bird lie further" in filled.text
     )

@@ -21,21 +21,14 @@ from workings.page.tex import TeX, code, escape, one_line
 from workings.page.values import Value, Writer, place, raw, texts
 
 _SIGNS = {
-    "lt": ("<", r"\ensuremath{<}"),
-    "lteq": ("<=", r"\ensuremath{\le}"),
-    "gt": (">", r"\ensuremath{>}"),
-    "gteq": (">=", r"\ensuremath{\ge}"),
-    "eq": ("==", r"\ensuremath{=}"),
-    "ne": ("!=", r"\ensuremath{\ne}"),
-    "in": ("in", "in"),
-    "notin": ("not in", "not in"),
-    "add": ("+", r"\ensuremath{+}"),
-    "sub": ("-", r"\ensuremath{-}"),
-    "mul": ("*", r"\ensuremath{\times}"),
-    "div": ("/", r"\ensuremath{/}"),
-    "and": ("and", "and"),
-    "or": ("or", "or"),
-}
+    "lt": ("<", r"\ensuremath{<}"), "lteq": ("<=", r"\ensuremath{\le}"),
+    "gt": (">", r"\ensuremath{>}"), "gteq": (">=", r"\ensuremath{\ge}"),
+    "eq": ("==", r"\ensuremath{=}"), "ne": ("!=", r"\ensuremath{\ne}"),
+    "in": ("in", "in"), "notin": ("not in", "not in"),
+    "add": ("+", r"\ensuremath{+}"), "sub": ("-", r"\ensuremath{-}"),
+    "mul": ("*", r"\ensuremath{\times}"), "div": ("/", r"\ensuremath{/}"),
+    "and": ("and", "and"), "or": ("or", "or"),
+}  # fmt: skip
 # How tightly each holds together what stands beside it.
 _LEVELS = {
     "or": 1,
@@ -203,9 +196,9 @@ def _evidence(writer: Writer, condition: list[tuple], reads: Mapping[str, Any]) 
             return written, more
         if kind == "const":
             return _words(more, numbers)
-        value = reads.get(written)
         if written not in reads:
             return written, code(written)
+        value = reads[written]
         if not isinstance(value, Value):  # loop.index and its like
             return _words(value, numbers)
         if value.key is None:
@@ -218,9 +211,7 @@ def _evidence(writer: Writer, condition: list[tuple], reads: Mapping[str, Any]) 
         plain, tex = texts(value) if formatted else _words(held, numbers)
         return plain, writer.quote(value, tex)
 
-    if writer.plain:
-        return "".join(shown(*piece)[0] for piece in condition)
-    return "".join(shown(*piece)[1] for piece in condition)
+    return "".join(shown(*piece)[not writer.plain] for piece in condition)
 
 
 def _words(value: Any, numbers: list[float]) -> tuple[str, str]:

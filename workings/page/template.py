@@ -281,12 +281,12 @@ def blocks(tree: nodes.Node, kind: str) -> Iterator[tuple[list[nodes.Expr], int]
 class Needs:
     """What a section is made from, read from its template and partials.
 
-    `jobs` are those whose measurements it names (`seeds` too, where it prints a spread); `config` the
-    choices, without `config.`; `figures` maps each to the line that sets it; `spreads` are the keys
-    that are printed with a spread.
+    `jobs` maps each whose measurements it names to the line that does (`seeds` is one, where a spread
+    is printed), `figures` each to the line that sets it; `config` has the choices, without `config.`,
+    and `spreads` the keys that are printed with a spread.
     """
 
-    jobs: list[str]
+    jobs: dict[str, str]
     derivations: list[str]
     figures: dict[str, str]
     config: list[str]
@@ -305,6 +305,10 @@ def needs(name: str, folder: Path = TEMPLATES) -> Needs:
     )
     derivations = sorted({found.split(".")[0] for found in derived})
     jobs = (undeclared - local - {"config", "derivation"}) | set(derivations)
+    places: dict[str, str] = {}
+    for file, tree in trees.items():
+        for node in tree.find_all(nodes.Name):
+            places.setdefault(node.name, f"{file}:{node.lineno}")
     filters = [f for tree in trees.values() for f in tree.find_all(nodes.Filter)]
     spreads = {found for f in filters if f.name == "spread" for found in [*keys(f)][:1]}
     figures = {
@@ -313,7 +317,10 @@ def needs(name: str, folder: Path = TEMPLATES) -> Needs:
         for arguments, line in blocks(tree, "figure")
     }
     return Needs(
-        jobs=sorted(jobs | ({"seeds"} if spreads else set())),
+        jobs={
+            job: places.get(job, places.get("derivation", ""))
+            for job in sorted(jobs | ({"seeds"} if spreads else set()))
+        },
         derivations=derivations,
         figures=figures,
         config=chosen,
