@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from workings.commands import lint as command
 from workings.page import lint
-from workings.workflow import templates
 
 BIB = "@book{knuth1992,\n title = {x}}\n@article{lecun1998,}\n"
-SHOWN = r"\VAR{figure('job', 'The loss.', 'alt')} See \cref{fig:job}." + "\n"
+FIGURE = r"\BLOCK{ figure 'job' }The loss.\BLOCK{ alt }A loss.\BLOCK{ endfigure }"
+TABLE = r"\BLOCK{ table 't' }<>\BLOCK{ rows }x & y \\" + "\n" + r"\BLOCK{ endtable } "
 
 
 def findings(folder: Path, text: str, **others: str) -> list[str]:
@@ -24,6 +23,10 @@ def findings(folder: Path, text: str, **others: str) -> list[str]:
     return [str(finding).replace(f"{folder}/", "") for finding in found]
 
 
+def claim(condition: str, sentence: str = "It is.", name: str = "c") -> str:
+    return f"\\BLOCK{{ claim '{name}' if {condition} }}{sentence}\\BLOCK{{ otherwise }}No.\\BLOCK{{ endclaim }}"
+
+
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
@@ -31,20 +34,33 @@ def findings(folder: Path, text: str, **others: str) -> list[str]:
         ("one\n\n0.97 of them", 3, "the digits 0.97 are typed"),
         (r"\(x = 0.5\)", 1, "the digits 0.5 are typed"),
         (r"\[ x" + "\n = 12 y\\]", 2, "the digits 12 are typed"),
-        (r"\VAR{table('t', 'Of 17 images.', 'l', [], [])} \cref{tab:t}", 1, "the digits 17"),
-        (r"\BLOCK{ set caption }Of 17.\BLOCK{ endset }", 1, "the digits 17"),
-        (r"x" + "\n" + r"\cite{nobody2020}", 2, "'nobody2020' is not in report/references.bib"),
+        ("problem 2", 1, "tie a number that is a name to its word: problem~2"),
+        ("about~ 97", 1, "the digits 97 are typed"),
+        (TABLE.replace("<>", "\nOf 17 images.") + r"\cref{tab:t}", 2, "the digits 17"),
+        (claim("job.x > 12", "About\n17."), 2, "the digits 17"),
+        (r"\VAR{'97' if job.x > 3 else job.y}", 1, "the digits 97"),
+        (r"\BLOCK{ for x, w in [(job.x, 'of 97')] }\VAR{w}\BLOCK{ endfor }", 1, "the digits 97"),
+        ("x\n\\cite{nobody2020}", 2, "the citation 'nobody2020' is not in references.bib"),
         (r"\parencite[ch.~5]{knuth1992, gone}", 1, "'gone' is not in"),
-        ("\n" + r"\VAR{figure('job', 'The loss.', 'alt')}", 2, "'job' is never referred to"),
-        (r"\VAR{figure('job', 'c', 'a')} \cref{fig:job_two}", 1, "'job' is never referred to"),
-        (r"\VAR{table('job', 'c', 'l', [], [])}", 1, "the table 'job' is never referred to"),
-        ("\n" + r"\VAR{claim('c', '1 < 2', 'Two is more.')}", 2, "'c' rests on no measurement"),
-        (r"\VAR{claim('c', 'job.x <', 'Low.')}", 1, "the claim 'c': column"),
-        (r"\BLOCK{ if holds('lambda: 1') }x\BLOCK{ endif }", 1, "holds(…): column"),
+        ("\n" + FIGURE, 2, "the figure 'job' is never referred to"),
+        (FIGURE + r"\cref{fig:job_two}", 1, "'job' is never referred to"),
+        (TABLE, 1, "the table 't' is never referred to"),
+        ("\n" + claim("config.x < 2"), 2, "the claim 'c' rests on no measurement: `config.x < 2`"),
+        (claim("job.flag"), 1, "`job.flag` is a ready-made truth value; compare what was measured"),
+        (claim("not job.flag"), 1, "`job.flag` is a ready-made truth value"),
+        (claim("job.x > 1 and job.flag"), 1, "`job.flag` is a ready-made truth value"),
+        (claim("job.flag == true"), 1, "`job.flag == True` is a ready-made truth value"),
+        (claim("job.x > 1") + "\n" + claim("job.y > 1"), 2, "'c' has its name from a.tex.j2:1 already"),
+        (r"\BLOCK{ if job.x > 0 and job.y }" + claim("0 < job.x") + r"\BLOCK{ endif }", 1,
+         "the claim 'c' cannot fail: the if around it has decided `0 < job.x`"),
+        (r"\BLOCK{ if job.x > 0 }a\BLOCK{ elif job.y > 1 }b\BLOCK{ else }" + "\n"
+         + claim("job.z > 1 and job.x > 0") + r"\BLOCK{ endif }", 2, "the claim 'c' cannot hold"),
+        (r"\BLOCK{ if job.a > 1 }\BLOCK{ for x in job.l }" + claim("not job.a <= 1")
+         + r"\BLOCK{ endfor }\BLOCK{ endif }", 1, "the claim 'c' cannot fail"),
     ],
-)
+)  # fmt: skip
 def test_each_kind_of_slip_is_found_with_its_line(tmp_path, text, line, message):
-    found = findings(tmp_path, text)
+    found = [finding.replace(f"{tmp_path}/", "") for finding in findings(tmp_path, text)]
     assert len(found) == 1
     assert found[0].startswith(f"a.tex.j2:{line}: ") and message in found[0]
 
@@ -52,22 +68,25 @@ def test_each_kind_of_slip_is_found_with_its_line(tmp_path, text, line, message)
 @pytest.mark.parametrize(
     "text",
     [
-        r"\section{A}\label{sec:a2} \cref{fig:x1,tab:y2}" + "\nOf problem 4.",
+        r"\section{A}\label{sec:a2} \cref{fig:x1,tab:y2}" + "\nOf problem~4, SHA-256.",
         r"\(1 - h_t^2\), \(h_{t-1}\), \(\tfrac{r-1}{2}\), \(\partial^{+}\), \(x_{12}\)",
         r"\cite[ch.~5]{knuth1992} \parencite{lecun1998,knuth1992}",
-        r"\setlength{\LTleft}{0pt} 0.5\baselineskip p{72mm}",
-        r"\VAR{num('job.x', digits=3)}\BLOCK{ if value('job.x') > 12 }high\BLOCK{ endif }",
-        r"\VAR{claim('c', 'job.x > 12 and job.y < 3', 'High.')} <# 17 of them #>",
-        SHOWN,
+        r"\setlength{\LTleft}{0pt} 0.5\baselineskip p{72mm} \multicolumn{3}{c}{x}",
+        r"\VAR{job.x | digits(3)}\BLOCK{ if job.l.4 > 12 or job['x2'] == '3' }high\BLOCK{ endif }",
+        claim("job.x > 12 and job.y < 3") + " <# 17 of them #>",
+        FIGURE + TABLE.replace("<>", "A \\(t_2\\).") + r" See \cref{fig:job,tab:t}.",
+        r"\BLOCK{ unprinted job.matrix because 'drawn as figure 3' }",
+        r"\BLOCK{ if job.x > 0 }" + claim("job.x > 1") + r"\BLOCK{ else }" + claim("job.y > 1", name="d")
+        + r"\BLOCK{ endif }",
+        r"\BLOCK{ for row in job.l }" + claim("row.x > 1") + r"\BLOCK{ endfor }",
     ],
-)
-def test_structure_and_helpers_pass(tmp_path, text):
+)  # fmt: skip
+def test_structure_and_expressions_pass(tmp_path, text):
     assert findings(tmp_path, text) == []
 
 
 def test_a_claims_name_in_two_sections_is_found(tmp_path):
-    claim = r"\VAR{claim('c', 'job.x', 'High.')}"
-    found = findings(tmp_path, claim + claim, b="\n" + claim)  # two branches of one file may
+    found = findings(tmp_path, claim("job.x > 1"), b="\n" + claim("job.x > 2"))
     assert len(found) == 1 and "b.tex.j2:2: the claim 'c' has its name from" in found[0]
 
 
@@ -86,6 +105,8 @@ def quote(key: str, value, text: str, place: str = "t.j2:3") -> dict:
         (r"94.3\,\%", r"94\,\%", False),
         (r"94.6\,\%", r"94\,\%", True),
         (r"94.6\,\%", "0.94", False),  # other units are not compared
+        ("1.2~percentage points", "2~percentage points", True),
+        ("1.2~percentage points", "0.0", False),
         (r"\ensuremath{-0.07}", r"\ensuremath{-0.2}", True),
         (r"\ensuremath{4.37 \times 10^{-2}}", r"\ensuremath{4.3 \times 10^{-2}}", True),
         (r"12\,345", r"12\,345", False),
@@ -96,7 +117,7 @@ def quote(key: str, value, text: str, place: str = "t.j2:3") -> dict:
 )
 def test_roundings_that_contradict_each_other_are_found(first, second, wrong):
     quotes = {"a": [quote("j.x", 0, first, "a:1")], "b": [quote("j.x", 0, second, "b:2")]}
-    found = [str(f) for f in lint.of_values(quotes, {}, [])]
+    found = [str(f) for f in lint.of_values(quotes, {}, [], str)]
     assert bool(found) is wrong
     if wrong:
         assert "'j.x' is printed as" in found[0] and {"a:1", "b:2"} & {found[0].split(": ")[0]}
@@ -104,17 +125,16 @@ def test_roundings_that_contradict_each_other_are_found(first, second, wrong):
 
 def test_a_measurement_quoted_nowhere_is_found(tmp_path):
     template = tmp_path / "a.tex.j2"
-    template.write_text("value('job.decides') and num('job.best_digits')")
-    measured = {"job": {"printed": 1, "decides": True, "best": 3, "best_digits": 2}}
+    template.write_text(
+        r"\BLOCK{ if job.decides }\VAR{job.best_digits}\BLOCK{ endif }"
+        r"\BLOCK{ for x in job.list }\BLOCK{ endfor }\BLOCK{ for x in all }\BLOCK{ endfor } job.prose"
+        r"\BLOCK{ unprinted job.drawn because 'it is drawn' }"
+    )
+    names = ["printed", "decides", "best", "best_digits", "list", "drawn", "prose"]
+    measured = {"job": dict.fromkeys(names, 1), "all": {"x": 1}}
     quotes = {"a": [quote("job.printed.0", 1, "1")]}
-    found = [str(f) for f in lint.of_values(quotes, measured, [template])]
-    assert len(found) == 1 and "the measurement 'job.best' is quoted nowhere" in found[0]
-
-
-def test_the_projects_own_templates_are_clean(in_root):
-    assert [str(f) for f in lint.of_templates(templates())] == []
-
-
-def test_the_command_says_what_it_could_not_look_at(in_root, tmp_path):
-    found, notes = command.findings(tmp_path)
-    assert found == [] and "without a finished build" in notes[0]
+    found = lint.of_values(quotes, measured, [template], lambda key: f"{key}.py:7")
+    assert [str(f)[:63] for f in found] == [
+        "job.best.py:7: the measurement 'job.best' is quoted nowhere; pr",
+        "job.prose.py:7: the measurement 'job.prose' is quoted nowhere; ",
+    ]

@@ -62,6 +62,9 @@ from workings.page.numbers import number
         (0.29, 0, "percent", "29 %", r"29\,\%"),  # 100 · 0.29 is 28.999… in floats
         (1, 1, "percent", "100.0 %", r"100.0\,\%"),
         (-0.125, 1, "percent", "-12.5 %", r"\ensuremath{-12.5}\,\%"),
+        # percentage points, of the difference of two shares
+        (0.012, 1, "points", "1.2 percentage points", "1.2~percentage points"),
+        (-0.01, 0, "points", "-1 percentage point", r"\ensuremath{-1}~percentage point"),
         # exact
         (9.434827012614068, None, "exact", "9.434827012614068", "9.434827012614068"),
         (0.1, None, "exact", "0.1", "0.1"),
@@ -78,6 +81,8 @@ def test_a_unit_follows_after_a_thin_space():
     assert number(8, unit="px").plain() == "8 px"
     assert number(8, unit="px").latex() == r"8\,px"
     assert number(-1e-3, 1, "scientific", "s").latex() == r"\ensuremath{-1 \times 10^{-3}}\,s"
+    assert number(8, unit="% of_it").latex() == r"8~\% of\_it"
+    assert number(8, unit="mm^2").latex() == r"8\,mm\ensuremath{^{2}}"
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
@@ -95,11 +100,13 @@ def test_fixed_is_within_half_a_unit_of_its_last_place(value, digits):
 @pytest.mark.parametrize(
     ("value", "digits", "notation", "message"),
     [
-        (0.5, None, None, r"the number 0\.5 needs digits=…"),
-        (0.5, None, "percent", r"needs digits=…"),
+        (0.5, None, None, r"the number 0\.5 needs its digits: digits\(2\), "),
+        (0.5, None, "percent", r"needs its digits"),
         (0.5, 2, "decimal", r"notation 'decimal'; expected one of fixed, "),
-        (0.5, -1, "fixed", r"digits=-1 is too few"),
-        (0.5, 0, "significant", r"digits=0 is too few for the notation 'significant'"),
+        (0.5, -1, "fixed", r"-1 digits are none that the notation 'fixed' can have"),
+        (0.5, 301, "fixed", r"301 digits are none"),
+        (0.5, "2", "fixed", r"'2' digits are none"),
+        (0.5, 0, "significant", r"0 digits are none that the notation 'significant' can have"),
     ],
 )
 def test_a_notation_that_is_not_said_is_refused(value, digits, notation, message):

@@ -21,21 +21,14 @@ from workings.page.tex import TeX, code, escape, one_line
 from workings.page.values import Value, Writer, place, raw, texts
 
 _SIGNS = {
-    "lt": ("<", r"\ensuremath{<}"),
-    "lteq": ("<=", r"\ensuremath{\le}"),
-    "gt": (">", r"\ensuremath{>}"),
-    "gteq": (">=", r"\ensuremath{\ge}"),
-    "eq": ("==", r"\ensuremath{=}"),
-    "ne": ("!=", r"\ensuremath{\ne}"),
-    "in": ("in", "in"),
-    "notin": ("not in", "not in"),
-    "add": ("+", r"\ensuremath{+}"),
-    "sub": ("-", r"\ensuremath{-}"),
-    "mul": ("*", r"\ensuremath{\times}"),
-    "div": ("/", r"\ensuremath{/}"),
-    "and": ("and", "and"),
-    "or": ("or", "or"),
-}
+    "lt": ("<", r"\ensuremath{<}"), "lteq": ("<=", r"\ensuremath{\le}"),
+    "gt": (">", r"\ensuremath{>}"), "gteq": (">=", r"\ensuremath{\ge}"),
+    "eq": ("==", r"\ensuremath{=}"), "ne": ("!=", r"\ensuremath{\ne}"),
+    "in": ("in", "in"), "notin": ("not in", "not in"),
+    "add": ("+", r"\ensuremath{+}"), "sub": ("-", r"\ensuremath{-}"),
+    "mul": ("*", r"\ensuremath{\times}"), "div": ("/", r"\ensuremath{/}"),
+    "and": ("and", "and"), "or": ("or", "or"),
+}  # fmt: skip
 # How tightly each holds together what stands beside it.
 _LEVELS = {
     "or": 1,
@@ -203,9 +196,9 @@ def _evidence(writer: Writer, condition: list[tuple], reads: Mapping[str, Any]) 
             return written, more
         if kind == "const":
             return _words(more, numbers)
-        value = reads.get(written)
         if written not in reads:
             return written, code(written)
+        value = reads[written]
         if not isinstance(value, Value):  # loop.index and its like
             return _words(value, numbers)
         if value.key is None:
@@ -218,9 +211,7 @@ def _evidence(writer: Writer, condition: list[tuple], reads: Mapping[str, Any]) 
         plain, tex = texts(value) if formatted else _words(held, numbers)
         return plain, writer.quote(value, tex)
 
-    if writer.plain:
-        return "".join(shown(*piece)[0] for piece in condition)
-    return "".join(shown(*piece)[1] for piece in condition)
+    return "".join(shown(*piece)[not writer.plain] for piece in condition)
 
 
 def _words(value: Any, numbers: list[float]) -> tuple[str, str]:
@@ -235,11 +226,13 @@ def _words(value: Any, numbers: list[float]) -> tuple[str, str]:
     if isinstance(value, str):
         return value, escape(value)
     digits, notation = None, "exact"
-    if isinstance(value, float) and len(repr(value)) > 8:
-        others = [other for other in numbers if other != value]
+    if isinstance(value, float) and (len(repr(value)) > 8 or "e" in repr(value)):
         cut = lambda number, digits: float(f"{number:.{digits}g}")  # noqa: E731
-        apart = (n for n in range(4, 17) if all(cut(value, n) != cut(o, n) for o in others))
-        digits = next(apart, 17)
+        others = [other for other in numbers if other != value]
+        digits = next(
+            (n for n in range(4, 17) if all(cut(value, n) != cut(other, n) for other in others)), 17
+        )
+        digits = next(n for n in range(1, 18) if cut(value, n) == cut(value, digits))
         notation = "significant" if 1e-3 < abs(value) < 1e6 else "scientific"
     made = number(value, digits, notation)
     return made.plain(), made.latex()

@@ -190,30 +190,21 @@ def _derived(thing: Any, name: str) -> Value:
     return value
 
 
+_NOTATIONS = ("percent", "points", "significant", "scientific", "exact", "printed")
 FORMATS: Mapping[str, Callable] = {
     "digits": _notation("digits", "fixed"),
-    **{name: _notation(name, name) for name in ("percent", "points", "significant", "scientific")},
-    **{name: _notation(name, name) for name in ("exact", "printed")},
+    **{name: _notation(name, name) for name in _NOTATIONS},
     "unit": _unit,
 }
 FILTERS: Mapping[str, Callable] = {
     **FORMATS,
-    "dash": _dash,
-    "code": _code,
-    "tex": _tex,
-    "plural": plural,
-    "of": _of,
-    "each": _each,
-    "matrix": _matrix,
-    "row": partial(_matrix, row=True),
-    "spread": _spread,
-    "length": _length,
-    "abs": _abs,
-    "min": _extreme("min", min),
-    "max": _extreme("max", max),
-    "equations": _equations,
-    "line": _line,
-}
+    "dash": _dash, "code": _code, "tex": _tex, "plural": plural, "of": _of, "each": _each,
+    "matrix": _matrix, "row": partial(_matrix, row=True), "spread": _spread, "length": _length,
+    "abs": _abs, "min": _extreme("min", min), "max": _extreme("max", max),
+    "equations": _equations, "line": _line,
+}  # fmt: skip
+for _name, _filter in FILTERS.items():
+    _filter.__qualname__ = _name  # as a wrong number of arguments is reported
 TESTS: Mapping[str, Callable] = {
     "defined": lambda thing: not isinstance(thing, Undefined),
     "none": lambda thing: raw(thing) is None,

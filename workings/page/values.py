@@ -8,7 +8,6 @@ each linked to its row in the ledger, and keeps what it printed.
 
 from __future__ import annotations
 
-import math
 import operator
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -133,35 +132,19 @@ def _kind(value: Any) -> type:
 def _computed(sign: Callable, left: Any, right: Any) -> Value:
     left, right = numeric(left), numeric(right)
     try:
-        result = sign(left, right)
-    except ZeroDivisionError:
-        raise InputError(f"{left!r} is divided by zero") from None
-    except OverflowError:
-        result = math.inf
-    if not math.isfinite(result):
-        raise InputError(f"the result of {left!r} and {right!r} is too large")
-    return Value(result)
+        return Value(sign(left, right))
+    except ArithmeticError as error:
+        raise InputError(f"{left!r} and {right!r} make no number: {error}") from None
 
 
-def _equip() -> None:
-    """Give `Value` the operators on numbers: arithmetic without a key, and comparison."""
-    for name, sign in {
-        "add": operator.add,
-        "sub": operator.sub,
-        "mul": operator.mul,
-        "truediv": operator.truediv,
-    }.items():
-        setattr(Value, f"__{name}__", lambda self, other, s=sign: _computed(s, self, other))
-        setattr(Value, f"__r{name}__", lambda self, other, s=sign: _computed(s, other, self))
-    for sign in (operator.lt, operator.le, operator.gt, operator.ge):
-        setattr(
-            Value,
-            f"__{sign.__name__}__",
-            lambda self, other, s=sign: s(numeric(self), numeric(other)),
-        )
-
-
-_equip()
+# Arithmetic gives a value without a key; comparison is that of the numbers.
+for _name in ("add", "sub", "mul", "truediv"):
+    _sign = getattr(operator, _name)
+    setattr(Value, f"__{_name}__", lambda self, other, s=_sign: _computed(s, self, other))
+    setattr(Value, f"__r{_name}__", lambda self, other, s=_sign: _computed(s, other, self))
+for _name in ("__lt__", "__le__", "__gt__", "__ge__"):
+    _sign = getattr(operator, _name)
+    setattr(Value, _name, lambda self, other, s=_sign: s(numeric(self), numeric(other)))
 
 
 class Writer:
