@@ -21,7 +21,7 @@ from workings.config import locate
 from workings.measurements import line_of, origin_of, origins_path, read
 from workings.messages import InputError
 from workings.page import lint
-from workings.page.tex import TeX, code, escape
+from workings.page.tex import TeX, anchor, code, escape
 
 LONGEST = 42  # characters of a raw value in a row
 HASH = 12  # digits of a sum that are printed; ledger.json has them all
@@ -199,7 +199,7 @@ def _page() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"code": code, "tex": TeX}
+    environment.filters |= {"anchor": lambda key: TeX(anchor(key)), "code": code, "tex": TeX}
     return environment.get_template("ledger.tex.j2")
 
 
