@@ -7,21 +7,21 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: report watch reproduce test test-all check lint diff tex environment lock clean clean-cache
+.PHONY: report watch reproduce test test-all check lint diff tex classes environment lock clean clean-cache
 
-report: tex environment  ## the report, from nothing
+report: environment tex  ## the report, from nothing
 	$(BIN)/snakemake --cores $(CORES)
 
-watch: tex environment  ## rebuild on every save
+watch: environment tex  ## rebuild on every save
 	$(BIN)/python -m workings.commands.watch --cores $(CORES)
 
-reproduce: tex environment  ## build the last commit three times and compare every byte
+reproduce: environment tex  ## build the last commit three times and compare every byte
 	$(BIN)/python -m workings.commands.reproduce
 
-test: tex environment check  ## all tests but the slow ones
+test: environment classes check  ## all tests but the slow ones
 	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile
 
-test-all: tex environment check  ## all tests
+test-all: environment classes check  ## all tests
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
 check: environment  ## the code's form
@@ -35,8 +35,11 @@ lint: environment  ## what an editor would stop at in the templates, file:line e
 diff: environment  ## what changed since BASE, a commit or a saved build folder
 	@$(BIN)/python -m workings.page.diff "$(BASE)"
 
-tex:
-	@report/install_tex.sh
+tex: environment  ## TeX Live and the PDF tools, where they are missing
+	@$(BIN)/python -m workings.commands.tex
+
+classes: environment  # every document class that the tests set
+	@$(BIN)/python -m workings.commands.tex --all
 
 environment: $(READY)
 

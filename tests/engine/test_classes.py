@@ -5,19 +5,23 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from xml.etree import ElementTree
 
 import pypdf
 import pytest
 
 from workings import classes, figures
+from workings.commands import tex
 from workings.messages import InputError
 from workings.page import document, typeset
 from workings.page.title import title_block
 
+ROOT = Path(__file__).parents[2]
 BIB = "report/references.bib"
 ROWS = 120
 REPORT = {
@@ -40,7 +44,7 @@ REPORT = {
 }
 ABSTRACT = r"The bill is \measured{lengths.mean}{frontmatter.1}{43.9}\,mm long on average."
 PROSE = 8 * (
-    r"Of \measured{lengths.birds}{first.1}{344} birds we measured the bills, as others did before "
+    r"Of 344 birds, \emph{not} a sample, we measured the bills, as others did before "
     r"\parencite{Knuth1984}; an even longer sentence follows the short one so that lines break. "
 )
 TALL = r"A caption of several lines, so that it takes room. "
@@ -51,7 +55,7 @@ def sections() -> dict[str, str]:
     rows = "\n".join(
         rf"row{n} & \measured{{long.{n}}}{{second.{n}}}{{{n}.5}} & {n * n} \\" for n in range(ROWS)
     )
-    wide = " & ".join(f"a wide column {n}" for n in range(6))
+    wide = " & ".join(f"a wide column {n}" for n in range(4))
     ledger = "\n".join(
         rf"\ledgerrow{{long.{n}}}\texttt{{long.{n}}} & \texttt{{{n}.5}} & \texttt{{12}} & "
         rf"\ledgeruse{{second.{n}}}{{\ref*{{sec:second}}}} \\"
@@ -70,12 +74,12 @@ def sections() -> dict[str, str]:
     return {
         "first": rf"""
 \section{{How long are the bills?}}\label{{sec:first}}
-{PROSE.replace("first.1", "first.2", 0)}
-\Cref{{fig:one}} and \cref{{fig:both,tab:short,sec:second}}; see \cite{{Knuth1984}}.
+{PROSE}
+Of \measured{{lengths.birds}}{{first.1}}{{344}} birds see \cref{{fig:one}} and \cref{{fig:both,tab:short,sec:second}}; see \cite{{Knuth1984}}.
 \claim{{longer}}{{Gentoo bills are longer than Adelie bills.}}{{holds}}{{47.5 > 38.8}}
-{PROSE.replace("first.1", "first.3")}
+{PROSE}
 \refutedclaim{{shorter}}{{They are shorter.}}{{does not hold}}{{47.5 < 38.8}}
-\textfigure{{one}}{{A rising line: “long” & 50 \% blue}}{{The bills. {TALL}}}
+\textfigure{{one}}{{A rising line: “long” \& 50 \% blue}}{{The bills. {TALL}}}
 \widefigure{{both}}{{A rising line over the whole page}}{{The bills again. {TALL}}}
 \begin{{measuredtable}}{{short}}{{Three numbers.}}{{lrr}}
 sex & mean & count \\ \midrule
@@ -89,16 +93,16 @@ It follows from line \derivationline{{cell.a}}{{a}}.
 """,
         "second": rf"""
 \section{{Every bird}}\label{{sec:second}}
-{PROSE.replace("first.1", "second.x")}
+{PROSE}
 \begin{{longmeasuredtable}}{{long}}{{All of them. {TALL}}}{{lrr}}
 bird & length & square \\ \midrule
 {rows}
 \end{{longmeasuredtable}}
-\begin{{longmeasuredtable}}{{wide}}{{Wide and short.}}{{llllll}}
+\begin{{longmeasuredtable}}{{wide}}{{Wide and short.}}{{llll}}
 {wide} \\ \midrule
 {wide} \\
 \end{{longmeasuredtable}}
-{PROSE.replace("first.1", "second.y")} \Cref{{tab:long,tab:wide}}.
+{PROSE} \Cref{{tab:long,tab:wide}}.
 """,
         "ledger": rf"""
 \ledgerpages
@@ -133,7 +137,7 @@ def write(name: str) -> None:
     )
 
 
-def draw(layout: str) -> None:
+def draw() -> None:
     for figure, width in (("one", "text"), ("both", "wide")):
         drawn, axes = figures.new(width, 40.0)
         axes.plot([0, 1], [0, 1])
@@ -155,16 +159,22 @@ def in_folder(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("name", ["scrartcl", "article", "IEEEtran", "elsarticle", "acmart", "revtex4-2"])
+@pytest.mark.parametrize(
+    "name", ["scrartcl", "article", "IEEEtran", "elsarticle", "acmart", "revtex4-2"]
+)
 def test_a_report_in_each_class_is_clean_and_complete(in_folder, monkeypatch, name):
     write(name)
     layout = document.read(Path("report/report.tex")).layout
     monkeypatch.setattr(figures, "WIDTHS", classes.look_up(layout).widths)
-    draw(layout)
+    draw()
     typeset.main({}, SimpleNamespace(shell="report/report.tex"), SimpleNamespace(report="r.pdf"))
 
     log = Path("build/latex/report.log").read_text(errors="replace")
-    assert not re.findall(r"^! |undefined|Float too large|Rerun to get|multiply.defined|same identifier", log, re.MULTILINE)
+    assert not re.findall(
+        r"^! |undefined|Float too large|Rerun to get|multiply.defined|same identifier",
+        log,
+        re.MULTILINE,
+    )
     run("qpdf", "--check", "r.pdf")
     for font in run("pdffonts", "r.pdf").splitlines()[2:]:
         assert re.search(r"yes +\w+ +yes +\d+ +\d+$", font), font  # embedded, with Unicode map
@@ -190,14 +200,142 @@ def test_a_report_in_each_class_is_clean_and_complete(in_folder, monkeypatch, na
 
 
 @pytest.mark.usefixtures("in_folder")
-def test_a_report_in_another_class_has_the_same_bytes_twice():
+def test_the_bytes_are_the_same_twice_and_a_table_too_wide_is_refused():
     pdfs = []
-    for again in ("once", "twice"):
-        Path(again).mkdir()
-        os.chdir(again)
+    for _ in range(2):
+        shutil.rmtree("build", ignore_errors=True)
         write("revtex4-2")
-        draw("")
-        typeset.main({}, SimpleNamespace(shell="report/report.tex"), SimpleNamespace(report="r.pdf"))
-        pdfs.append(Path("r.pdf").read_bytes())
-        os.chdir("..")
+        draw()
+        pdfs.append(typeset.typeset(Path("report/report.tex")).read_bytes())
     assert pdfs[0] == pdfs[1]
+
+    section = Path("build/sections/second.tex")
+    section.write_text(
+        section.read_text().replace("a wide column", "a column wide as a house, no, wider")
+    )
+    with pytest.raises(InputError, match=r"a line is \d.* pt too wide"):
+        typeset.main(
+            {}, SimpleNamespace(shell="report/report.tex"), SimpleNamespace(report="r.pdf")
+        )
+
+
+# -- the title block -------------------------------------------------------------------------------
+
+
+def test_an_unlisted_class_is_given_latexs_own_title_or_the_reports(in_folder):
+    plain_title = title_block("memoir", {"title": "A_B", "authors": ["Ada"]}, "Short.")
+    assert r"\title{A\_B}" in plain_title and r"\author{Ada}" in plain_title
+    assert r"\renewcommand{\today}{}" in plain_title  # without a date none is printed
+    assert "acknowledgements" not in plain_title
+    own = Path("templates/classes")
+    own.mkdir(parents=True)
+    (own / "memoir.tex.j2").write_text(r"\VAR{title} by \VAR{names}")
+    assert title_block("memoir", {"title": "A_B", "authors": ["Ada"]}, "") == r"A\_B by Ada"
+
+
+def test_authors_of_one_place_need_no_mark():
+    authors = [{"name": name, "affiliation": "Göttingen"} for name in ("Carl", "Emmy")]
+    block = title_block("IEEEtran", {"title": "T", "authors": authors}, "")
+    assert "textsuperscript" not in block and block.count(r"A{Göttingen}") == 1
+
+
+def test_the_date_is_the_commits_or_a_fixed_one():
+    assert r"\year=2026 \month=3 \day=1" in title_block(
+        "article", {"title": "T", "date": "commit"}, "", "2026-03-01"
+    )
+    with pytest.raises(InputError, match="'soon' is no date; 2026-11-25, commit or null") as caught:
+        title_block("article", {"title": "T", "date": "soon"}, "")
+    assert caught.value.key == "report.date"
+
+
+def test_the_metadata_survive_every_letter():
+    title = r"50 % #1 & {x} \y ~z ^w <b> Łódź"
+    block = title_block("article", {"title": title}, "")
+    packet = block.partition(r"\attachmetadata{en-GB}{")[2]
+    assert packet.isascii() and not set("%\\~^") & set(packet)
+    tree = ElementTree.fromstring(packet[packet.index("?>") + 2 : packet.index("<?xpacket end")])
+    assert title in [element.text for element in tree.iter()]
+
+
+# -- what report.tex says --------------------------------------------------------------------------
+
+
+def written(text: str) -> Path:
+    file = Path("report.tex")
+    file.write_text(text)
+    return file
+
+
+@pytest.mark.usefixtures("in_folder")
+def test_class_sections_and_references_are_read_and_comments_are_not():
+    file = written(
+        "% \\documentclass{book}\n\\documentclass[5p, times]{elsarticle} % \\input{build/sections/no}\n"
+        "\\usepackage{x,workings}\n\\begin{document}\n\\input{build/sections/one} 50\\% \\input{build/sections/two.tex}\n"
+        "%\\input{build/sections/gone}\n\n\\include{build/sections/three}\n\\bibliography{a/b,c}\n"
+        "\\end{document}\n\\input{build/sections/after}\n"
+    )
+    read = document.read(file)
+    assert (read.name, read.options, read.layout) == (
+        "elsarticle",
+        ["5p", "times"],
+        "elsarticle[5p]",
+    )
+    assert document.sections(file) == {"one": 5, "two": 5, "three": 8}
+    assert (read.references, read.biber) == ([Path("a/b.bib"), Path("c.bib")], False)
+
+
+@pytest.mark.usefixtures("in_folder")
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Hello", r"report\.tex: no \\documentclass line"),
+        (
+            "\\documentclass{article}\n\\input{build/sections/a}\n\\input{build/sections/a}",
+            r"report\.tex:3: section 'a' is read twice, first in line 2",
+        ),
+    ],
+)
+def test_what_cannot_be_read_is_told(text, said):
+    with pytest.raises(InputError, match=said):
+        document.read(written(text))
+    with pytest.raises(InputError, match=r"none\.tex: not there"):
+        document.read(Path("none.tex"))
+
+
+@pytest.mark.usefixtures("in_folder")
+@pytest.mark.parametrize(
+    ("preamble", "text"),
+    [
+        (r"\documentclass{article}\usepackage{workings,workings-house}", 112),
+        (r"\documentclass{article}", 121),
+        (r"\documentclass{scrartcl}", 121),
+        (r"\documentclass[a4paper,twocolumn]{revtex4-2}", 86),
+        (r"\documentclass{nobodys}", 112),
+    ],
+)
+def test_figures_have_the_width_of_the_class(preamble, text):
+    assert classes.look_up(document.read(written(preamble)).layout).widths["text"] == text
+
+
+def test_a_job_that_is_told_the_class_draws_for_it():
+    code = "from workings import figures; print(figures.WIDTHS['wide'])"
+    run_with = {"env": os.environ | {"WORKINGS_CLASS": "elsarticle[5p]"}, "cwd": ROOT}
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, **run_with)
+    assert float(said.stdout) == 183
+
+
+# -- installing TeX --------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("in_folder")
+def test_what_a_report_needs_follows_from_its_class(monkeypatch):
+    needed = tex.needed(document.read(written(r"\documentclass{IEEEtran}")))
+    assert needed["IEEEtran.cls"] == "texlive-publishers" and "biber" not in needed
+    assert tex.missing({"article.cls": "a", "nowhere.cls": "b", "no-such-program": "c"}) == {
+        "nowhere.cls": "b", "no-such-program": "c"
+    }  # fmt: skip
+    monkeypatch.setenv("PATH", "nowhere")
+    with pytest.raises(
+        InputError, match=r"not here: nowhere\.cls; this is neither Debian nor Ubuntu"
+    ):
+        tex.install({"nowhere.cls": "b"})

@@ -9,8 +9,9 @@ from types import SimpleNamespace
 import pypdf
 import pytest
 
+from workings.classes import DocumentClass
 from workings.messages import InputError
-from workings.page import report
+from workings.page import typeset
 from workings.page.latex import escape
 
 # -- what the log says -----------------------------------------------------------------------------
@@ -56,7 +57,7 @@ from workings.page.latex import escape
     ],
 )
 def test_each_kind_of_stumble_is_found(line, complaint):
-    assert report.complaints(f"This is pdfTeX\n{line}\nOutput written.") == [complaint]
+    assert typeset.complaints(f"This is pdfTeX\n{line}\nOutput written.") == [complaint]
 
 
 @pytest.mark.parametrize(
@@ -69,12 +70,12 @@ def test_each_kind_of_stumble_is_found(line, complaint):
     ],
 )
 def test_what_no_reader_sees_is_no_stumble(line):
-    assert report.complaints(line) == []
+    assert typeset.complaints(line) == []
 
 
 def test_a_stumble_is_told_once():
     line = "LaTeX Warning: Reference `fig:gone' on page 3 undefined on input line 7.\n"
-    assert len(report.complaints(3 * line)) == 1
+    assert len(typeset.complaints(3 * line)) == 1
 
 
 # -- TeX itself ------------------------------------------------------------------------------------
@@ -96,7 +97,7 @@ def shell(text: str, section: str = "") -> Path:
 
 
 def run(text: str, section: str = "") -> None:
-    report.main(
+    typeset.main(
         {}, SimpleNamespace(shell=shell(text, section)), SimpleNamespace(report="report.pdf")
     )
 
@@ -130,16 +131,25 @@ def test_an_error_of_tex_names_the_template_and_the_last_report_stays():
         run("Hello.", "One.\n\\undefinedcommand\n")
     said = str(caught.value)
     assert said.startswith("build/sections/job.tex:2 (filled from templates/sections/job.tex.j2): ")
-    assert "Undefined control sequence" in said
+    assert said.endswith(r"Undefined control sequence. \undefinedcommand")
     assert Path("report.pdf").read_text() == "the last good one"
 
 
 @pytest.mark.usefixtures("in_folder")
-def test_a_missing_package_is_named():
+def test_a_missing_package_is_named_with_who_has_it(monkeypatch):
     file = shell("Hello.")
-    file.write_text(file.read_text().replace("\\begin{d", "\\usepackage{nowhere}\n\\begin{d", 1))
-    with pytest.raises(InputError, match=r"TeX stopped: .*File `nowhere\.sty' not found"):
-        report.typeset(file)
+    known = file.read_text()
+    file.write_text(known.replace("\\begin{d", "\\usepackage{nowhere}\n\\begin{d", 1))
+    with pytest.raises(
+        InputError, match=r"File `nowhere\.sty' not found.*apt-file search /nowhere\.sty"
+    ):
+        typeset.typeset(file)
+    monkeypatch.setitem(
+        typeset.classes.CLASSES, "nowhere", DocumentClass(80, 80, package="texlive-x")
+    )
+    file.write_text(known.replace("{article}", "{nowhere}"))
+    with pytest.raises(InputError, match=r"`nowhere\.cls' not found.*the package texlive-x"):
+        typeset.typeset(file)
 
 
 @pytest.mark.usefixtures("in_folder")
@@ -152,8 +162,8 @@ def test_a_report_with_a_reference_to_nothing_is_refused():
 def test_tex_that_is_not_installed_is_named(in_folder, monkeypatch):
     file = shell("Hello.")
     monkeypatch.setenv("PATH", str(in_folder))
-    with pytest.raises(InputError, match=r"^latexmk, pdflatex, biber: not installed; 'make tex'"):
-        report.typeset(file)
+    with pytest.raises(InputError, match=r"^latexmk, pdflatex, bibtex: not installed; 'make tex'"):
+        typeset.typeset(file)
 
 
 LOG = "build/latex/report.log"
@@ -163,7 +173,7 @@ def pretend(folder: Path, monkeypatch, script: str) -> None:
     """Programs of TeX's names that do what the script says."""
     programs = folder / "bin"
     programs.mkdir()
-    for name in report.NEEDED:
+    for name in ("latexmk", "pdflatex", "bibtex"):
         program = programs / name
         program.write_text(f"#!/bin/sh\n{script}\n")
         program.chmod(0o755)
@@ -182,17 +192,17 @@ def pretend(folder: Path, monkeypatch, script: str) -> None:
 def test_a_full_disk_under_tex_is_named(in_folder, monkeypatch, script):
     pretend(in_folder, monkeypatch, script)
     with pytest.raises(InputError, match=r"^no room left on the disk for TeX's files"):
-        report.typeset(shell("Hello."))
+        typeset.typeset(shell("Hello."))
 
 
 def test_a_full_disk_that_left_no_word_in_the_log_is_named(in_folder, monkeypatch):
     pretend(in_folder, monkeypatch, f"echo 'Package bib' > {LOG}; exit 1")
     with pytest.raises(InputError, match=r"^TeX stopped: "):  # as long as there is room
-        report.typeset(shell("Hello."))
+        typeset.typeset(shell("Hello."))
 
     def full(**where):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(report.tempfile, "TemporaryFile", full)
+    monkeypatch.setattr(typeset.tempfile, "TemporaryFile", full)
     with pytest.raises(InputError, match=r"^no room left on the disk .* \(TeX stopped: "):
-        report.typeset(shell("Hello."))
+        typeset.typeset(shell("Hello."))

@@ -130,10 +130,24 @@ def why(log: str, output: str) -> str:
     file, line, message = stops[0]
     if said and message == "Emergency stop.":  # of a missing package TeX tells the reason apart
         message = said[1]
+    message += _hint(message, log)
     file = file.removeprefix("./")
     source = re.sub(r"^build/sections/(\w+)\.tex$", r"templates/sections/\1.tex.j2", file)
     made = f" (filled from {source})" if source != file else ""
     return f"{file}:{line}{made}: TeX stopped: {message}"
+
+
+def _hint(message: str, log: str) -> str:
+    """What TeX's message leaves out: the name of the command, and who has the file."""
+    if message.startswith("Undefined control sequence"):
+        found = re.search(r"Undefined control sequence\.\n.*?(\\[A-Za-z@]+) *\n", log)
+        return f" {found[1]}" if found else ""
+    found = re.search(r"File `(\S+)' not found", message)
+    if not found:
+        return ""
+    known = classes.CLASSES.get(found[1].removesuffix(".cls"))
+    owner = f"the package {known.package}" if known else f"what `apt-file search /{found[1]}` names"
+    return f" On Debian install {owner}"
 
 
 def _is_full() -> bool:

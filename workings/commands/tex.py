@@ -1,0 +1,100 @@
+"""Install what a report needs from the system: TeX Live with its class, and two PDF tools.
+
+Debian and Ubuntu: apt-get, with sudo when not root, of what is missing alone. Elsewhere: what to
+install is said.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from workings import classes
+from workings.messages import InputError, say
+from workings.page import document
+
+# Programs and TeX's files, and the Debian packages that have them.
+NEEDED = {
+    "latexmk": "latexmk",
+    "pdflatex": "texlive-latex-base",
+    "latexdiff": "latexdiff",
+    "pdftotext": "poppler-utils",
+    "qpdf": "qpdf",
+    "microtype.sty": "texlive-latex-recommended",
+    "cleveref.sty": "texlive-latex-extra",
+    "ulem.sty": "texlive-plain-generic",
+    "lmodern.sty": "lmodern",
+    "phvr8t.tfm": "texlive-fonts-recommended",
+}
+FOR_HOUSE = {"tgpagella.sty": "tex-gyre", "scrlayer-scrpage.sty": "texlive-latex-recommended"}
+FOR_BIBER = {"biber": "biber", "biblatex.sty": "texlive-bibtex-extra"}
+
+
+def needed(report: document.Document) -> dict[str, str]:
+    """The programs and files that the report needs, with their Debian packages."""
+    known = classes.CLASSES.get(report.name)
+    house = report.layout == classes.HOUSE
+    of_class = {f"{report.name}.cls": known.package} if known else {}
+    return NEEDED | of_class | (FOR_HOUSE if house else {}) | (FOR_BIBER if report.biber else {})
+
+
+def missing(files: dict[str, str]) -> dict[str, str]:
+    """Those that are not here."""
+    return {name: package for name, package in files.items() if not _is_here(name)}
+
+
+def _is_here(name: str) -> bool:
+    if "." not in name:
+        return shutil.which(name) is not None
+    return shutil.which("kpsewhich") is not None and (
+        subprocess.run(["kpsewhich", name], capture_output=True).returncode == 0
+    )
+
+
+def install(files: dict[str, str]) -> None:
+    """Install what is missing of `files`.
+
+    Raises:
+        InputError: what is missing and cannot be installed from here.
+    """
+    left = missing(files)
+    if not left:
+        return
+    packages = sorted(set(left.values()))
+    command = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *packages]
+    if shutil.which("apt-get") is None:
+        raise InputError(
+            f"not here: {', '.join(left)}; this is neither Debian nor Ubuntu, so install TeX Live "
+            "with them yourself (on macOS: MacTeX), and poppler, qpdf and latexdiff"
+        )
+    as_root = [] if os.geteuid() == 0 else ["sudo"]
+    if as_root and shutil.which("sudo") is None:
+        raise InputError(f"not here: {', '.join(left)}; as root, run: {' '.join(command)}")
+    say(f"workings: installing {', '.join(packages)} (TeX Live is about 500 MB; once)")
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    for step in (["apt-get", "update", "-q"], command):
+        if subprocess.run([*as_root, *step], env=environment).returncode != 0:
+            raise InputError(f"'{' '.join(step)}' failed; what it says stands above")
+    if left := missing(files):
+        raise InputError(f"apt-get went well, but {', '.join(left)} is still missing")
+
+
+def main(arguments: list[str]) -> int:
+    """With `--all`, every class that the engine knows too: its tests set them all."""
+    every = {
+        f"{name}.cls": known.package for name, known in classes.CLASSES.items() if "[" not in name
+    }
+    try:
+        files = needed(document.read(Path("report/report.tex")))
+        install(files | (every if "--all" in arguments else {}))
+    except InputError as error:
+        say(f"workings: {error}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
