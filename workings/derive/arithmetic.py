@@ -101,17 +101,14 @@ def multiprecision(digits: int) -> Arithmetic:
     def function(scalar: Callable) -> Callable:
         return np.frompyfunc(scalar, 1, 1)
 
-    def positive(x: Any) -> bool:
-        return x > 0
-
     functions = {
         name: function(getattr(context, name)) for name in ("tanh", "exp", "sqrt", "sin", "cos")
     } | {
         "log": function(context.ln),
         "sigmoid": function(lambda x: 1 / (1 + context.exp(-x))),
         "softplus": function(lambda x: context.ln(1 + context.exp(x))),
-        "relu": function(lambda x: x if positive(x) else context.zero),
-        "step": function(lambda x: context.one if positive(x) else context.zero),
+        "relu": function(lambda x: x if x > 0 else context.zero),
+        "step": function(lambda x: context.one if x > 0 else context.zero),
     }
     return Arithmetic(
         f"{digits} digits",

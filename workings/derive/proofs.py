@@ -117,66 +117,40 @@ def component_jacobian(values: np.ndarray, by: np.ndarray) -> np.ndarray:
     return np.array(rows, dtype=object).reshape(np.size(values), np.size(by))
 
 
-def prove_formula(
-    formula: Node,
-    shapes: Shapes,
-    values: Mapping[str, np.ndarray],
-    arithmetic: Arithmetic = SYMBOLIC,
-) -> list[Proof]:
-    """Both rules of an operation on names, for each of its operands."""
-    assert isinstance(formula, Operation)
-    own = shapes(formula)
-    result = _evaluate(formula, values, shapes, arithmetic)
-    known = shapes.names | {"g": own}
-    wide = Shapes(known)
-    g = symbols_for("g", own)
+def prove_formula(formula: Operation, sizes: Mapping[str, Shape]) -> list[Proof]:
+    """Both rules of an operation on names of the given shapes, for each of its operands."""
+    own = Shapes(dict(sizes))(formula)
+    shapes = Shapes({**sizes, "g": own})
+    values = {name: symbols_for(name, shape) for name, shape in shapes.names.items()}
+    result = _evaluate(formula, values, shapes)
+    pulls = shapes.pullbacks(formula, Name("g"), formula)
     proofs = []
-    pulls = wide.pullbacks(formula, Name("g"), formula)
     for k, operand in enumerate(formula.arguments):
-        for leaf in names_in(operand):
-            jacobian = component_jacobian(result, values[leaf])
-            if isinstance(operand, Name):
-                tangents = [None] * len(formula.arguments)
-                tangents[k] = by_itself(values[leaf].shape)
-                ours = _evaluate(wide.tangent(formula, tangents, formula), values, wide, arithmetic)
-                statement = f"{plain(formula)} by {leaf}"
-                proofs.append(Proof(statement, "tangent", _same(ours, jacobian)))
-                pulled = _evaluate(pulls[k], {**values, "g": g}, wide, arithmetic)
-                expected = np.ravel(g) @ jacobian
-                proofs.append(Proof(statement, "pullback", _same(pulled, expected)))
+        jacobian = component_jacobian(result, values[operand.name])
+        tangents = [None] * len(formula.arguments)
+        tangents[k] = by_itself(sizes[operand.name])
+        ours = _evaluate(shapes.tangent(formula, tangents, formula), values, shapes)
+        statement = f"{plain(formula)} by {operand.name}"
+        proofs.append(Proof(statement, "tangent", _same(ours, jacobian)))
+        pulled = _evaluate(pulls[k], values, shapes)
+        expected = np.ravel(values["g"]) @ jacobian
+        proofs.append(Proof(statement, "pullback", _same(pulled, expected)))
     return proofs
 
 
 def prove_operations(cases: tuple[str, ...] = CASES) -> list[Proof]:
     """The rules of every operation of the language, for every kind of operand."""
-    shapes = Shapes(dict(_SHAPES))
-    values = {name: symbols_for(name, shape) for name, shape in _SHAPES.items()}
     proofs = []
     for text in cases:
         formula = parse_formula(text, _SHAPES)
-        # the transposed operands of a product are names of their own
-        inner = {
-            f"M{i}": argument
-            for i, argument in enumerate(formula.arguments)
-            if not isinstance(argument, Name)
-        }
-        proofs += _prove_nested(formula, inner, shapes, values)
-        proofs += [p for part in inner.values() for p in prove_formula(part, shapes, values)]
+        # an operand that is itself a formula is proved apart, and here gets a name
+        inner = {f"M{i}": a for i, a in enumerate(formula.arguments) if not isinstance(a, Name)}
+        names = {argument: Name(name) for name, argument in inner.items()}
+        arguments = tuple(names.get(argument, argument) for argument in formula.arguments)
+        sizes = _SHAPES | {name: Shapes(_SHAPES)(argument) for name, argument in inner.items()}
+        proofs += prove_formula(Operation(formula.kind, arguments, formula.detail), sizes)
+        proofs += [proof for part in inner.values() for proof in prove_formula(part, _SHAPES)]
     return proofs
-
-
-def _prove_nested(
-    formula: Operation,
-    inner: Mapping[str, Node],
-    shapes: Shapes,
-    values: Mapping[str, np.ndarray],
-) -> list[Proof]:
-    names = {argument: name for name, argument in inner.items()}
-    arguments = tuple(Name(names[a]) if a in names else a for a in formula.arguments)
-    known = shapes.names | {name: shapes(argument) for name, argument in inner.items()}
-    extra = {name: symbols_for(name, shapes(argument)) for name, argument in inner.items()}
-    flat = Operation(formula.kind, arguments, formula.detail)
-    return prove_formula(flat, Shapes(known), {**values, **extra})
 
 
 def _opaque(name: str) -> Callable:

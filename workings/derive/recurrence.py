@@ -87,13 +87,12 @@ class Run:
 class Gradients:
     """Reverse mode.
 
-    parameters: p -> dL/dp. initial_state: h -> dL/dh_{-1}.
-    total: `dL_du` -> (T, *shape), through all later steps.
+    parameters: p -> dL/dp.
+    total: `dL_du` -> (T, *shape), through all later steps; dL/dh_{-1} is `dL_dh_prev` at step 0.
     immediate: `dl_du` -> (T, *shape), of l_t alone through step t alone.
     """
 
     parameters: dict[str, np.ndarray]
-    initial_state: dict[str, np.ndarray]
     total: dict[str, np.ndarray]
     immediate: dict[str, np.ndarray]
 
@@ -376,8 +375,7 @@ class Recurrence:
             }
         if arithmetic.dtype is not object:
             self._check_slopes(adjoints, parameters)
-        start = {state: adjoints[f"dL_d{prev}"][0] for prev, state in self.states.items()}
-        return Gradients(parameters, start, adjoints, self._over_time(immediate))
+        return Gradients(parameters, adjoints, self._over_time(immediate))
 
     def _check_slopes(
         self, adjoints: Mapping[str, np.ndarray], parameters: Mapping[str, np.ndarray]
@@ -562,30 +560,28 @@ class _TimeSum:
             case Operation("transpose", (a,)):
                 return self(a).T
             case Operation("multiply", (u, v)) if self.is_fixed(u):
-                return self.once(u) * self(v)
+                return self.value(u) * self(v)
             case Operation("multiply", (u, v)) if self.is_fixed(v):
-                return self(u) * self.once(v)
+                return self(u) * self.value(v)
             case Operation("matmul", (a, b)) if self.is_fixed(a):
-                return self.once(a) @ self(b)
+                return self.value(a) @ self(b)
             case Operation("matmul", (a, b)) if self.is_fixed(b):
-                return self(a) @ self.once(b)
+                return self(a) @ self.value(b)
         return self.every_step(node).sum(axis=0)
 
     def is_fixed(self, node: Node) -> bool:
         return self.fixed.issuperset(names_in(node))
 
-    def once(self, node: Node) -> Any:
-        program = Program({"value": node}, self.shapes, [], self.fixed)
-        return program.run(self.values, 1, self.arithmetic)["value"]
+    def value(self, node: Node) -> Any:
+        """The formula run over all steps, with time as the leading axis where there is time in it."""
+        if isinstance(node, Name):
+            return self.values[node.name]
+        program = self.cell.program({"value": node}, self.shapes, self.timed)
+        return program.run(self.values, self.cell.steps, self.arithmetic)["value"]
 
     def every_step(self, node: Node) -> np.ndarray:
         """The formula at every step, (T, *shape)."""
-        if isinstance(node, Name):
-            value = self.values[node.name]
-        else:
-            program = self.cell.program({"value": node}, self.shapes, self.timed)
-            value = program.run(self.values, self.cell.steps, self.arithmetic)["value"]
-        return np.broadcast_to(value, (self.cell.steps, *self.shapes(node)))
+        return np.broadcast_to(self.value(node), (self.cell.steps, *self.shapes(node)))
 
 
 def _diagnose(

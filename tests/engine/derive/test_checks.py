@@ -28,7 +28,7 @@ from workings.messages import InputError
 
 
 @pytest.mark.parametrize("name", cells.NAMES)
-def test_every_shipped_cell_agrees_with_every_check(name):
+def test_every_cell_agrees_with_every_check(name):
     agreement = check_gradients(cells.cell(name))
     assert {row.verdict for row in agreement.rows} == {"agrees"}
     assert {row.method for row in agreement.rows} == set(TOLERANCES)
@@ -56,20 +56,12 @@ def test_torch_computes_the_same_loss_and_its_absence_is_said(monkeypatch):
 def test_many_parameters_are_checked_along_random_directions():
     random = np.random.default_rng(2)
     n = 24
+    matrices = {name: random.normal(size=(n, n)) / n**0.5 for name in "WUV"}
     cell = Recurrence.from_config(
-        {
-            "cell": "h = tanh(b + W @ h_prev + U @ x)\ny = V @ h",
-            "loss": "dot(y - x, y - x)",
-            "parameters": {
-                "b": random.normal(size=n),
-                "W": random.normal(size=(n, n)) / n**0.5,
-                "U": random.normal(size=(n, n)) / n**0.5,
-                "V": random.normal(size=(n, n)) / n**0.5,
-            },
-            "initial_state": {"h": np.zeros(n)},
-            "inputs": random.normal(size=(4, n)),
-        }
-    )
+        {"cell": "h = tanh(b + W @ h_prev + U @ x)\ny = V @ h", "loss": "dot(y - x, y - x)",
+         "parameters": {"b": random.normal(size=n), **matrices}, "initial_state": {"h": np.zeros(n)},
+         "inputs": random.normal(size=(4, n))}
+    )  # fmt: skip
     assert cell.size > checks.MANY_PARAMETERS
     assert len(directions(cell, "W")) == checks.DIRECTIONS
     assert check_gradients(cell).passed
@@ -241,14 +233,9 @@ def test_a_small_fault_that_looser_tolerances_would_let_pass():
 def _chaotic(steps: int) -> Recurrence:
     """The logistic map at r = 3.9: errors grow by a factor of about 1.6 a step, and so do gradients."""
     return Recurrence.from_config(
-        {
-            "cell": "p = r * p_prev * (1 - p_prev)",
-            "loss": "p",
-            "parameters": {"r": "39/10"},
-            "initial_state": {"p": "1/3"},
-            "steps": steps,
-        }
-    )
+        {"cell": "p = r * p_prev * (1 - p_prev)", "loss": "p", "parameters": {"r": "39/10"},
+         "initial_state": {"p": "1/3"}, "steps": steps}
+    )  # fmt: skip
 
 
 def test_lost_digits_are_reported_and_doubled_precision_decides():
@@ -362,7 +349,7 @@ def test_every_function_of_the_language_is_among_the_cases():
 
 
 @pytest.mark.parametrize("name", cells.NAMES)
-def test_the_rules_of_every_shipped_cell_hold_exactly(name):
+def test_the_rules_of_every_cell_hold_exactly(name):
     results = proofs.prove_cell(cells.cell(name))
     assert {proof.rule for proof in results} >= {"tangent", "pullback"}
     assert [proof for proof in results if not proof.holds] == []

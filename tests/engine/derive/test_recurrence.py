@@ -58,7 +58,7 @@ def test_the_total_gradient_of_a_state_is_that_of_a_nudge_to_it():
 
 def test_the_gradient_by_the_initial_state_is_that_of_a_nudge_to_it():
     cell = cells.cell("elman")
-    gradient = cell.reverse(cell.forward()).initial_state["h"]
+    gradient = cell.reverse(cell.forward()).total["dL_dh_prev"][0]
     for i, unit in enumerate(np.eye(2)):
         above, below = (cell.forward(initial_state={"h": s * 1e-5 * unit}).loss for s in (1, -1))
         assert abs(gradient[i] - (above - below) / 2e-5) < 1e-9

@@ -1,0 +1,192 @@
+"""The house: which module may import which, and that the engine names nothing of a report."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+OWN = ("workings", "analysis")
+
+# A module may import what stands on a line below its own, and its neighbours in the same folder.
+LAYERS = [
+    {"analysis"},  # the report
+    {"workings.cli"},
+    {"workings.commands"},
+    {"workings.workflow"},
+    {"workings.job"},
+    {"workings.page"},
+    {"workings.build", "workings.derive"},
+    {"workings.config", "workings.measurements", "workings.figures", "workings.style"},
+    {"workings.messages"},
+]
+RULES_OF_THE_ENGINE = {"report", "section", "ledger", "seeds", "all"}
+# Rules of this report whose names are also common words, and where the engine may use them.
+COMMON = {
+    "digits": "workings/",  # those of a number; a filter of the template language
+    "filters": "workings/page/",  # what a template language has
+    "recurrence": "workings/derive/",  # the mathematics
+    "seed": "workings/",  # of random numbers
+}
+TEXTS = ("*.py", "*.sty", "*.smk", "*.j2", "*.yaml", "*.mplstyle", "*.html", "*.css")
+
+
+def modules(root: Path) -> dict[str, Path]:
+    """The modules of the engine and of the report; the small report that `new` lays down is neither."""
+    files = [file for top in OWN for file in sorted((root / top).rglob("*.py"))]
+    named = {
+        ".".join(file.relative_to(root).with_suffix("").parts).removesuffix(".__init__"): file
+        for file in files
+    }
+    return {name: file for name, file in named.items() if ".scaffold" not in name}
+
+
+def imports(root: Path) -> dict[str, set[str]]:
+    """module -> the own modules that it imports, at its top or inside a function."""
+    known = modules(root)
+
+    def those(name: str, file: Path) -> set[str]:
+        found = set()
+        package = name if file.name == "__init__.py" else name.rpartition(".")[0]
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                above = package.split(".")[: 1 - node.level or None] if node.level else []
+                base = ".".join([*above, *([node.module] if node.module else [])])
+                inner = {f"{base}.{alias.name}" for alias in node.names}
+                # `from package import module` needs the module; any other name, the package itself
+                found |= (inner & known.keys()) | ({base} if inner - known.keys() else set())
+        return {module for module in found if module.split(".")[0] in OWN} - {name}
+
+    return {name: those(name, file) for name, file in known.items()}
+
+
+def circles(edges: dict[str, set[str]]) -> set[str]:
+    """The modules that reach themselves."""
+
+    def reached(start: str) -> set[str]:
+        seen: set[str] = set()
+        ahead = set(edges[start])
+        while ahead:
+            seen |= ahead
+            ahead = {m for module in ahead for m in edges.get(module, ())} - seen
+        return seen
+
+    return {module for module in edges if module in reached(module)}
+
+
+def layer(module: str) -> tuple[int, str]:
+    """The place in LAYERS, counted from above, and the name that stands there.
+
+    What stands nowhere is put at the bottom, so that it may import nothing.
+    """
+    places = [(depth, name) for depth, names in enumerate(LAYERS) for name in names]
+    within = (place for place in places if f"{module}.".startswith(f"{place[1]}."))
+    return next(within, (len(LAYERS), module))
+
+
+def upward(edges: dict[str, set[str]]) -> list[str]:
+    """The imports that do not go down."""
+    return [
+        f"{module} -> {other}"
+        for module, others in edges.items()
+        for other in sorted(others)
+        if not (layer(module)[0] < layer(other)[0] or layer(module) == layer(other))
+    ]
+
+
+def rules(snakefile: str) -> set[str]:
+    return set(re.findall(r"^rule (\w+):", snakefile, re.MULTILINE)) - RULES_OF_THE_ENGINE
+
+
+def named(root: Path, words: set[str]) -> list[str]:
+    """Where a file of the engine names one of the words."""
+    pattern = re.compile(rf"\b({'|'.join(sorted(words))})\b")
+    return [
+        f"{file.relative_to(root)}:{number}: {match[0]}"
+        for kind in TEXTS
+        for file in sorted((root / "workings").rglob(kind))
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1)
+        for match in pattern.finditer(line)
+        if not str(file.relative_to(root)).startswith(COMMON.get(match[0], "nowhere"))
+    ]
+
+
+def heavy(names: list[str], folder: Path) -> set[str]:
+    """Which of torch and sympy the modules bring along."""
+    program = f"import sys, {', '.join(names)}\nprint(*{{'torch', 'sympy'}} & sys.modules.keys())"
+    ran = subprocess.run(
+        [sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=True
+    )
+    return set(ran.stdout.split())
+
+
+def test_no_module_imports_itself_on_some_way():
+    assert circles(imports(ROOT)) == set()
+
+
+def test_arrows_go_from_the_report_to_the_engine_and_down_inside_it():
+    assert upward(imports(ROOT)) == []
+
+
+@pytest.mark.skipif(
+    not (ROOT / "Snakefile").is_file(), reason="there is no report beside the engine"
+)
+def test_the_engine_names_nothing_of_this_report():
+    words = rules((ROOT / "Snakefile").read_text(encoding="utf-8"))
+    assert len(words) > 10
+    assert named(ROOT, words | {"MNIST"}) == []
+
+
+def test_the_page_needs_neither_torch_nor_sympy():
+    page = [name for name in modules(ROOT) if name.startswith("workings.page")]
+    assert heavy(["workings.job", "workings.workflow", *page], ROOT) == set()
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "circle", "up"),
+    [
+        ("workings/messages.py", "def f():\n    from workings import job", True, True),
+        ("workings/messages.py", "def f():\n    import workings.job", True, True),
+        ("workings/messages.py", "from .job import run", True, True),
+        ("workings/build/lock.py", "from ..derive import proofs", False, True),
+        ("workings/build/lock.py", "from . import files", False, False),
+        ("workings/job.py", "from workings.build import lock", False, False),
+        ("workings/derive/new.py", "from workings import derive, other", False, False),
+        ("workings/other.py", "from workings import messages", False, True),
+        ("workings/job.py", "def f():\n    from analysis import lengths", False, True),
+        ("analysis/lengths.py", "from workings import messages", False, False),
+    ],
+)
+def test_a_planted_import_is_seen(tmp_path, file, text, circle, up):
+    sound = {
+        "workings/messages.py": "", "workings/derive/proofs.py": "", "workings/build/files.py": "",
+        "workings/build/lock.py": "from workings.messages import say",
+        "workings/job.py": "from workings import messages",
+    }  # fmt: skip
+    for name, words in (sound | {file: text}).items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(words)
+    edges = imports(tmp_path)
+    assert (bool(circles(edges)), bool(upward(edges))) == (circle, up)
+
+
+def test_a_planted_name_and_a_planted_heavy_import_are_seen(tmp_path):
+    (tmp_path / "workings/style").mkdir(parents=True)
+    (tmp_path / "workings/job.py").write_text(
+        "import penguins\n# the job penguin_weights\nimport sympy"
+    )
+    (tmp_path / "workings/style/a.sty").write_text("% as in penguin")
+    words = rules("rule penguin:\n    input: []\nrule all:\nrule penguins:\n")
+    assert named(tmp_path, words) == [
+        "workings/job.py:1: penguins",
+        "workings/style/a.sty:1: penguin",
+    ]
+    (tmp_path / "workings/job.py").write_text("import sympy")
+    assert heavy(["workings.job"], tmp_path) == {"sympy"}
