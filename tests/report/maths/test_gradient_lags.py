@@ -6,7 +6,7 @@ import torch
 
 from analysis.maths import gradient_lags as lags
 from analysis.maths import recurrent_cells as rc
-from tests.maths.test_recurrent_cells import KINDS, M, N, T, drawn
+from tests.report.maths.test_recurrent_cells import KINDS, M, N, T, drawn
 from workings.derive.expression import Name
 from workings.derive.recurrence import Recurrence
 
