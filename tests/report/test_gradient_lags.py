@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from analysis import gradient_lags
-from tests.report.maths.test_gradient_lags import detach
 from tests.report import studies
+from tests.report.maths.test_gradient_lags import detach
 from workings.measurements import read
 from workings.messages import InputError
 

@@ -18,11 +18,7 @@ from pathlib import Path
 import pytest
 
 from analysis.data.make_subset import read_idx, write_idx
-from workings.build.store import sum_of
-from workings.commands.reproduce import results
-from workings.workflow import JOBS, SECTIONS
-
-from .changing import (
+from tests.engine.changing import (
     DAMAGES,
     Change,
     append,
@@ -36,7 +32,10 @@ from .changing import (
     touch_everything,
     under_its_old_date,
 )
-from .running import CONFIG, build, page, plain
+from tests.engine.running import CONFIG, build, page, plain
+from workings.build.store import sum_of
+from workings.commands.reproduce import results
+from workings.workflow import JOBS, SECTIONS
 
 pytestmark = pytest.mark.slow
 
