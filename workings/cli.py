@@ -9,7 +9,7 @@ import sys
 
 from workings.messages import InputError
 
-COMMANDS = ("new", "watch", "lint", "explain", "diff", "reproduce")
+COMMANDS = ("new", "tex", "watch", "lint", "explain", "diff", "reproduce")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -8,11 +8,11 @@ from types import SimpleNamespace
 
 import pypdf
 import pytest
+from workings.page.latex import escape
 
 from workings.classes import DocumentClass
 from workings.messages import InputError
 from workings.page import typeset
-from workings.page.latex import escape
 
 # -- what the log says -----------------------------------------------------------------------------
 

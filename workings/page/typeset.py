@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
+from workings import classes
 from workings.build import processes
 from workings.messages import InputError
 from workings.page import document
