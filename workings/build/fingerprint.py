@@ -79,7 +79,8 @@ def reached(script: str, root: Path = Path()) -> tuple[frozenset[str], frozenset
         if label in code:
             continue
         code.add(label)
-        for module in _read(located(label, root), label)[1]:
+        imports = _parsed(located(label, root))[1]
+        for module in sorted({name for node in imports for name in _names(node, label)}):
             files = _files_of(module, root)
             waiting += files
             if not files:
@@ -95,18 +96,15 @@ def located(label: str, root: Path = Path()) -> Path:
 
 def code_hash(path: Path) -> str:
     """A short hash of the file's syntax tree without its docstrings."""
-    return _read(path)[0]
+    return _parsed(path)[0]
 
 
 @cache
-def _read(path: Path, label: str = "") -> tuple[str, frozenset[str]]:
-    """The hash of the file's code, and the modules it may import."""
+def _parsed(path: Path) -> tuple[str, tuple[ast.Import | ast.ImportFrom, ...]]:
+    """The hash of the file's code, and its imports."""
     code = syntax.tree(path.read_text(encoding="utf-8"), str(path))
-    imported: set[str] = set()
-    for node in ast.walk(code):
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            imported |= _names(node, label)
-    return hashlib.sha256(ast.dump(code).encode()).hexdigest()[:12], frozenset(imported)
+    imports = tuple(n for n in ast.walk(code) if isinstance(n, ast.Import | ast.ImportFrom))
+    return hashlib.sha256(ast.dump(code).encode()).hexdigest()[:12], imports
 
 
 def _names(node: ast.Import | ast.ImportFrom, label: str) -> set[str]:
