@@ -188,5 +188,6 @@ def test_a_planted_name_and_a_planted_heavy_import_are_seen(tmp_path):
         "workings/job.py:1: penguins",
         "workings/style/a.sty:1: penguin",
     ]
+    (tmp_path / "workings/__init__.py").touch()  # an installed engine would come first
     (tmp_path / "workings/job.py").write_text("import sympy")
     assert heavy(["workings.job"], tmp_path) == {"sympy"}
