@@ -87,11 +87,11 @@ def _luminance(colour) -> float:
     return float(linear @ [0.2126, 0.7152, 0.0722])
 
 
-def _contrast(one, other) -> float:
+def contrast(one, other) -> float:
     low, high = sorted([_luminance(one), _luminance(other)])
     return (high + 0.05) / (low + 0.05)
 
 
 @pytest.mark.parametrize("colour", [figures.ACCENT, figures.WARM, figures.GREY])
 def test_coloured_words_can_be_read_on_paper(colour):
-    assert _contrast(colour, "white") >= 4.5
+    assert contrast(colour, "white") >= 4.5

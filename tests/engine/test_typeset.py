@@ -33,6 +33,14 @@ from workings.page import typeset
             "citation missing from the bibliography: Nobody1900",
         ),
         (
+            "Package natbib Warning: Citation `Nobody1900' on page 2 undefined on input line 9.",
+            "citation missing from the bibliography: Nobody1900",
+        ),
+        (
+            "LaTeX Warning: Float too large for page by 12.5pt on input line 9.",
+            "a figure or table is 12.5 pt higher than its page",
+        ),
+        (
             "Missing character: There is no ∂ in font qplr8t!",
             "letter missing from the typeface: ∂",
         ),

@@ -26,6 +26,8 @@ _CLAIM = r"""\par\label{claim:<0>}<1>
 _TABLE = r"""\begin{table}[htbp]\caption{<1>}\label{tab:<0>}\footnotesize
 \begin{tabular}{<2>}\toprule"""
 
+_LONG_TABLE = r"""{\footnotesize\begin{longtable}{<2>}\caption{<1>}\label{tab:<0>}\\ \toprule"""
+
 # What stands in a section, its number of arguments, and the same in LaTeX's own commands.
 PLAIN = [
     (r"\measured", 3, "<2>"),
@@ -35,6 +37,8 @@ PLAIN = [
     (r"\refutedclaim", 4, _CLAIM),
     (r"\begin{measuredtable}", 3, _TABLE),
     (r"\end{measuredtable}", 0, "\\bottomrule\\end{tabular}\n\\end{table}"),
+    (r"\begin{longmeasuredtable}", 3, _LONG_TABLE),
+    (r"\end{longmeasuredtable}", 0, r"\bottomrule\end{longtable}}"),
 ]
 
 

@@ -81,12 +81,12 @@ def complaints(log: str) -> list[str]:
     for pattern, words in (
         (r"LaTeX Warning: Reference `([^']*)' on page", "reference to nothing: {}"),
         (
-            r"LaTeX Warning: Citation '([^']*)' on page",
+            r"Warning: Citation [`']([^']*)' on page",  # LaTeX's own, biblatex's or natbib's
             "citation missing from the bibliography: {}",
         ),
         (
-            r"LaTeX Warning: Citation `([^']*)' on page",
-            "citation missing from the bibliography: {}",
+            r"Float too large for page by ([\d.]+)pt",
+            "a figure or table is {} pt higher than its page",
         ),
         (r"Missing character: There is no (\S+) ", "letter missing from the typeface: {}"),
         (r"LaTeX Warning: Label `([^']*)' multiply defined", "label given twice: {}"),
