@@ -6,10 +6,10 @@ install is said.
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 from workings import classes
@@ -82,19 +82,14 @@ def install(files: dict[str, str]) -> None:
         raise InputError(f"apt-get went well, but {', '.join(left)} is still missing")
 
 
-def main(arguments: list[str]) -> int:
-    """With `--all`, every class that the engine knows too: its tests set them all."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--all", action="store_true", help="every class that the engine knows too")
+
+
+def run(given: argparse.Namespace) -> int:
     every = {
         f"{name}.cls": known.package for name, known in classes.CLASSES.items() if "[" not in name
     }
-    try:
-        files = needed(document.read(Path("report/report.tex")))
-        install(files | (every if "--all" in arguments else {}))
-    except InputError as error:
-        say(f"workings: {error}")
-        return 1
+    files = needed(document.read(Path("report/report.tex")))
+    install(files | (every if given.all else {}))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
