@@ -15,13 +15,13 @@ from analysis.data import storage
 from analysis.maths import network as cnn
 from analysis.maths.feature_maps import (
     NearestMean,
-    centres,
     correlation,
     enlarge,
     enlargement,
     feature_maps,
     largest_correlation,
 )
+from analysis.maths.hot_spot import centres
 from workings import figures, measurements
 from workings.measurements import Record, record
 from workings.messages import track
@@ -44,8 +44,9 @@ class Lens:
 
 def lenses(network: torch.nn.Sequential, pixels: int) -> list[Lens]:
     """One for each convolution, from its receptive field."""
-    fields = cnn.receptive_field(network, pixels).layers
-    return [Lens(f, enlargement(centres(f), pixels)) for f in fields if "Conv2d" in f.layer]
+    fields = [f for f in cnn.receptive_field(network, pixels).layers if "Conv2d" in f.layer]
+    middles = [centres(f.stride * np.arange(f.cells), f.size) for f in fields]
+    return [Lens(f, enlargement(c, pixels)) for f, c in zip(fields, middles, strict=True)]
 
 
 def batches(images: np.ndarray, labels: np.ndarray) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:

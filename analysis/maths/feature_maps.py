@@ -1,7 +1,7 @@
 """Feature maps: taken from a network, enlarged to the image, compared with it, and classified.
 
     maps = feature_maps(network, images)          # after each convolution's ReLU, (N, C, h, w) each
-    E = enlargement(centres(field), 28)           # (28, cells)
+    E = enlargement(middles, 28)                  # (28, cells)
     r = correlation(enlarge(maps[2], E), images)  # (N, C)
 
 Everything is in memory, on tensors; images are float32 in 0..1, (N, 1, rows, columns).
@@ -15,8 +15,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from analysis.maths.network import Field
-
 
 @torch.no_grad()
 def feature_maps(network: nn.Sequential, images: torch.Tensor) -> list[torch.Tensor]:
@@ -28,14 +26,6 @@ def feature_maps(network: nn.Sequential, images: torch.Tensor) -> list[torch.Ten
             maps.append(x)  # (N, C, h, w)
         before = layer
     return maps
-
-
-def centres(field: Field) -> np.ndarray:
-    """Where each cell of a map looks: the middle of its receptive field, in pixels, (cells,).
-
-    Cell i sees the pixels i j ... i j + r - 1, so its middle is c_i = i j + (r - 1)/2.
-    """
-    return field.stride * np.arange(field.cells) + (field.size - 1) / 2
 
 
 def enlargement(middles: np.ndarray, pixels: int) -> np.ndarray:

@@ -10,8 +10,7 @@ from torch import nn
 
 from analysis.maths import feature_maps as fm
 from analysis.maths import network as cnn
-
-LAST = cnn.Field("the last layer", cells=3, size=18, stride=4)
+from analysis.maths.hot_spot import centres
 
 
 def network():
@@ -57,11 +56,14 @@ def test_a_single_pixel_answers_symmetrically_about_the_cells_centre():
         y[0, :, cell, cell].sum().backward()
         moved = np.argwhere(x.grad[0, 0].numpy() != 0)
         middle = moved.min(axis=0) / 2 + moved.max(axis=0) / 2
-        assert middle.tolist() == [fm.centres(field)[cell]] * 2
+        assert (
+            middle.tolist()
+            == [centres(field.stride * np.arange(field.cells), field.size)[cell]] * 2
+        )
 
 
 def test_enlarging_is_bilinear_interpolation_held_at_the_ends():
-    middles = fm.centres(LAST)
+    middles = centres(4 * np.arange(3), 18)
     assert middles.tolist() == [8.5, 12.5, 16.5]
     m = torch.rand((2, 5, 3, 3), dtype=torch.float64)
     e = fm.enlargement(middles, 28)
@@ -93,7 +95,7 @@ def test_correlation_is_pearsons_and_zero_for_a_flat_map():
 
 def test_no_map_beats_the_largest_correlation_and_the_projection_reaches_it():
     image = images(1)[0, 0].double().numpy()
-    e = fm.enlargement(fm.centres(LAST), 28)
+    e = fm.enlargement(centres(4 * np.arange(3), 18), 28)
     largest = fm.largest_correlation(image, e)
     design = np.kron(e, e)  # (784, 9)
     best, *_ = np.linalg.lstsq(design, image.ravel(), rcond=None)
