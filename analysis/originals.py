@@ -13,6 +13,7 @@ from analysis.maths.comparison import Compared
 from workings import config as settings
 from workings import measurements
 from workings.derive.expression import ExpressionError, number_from
+from workings.measurements import Record, record
 from workings.messages import InputError
 
 # What the original printed for each step of backpropagation: its name there, its symbol here, and
@@ -57,7 +58,7 @@ def differences(original: Mapping[str, Any], config: Mapping[str, Any]) -> list[
     return [key for key, (ours, theirs) in pairs.items() if _exact(ours) != _exact(theirs)]
 
 
-def compare(original: Mapping[str, Any], recurrence: Mapping, check: Mapping) -> list[dict]:
+def compare(original: Mapping[str, Any], recurrence: Mapping, check: Mapping) -> list[Record]:
     """Each quantity that was printed: its numbers, each with its verdict, and the counts."""
     lines = recurrence["lines"]
     forward, hand = original["forward"], check["by_hand"]["components"]
@@ -108,24 +109,24 @@ def compare(original: Mapping[str, Any], recurrence: Mapping, check: Mapping) ->
     return found
 
 
-def measure(original: Mapping[str, Any], recurrence: Mapping, check: Mapping) -> dict:
+def measure(original: Mapping[str, Any], recurrence: Mapping, check: Mapping) -> Record:
     """The comparison number by number, those that depart, and how many there are of each kind."""
     quantities = compare(original, recurrence, check)
     right = {id(q): q.pop("right") for q in quantities}
     damaged = [
-        {"symbol": q["symbol"], "right": right[id(q)]}
+        record(symbol=q["symbol"], right=right[id(q)])
         for q in quantities
         if not q["shape_kept"] or q["lost"]
     ]
     steps = sorted({q["step"] for q in quantities if q["step"] is not None})
     by_step = [
-        {
-            "symbol": symbol,
-            "steps": [
+        record(
+            symbol=symbol,
+            steps=[
                 next((_tally(q) for q in quantities if (q["line"], q["step"]) == (line, t)), None)
                 for t in steps
             ],
-        }
+        )
         for line, symbol in [
             ("y", r"\hat y_t"),
             *((name, symbol.format(t="t", p="{t-1}")) for name, (symbol, _) in BY_STEP.items()),
@@ -133,30 +134,29 @@ def measure(original: Mapping[str, Any], recurrence: Mapping, check: Mapping) ->
     ]
     numbers = [number for quantity in quantities for number in quantity.pop("numbers")]
     before, after = original["forward"]["loss"], original["update"]["new_loss"]
-    return {
-        "quantities": quantities,
-        "numbers": numbers,
-        "steps": steps,
-        "by_step": by_step,
-        "damaged_matrices": damaged,
-        "departures": [n for n in numbers if n["verdict"] != comparison.AGREES],
-        "results_agree": all(
+    return record(
+        quantities=quantities,
+        numbers=numbers,
+        steps=steps,
+        by_step=by_step,
+        damaged_matrices=damaged,
+        departures=[n for n in numbers if n["verdict"] != comparison.AGREES],
+        results_agree=all(
             q["verdict"] == comparison.AGREES
             for q in quantities
             if q["line"] in ("loss", "total", "update")
         ),
-        "counts": {
-            **_counts(numbers),
-            "quantities": len(quantities),
-            "of_other_shape": sum(not quantity["shape_kept"] for quantity in quantities),
-        },
-        "update": {
-            "loss_before": before,
-            "loss_after": after,
-            "change": float(after) - float(before),
-            "uphill": float(after) > float(before),
-        },
-    }
+        counts=record(
+            _counts(numbers),
+            quantities=len(quantities),
+            of_other_shape=sum(not quantity["shape_kept"] for quantity in quantities),
+        ),
+        update=record(
+            loss_before=before,
+            loss_after=after,
+            change=float(after) - float(before),
+        ),
+    )
 
 
 def _quantity(
@@ -167,7 +167,7 @@ def _quantity(
     value: Any,
     follows: float | None = None,
     others: list[float] | tuple = (),
-) -> dict:
+) -> Record:
     """One printed quantity; a number counts as an array of one."""
     if isinstance(printed, Mapping):  # marked as doubtful in the file
         printed = printed["values"]
@@ -187,50 +187,55 @@ def _quantity(
         flat = [v for row in right for v in row]
         found = [comparison.aligned([t for row in texts for t in row], flat, others)]
     numbers = [
-        {"symbol": symbol, "step": step, "place": place, **_recorded(number)}
+        record(_recorded(number), symbol=symbol, step=step, place=place)
         for place, number in enumerate((number for row in found for number in row), 1)
     ]
     verdicts = [number["verdict"] for number in numbers]
     order = (comparison.WRONG, comparison.MISPRINT, comparison.ROUNDING, comparison.AGREES)
-    return {
-        "line": line,
-        "right": value,
-        "symbol": symbol,
-        "step": step,
-        **_counts(numbers),
-        "shape_kept": [len(row) for row in texts] == [len(row) for row in right],
-        "verdict": next(verdict for verdict in order if verdict in verdicts),
-        "numbers": numbers,
-    }
+    return record(
+        _counts(numbers),
+        line=line,
+        right=value,
+        symbol=symbol,
+        step=step,
+        shape_kept=[len(row) for row in texts] == [len(row) for row in right],
+        verdict=next(verdict for verdict in order if verdict in verdicts),
+        numbers=numbers,
+    )
 
 
-def _tally(quantity: dict) -> dict:
+def _tally(quantity: Record) -> Record:
     """What a table by steps prints of a quantity."""
-    return {name: quantity[name] for name in ("agree", "compared", "lost", "shape_kept")}
+    return record(
+        agree=quantity["agree"],
+        compared=quantity["compared"],
+        lost=quantity["lost"],
+        shape_kept=quantity["shape_kept"],
+    )
 
 
-def _recorded(number: Compared) -> dict:
-    return {
-        "printed": number.printed,
-        "recomputed": number.recomputed,
-        "should": number.should,
-        "digits": number.digits,
-        "verdict": number.verdict,
-        "slip": number.slip,
-    }
+def _recorded(number: Compared) -> Record:
+    return record(
+        printed=number.printed,
+        recomputed=number.recomputed,
+        should=number.should,
+        digits=number.digits,
+        verdict=number.verdict,
+        slip=number.slip,
+    )
 
 
-def _counts(numbers: list[dict]) -> dict:
+def _counts(numbers: list[Record]) -> Record:
     """How many numbers were printed, with each verdict; what was lost is counted for itself."""
     printed = [number for number in numbers if number["printed"] is not None]
-    return {
-        "compared": len(printed),
-        "agree": sum(n["verdict"] == comparison.AGREES for n in printed),
-        "rounding": sum(n["verdict"] == comparison.ROUNDING for n in printed),
-        "misprints": sum(n["verdict"] == comparison.MISPRINT for n in printed),
-        "wrong": sum(n["verdict"] == comparison.WRONG for n in printed),
-        "lost": len(numbers) - len(printed),
-    }
+    return record(
+        compared=len(printed),
+        agree=sum(n["verdict"] == comparison.AGREES for n in printed),
+        rounding=sum(n["verdict"] == comparison.ROUNDING for n in printed),
+        misprints=sum(n["verdict"] == comparison.MISPRINT for n in printed),
+        wrong=sum(n["verdict"] == comparison.WRONG for n in printed),
+        lost=len(numbers) - len(printed),
+    )
 
 
 def _rows(value: Any) -> list[list]:
@@ -265,7 +270,7 @@ def _exact(value: Any) -> Any:
 def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
     original = settings.read_yaml(Path(inputs.original))["rnn"]
     others = differences(original, config)
-    values: dict[str, Any] = {"comparable": not others, "settings_that_differ": others}
+    values = record(settings_that_differ=others)
     if not others:
         recurrence = measurements.read(inputs.recurrence)
         values |= measure(original, recurrence, measurements.read(inputs.gradient_check))

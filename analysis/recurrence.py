@@ -12,6 +12,7 @@ from workings import measurements
 from workings.derive.derivation import Derivation, readings, symbol
 from workings.derive.proofs import prove_cell, prove_operations
 from workings.derive.recurrence import Gradients, Recurrence, RecurrenceError, Run
+from workings.measurements import Record, record
 from workings.messages import InputError
 
 PROVED_UP_TO = 3  # components of a vector; a symbolic proof of a larger cell takes long
@@ -43,39 +44,40 @@ def line_key(name: str) -> str:
 
 def measure(
     cell: Recurrence, run: Run, gradients: Gradients, derivation: Derivation, config: dict
-) -> dict:
+) -> Record:
     """Every value of the derivation, the gradients, and the loss after one step either way."""
-    values = {
-        "name": cell.name or "recurrent network",
-        "steps": cell.steps,
-        "parameters": cell.size,
-        "loss": float(run.loss),
-        "gradients": {name: gradients[name] for name in cell.parameters},
-        "lines": {
+    values = record(
+        name=cell.name or "recurrent network",
+        steps=cell.steps,
+        parameters=cell.size,
+        loss=float(run.loss),
+        gradients={name: gradients[name] for name in cell.parameters},
+        lines={
             line_key(line.name): np.asarray(line.value, dtype=float)
             for line in derivation.lines
             if line.value is not None
         },
-        "largest_residual_of_a_line": derivation.largest_residual(),
-        "lines_with_numbers": sum(line.value is not None for line in derivation.lines),
-        "gradient_lines": [f"dL_d{name}" for name in cell.parameters],
-        "proofs": proofs(cell),
-    }
-    values["has_update"] = "update" in config
+        largest_residual_of_a_line=derivation.largest_residual(),
+        lines_with_numbers=sum(line.value is not None for line in derivation.lines),
+        gradient_lines=[f"dL_d{name}" for name in cell.parameters],
+        proofs=proofs(cell),
+        has_update="update" in config,
+        has_readings=bool(cell.forward_parameters),
+    )
     if values["has_update"]:
         values["update"] = update(cell, run, gradients, **config["update"])
-    values["has_readings"] = bool(cell.forward_parameters)
     if values["has_readings"]:
         parameter = cell.forward_parameters[0]
         both = readings(cell, run, parameter)
         gap = np.abs(both["forward"] - both["reverse"]).max()
-        values["readings"] = {
-            "parameter": parameter,
-            "symbol": symbol(parameter),
-            **{name: both[name] for name in ("forward", "reverse", "total")},
-            "step": list(range(cell.steps)),
-            "largest_difference_in_a_row": float(gap),
-        }
+        values["readings"] = record(
+            symbol=symbol(parameter),
+            forward=both["forward"],
+            reverse=both["reverse"],
+            total=both["total"],
+            step=list(range(cell.steps)),
+            largest_difference_in_a_row=float(gap),
+        )
         # A table of more, or of longer, rows says less than its sum.
         values["readings_fit"] = both["forward"].shape[0] <= 10 and both["forward"][0].shape in (
             (1,), (2,), (3,),
@@ -83,7 +85,7 @@ def measure(
     return values
 
 
-def proofs(cell: Recurrence) -> dict:
+def proofs(cell: Recurrence) -> Record:
     """The rules of differentiation, proved with symbols: those of every operation, and this cell's.
 
     A cell whose vectors are longer than `PROVED_UP_TO` is not proved as a whole; the rules it is
@@ -92,21 +94,20 @@ def proofs(cell: Recurrence) -> dict:
     rules = prove_operations()
     small = max(max(array.shape, default=1) for array in cell.initial_state.values())
     own = prove_cell(cell) if small <= PROVED_UP_TO else []
-    return {
-        "rules": len(rules),
-        "cell": len(own),
-        "all_hold": all(proof.holds for proof in [*rules, *own]),
-    }
+    return record(
+        rules=len(rules),
+        cell=len(own),
+        statements=len(rules) + len(own),
+        hold=sum(proof.holds for proof in [*rules, *own]),
+    )
 
 
-def update(cell: Recurrence, run: Run, gradients: Gradients, parameter: str, rate: float) -> dict:
+def update(cell: Recurrence, run: Run, gradients: Gradients, parameter: str, rate: float) -> Record:
     """The parameter and the loss after p ± rate · dL/dp."""
-    values: dict = {"parameter": parameter, "symbol": symbol(parameter), "rate": rate}
+    values = record(symbol=symbol(parameter))
     for name, sign in (("uphill", +1.0), ("downhill", -1.0)):
         moved, loss = cell.stepped(run, gradients, parameter, sign * rate)
-        values[name] = {"value": moved, "loss": loss, "change": loss - float(run.loss)}
-    values["adding_raises_the_loss"] = values["uphill"]["change"] > 0
-    values["subtracting_lowers_the_loss"] = values["downhill"]["change"] < 0
+        values[name] = record(value=moved, loss=loss, change=loss - float(run.loss))
     return values
 
 

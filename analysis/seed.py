@@ -61,4 +61,4 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
     seed = config["seed"]["value"]
     with tempfile.TemporaryDirectory(prefix="workings-seed-") as folder:
         found = run(seeded(config, seed), inputs.digits, Path(folder))
-    measurements.write(outputs.measurements, {"seed": seed, "measurements": found})
+    measurements.write(outputs.measurements, measurements.record(seed=seed, measurements=found))

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from types import SimpleNamespace
 
 from workings import measurements
-from workings.measurements import Measurements
+from workings.measurements import Measurements, record
 
 # What the report prints a ± of.
 HEADLINES = [
@@ -36,16 +36,16 @@ def spread(runs: list[dict], keys: Iterable[str] = HEADLINES) -> dict:
         block = found
         for part in above:
             block = block.setdefault(part, {})
-        block[last] = {
-            "mean": statistics.fmean(values),
-            "deviation": statistics.stdev(values),
-            "lowest": min(values),
-            "highest": max(values),
-        }
+        block[last] = record(
+            mean=statistics.fmean(values),
+            deviation=statistics.stdev(values),
+            lowest=min(values),
+            highest=max(values),
+        )
     return found
 
 
 def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
     runs = [measurements.read(path) for path in inputs.runs]
-    values = {"count": len(runs), "spread": spread(runs), "runs": runs}
+    values = record(count=len(runs), spread=spread(runs), runs=runs)
     measurements.write(outputs.measurements, values)
