@@ -134,9 +134,11 @@ def line_of(origin: Origin, source: str) -> int:
 
 
 def origins_path(path: str | Path) -> Path:
-    """Where the places of the measurements in `path` lie: build/origins/x.json."""
+    """Where the places lie: build/origins/x.json for build/measurements/x.json."""
     path = Path(path)
-    return path.parent.parent / "origins" / path.name
+    # Elsewhere, in a folder beside: nothing is written above a folder that was not asked for.
+    beside = path.parent.parent if path.parent.name == "measurements" else path.parent
+    return beside / "origins" / path.name
 
 
 def write(path: str | Path, values: Mapping[str, Any]) -> None:

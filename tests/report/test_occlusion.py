@@ -122,11 +122,6 @@ def test_a_centre_of_mass_on_paper(drop, row, column):
     assert (spot["row"], spot["column"]) == (pytest.approx(row), pytest.approx(column))
 
 
-def test_no_drop_anywhere_is_no_hot_spot():
-    drop = np.array([[0.0, -0.1]])
-    assert spots.hot_spot(drop, np.zeros(1), np.zeros(2), np.eye(28)) == {"found": False}
-
-
 def test_the_patchs_centre():
     assert spots.centres(np.array([0, 4]), 8).tolist() == [3.5, 7.5]
     assert spots.centres(np.array([-2]), 3).tolist() == [-1.0]

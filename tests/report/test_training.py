@@ -83,10 +83,6 @@ def test_a_network_depends_on_its_own_trial_alone(tmp_path, measured):
             ]
 
 
-def test_no_time_is_recorded(measured):
-    assert not [key for key in measured if "second" in key or "time" in key]
-
-
 @pytest.mark.parametrize(
     ("changes", "key", "words"),
     [
