@@ -11,6 +11,7 @@ import torch
 from analysis import drawing
 from analysis.data import storage
 from analysis.maths import network as cnn
+from analysis.maths.feature_maps import correlation
 from analysis.maths.hot_spot import centres, hot_spot, part_of
 from analysis.maths.occlusion import Occluder
 from workings import figures, measurements
@@ -74,13 +75,6 @@ def collect(
     )
 
 
-def correlation(a: np.ndarray, b: np.ndarray) -> float | None:
-    """Pearson's correlation over all positions; None where one of the maps is constant."""
-    a, b = a - a.mean(), b - b.mean()
-    norm = np.sqrt((a**2).sum() * (b**2).sum())
-    return float((a * b).sum() / norm) if norm > 0 else None
-
-
 def class_of(atlas: Atlas, label: int) -> Record:
     """The mean drop of one class in numbers: its peak, its centre, and how they lie in the ink."""
     drop, ink = atlas.mean_drop(label), outlined(atlas.mean_ink(label))
@@ -129,7 +123,9 @@ def measure(atlas: Atlas, digit: int, own_is_averaged: bool) -> Record:
     ranked = sorted(found, key=lambda c: c["mean_drop"])
     others = atlas.images[digit] - own_is_averaged
     rest = atlas.drops[digit] - own_is_averaged * atlas.own
-    alike = correlation(atlas.own, rest / others) if others else None
+    compared = bool(others and np.ptp(atlas.own) > 0 and np.ptp(rest) > 0)
+    both = (torch.from_numpy(map_)[None, None] for map_ in (atlas.own, rest))
+    alike = correlation(*both).item() if compared else None
     return record(
         images=atlas.images.sum(),
         positions=atlas.own.size,

@@ -34,7 +34,7 @@ def measure(
     interval = binomtest(correct, len(true)).proportion_ci(CONFIDENCE, method="wilson")
     wrong = confusion - np.diag(np.diag(confusion))
     worst = np.unravel_index(wrong.argmax(), wrong.shape)
-    fields = cnn.receptive_field(network, (1, 28, 28))
+    unread = cnn.receptive_field(network, digits.test_images.shape[-1]).unread
     values = record(
         parameters=cnn.parameters(network),
         test_images=len(true),
@@ -49,8 +49,8 @@ def measure(
         last_epoch_training_accuracy=history[-1].accuracy,
         confusion=confusion,
         most_confused=record(true=worst[0], given=worst[1], count=wrong[worst]),
-        unread_rows=fields.unread_rows,
-        unread_columns=fields.unread_columns,
+        unread_rows=unread,
+        unread_columns=unread,
     )
     return values, confusion
 

@@ -16,13 +16,13 @@ from analysis.data import storage
 from analysis.maths import network as cnn
 from analysis.maths.feature_maps import (
     NearestMean,
-    centres,
     correlation,
     enlarge,
     enlargement,
     feature_maps,
     largest_correlation,
 )
+from analysis.maths.hot_spot import centres
 from workings import figures, measurements
 from workings.measurements import Record, record
 from workings.messages import track
@@ -33,28 +33,21 @@ BATCH = 200  # images at a time, so that the maps of a data set are never in mem
 
 @dataclass(frozen=True)
 class Lens:
-    """How one layer's maps are enlarged: the matrices along rows and columns, 28 × cells."""
+    """How one layer's maps are enlarged: the matrix along rows, and along columns, 28 × cells."""
 
     field: cnn.Field
-    down: np.ndarray
-    across: np.ndarray
+    matrix: np.ndarray
 
     def enlarge(self, maps: torch.Tensor) -> torch.Tensor:
         """(N, C, h, w) → (N, C, 28, 28)."""
-        return enlarge(maps, self.down, self.across)
+        return enlarge(maps, self.matrix)
 
 
-def lenses(network: torch.nn.Sequential, shape: tuple[int, int, int]) -> list[Lens]:
+def lenses(network: torch.nn.Sequential, pixels: int) -> list[Lens]:
     """One for each convolution, from its receptive field."""
-    fields = [f for f in cnn.receptive_field(network, shape).layers if "Conv2d" in f.layer]
-    along = [
-        [
-            enlargement(centres(f.offset[a], f.stride[a], f.size[a], f.cells[a]), shape[1 + a])
-            for a in (0, 1)
-        ]
-        for f in fields
-    ]
-    return [Lens(f, down, across) for f, (down, across) in zip(fields, along, strict=True)]
+    fields = [f for f in cnn.receptive_field(network, pixels).layers if "Conv2d" in f.layer]
+    middles = [centres(f.stride * np.arange(f.cells), f.size) for f in fields]
+    return [Lens(f, enlargement(c, pixels)) for f, c in zip(fields, middles, strict=True)]
 
 
 def batches(images: np.ndarray, labels: np.ndarray) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
@@ -150,8 +143,8 @@ def measure(
                 channels=m.shape[1],
                 rows=m.shape[2],
                 columns=m.shape[3],
-                field=lens.field.size[0],
-                stride=lens.field.stride[0],
+                field=lens.field.size,
+                stride=lens.field.stride,
                 median_correlation=float(np.median(own)),
                 median_correlation_with_the_other=float(np.median(other)),
                 share_recognisable=float((own >= bound).mean()),
@@ -163,7 +156,7 @@ def measure(
                         best_correlation=float(own[d].max()),
                         best_channel=int(own[d].argmax()) + 1,
                         largest_possible_correlation=largest_correlation(
-                            examples[d, 0], lens.down, lens.across
+                            examples[d, 0], lens.matrix
                         ),
                         silent_channels=int(silent[d].sum()),
                     )
@@ -361,7 +354,7 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
     ]
     examples = digits.test_images[places]  # (2, 1, 28, 28)
     maps = feature_maps(network, torch.from_numpy(examples))  # (2, C, h, w) each
-    through = lenses(network, examples.shape[1:])
+    through = lenses(network, examples.shape[-1])
     pixels, layers = class_means(network, digits)
     count = chosen["classified_images"]
     right, seen = look(

@@ -10,7 +10,7 @@ import torch
 from analysis import drawing
 from analysis.data import storage
 from analysis.maths.hot_spot import centres, hot_spot, label_places
-from analysis.maths.occlusion import Occlusion, occlude
+from analysis.maths.occlusion import Occluder, Occlusion
 from workings import figures, measurements
 from workings.measurements import Record, record
 
@@ -88,15 +88,8 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
     network = storage.load_network(inputs.model, config["classifier"])
     place = storage.example_of(digits, chosen["digit"], chosen["example"], "occlusion.example")
     image = digits.test_images[place]  # (1, 28, 28)
-    map_ = occlude(
-        network,
-        image,
-        chosen["digit"],
-        patch=(chosen["patch"], chosen["patch"]),
-        stride=chosen["stride"],
-        fill=chosen["fill"],
-        outside=chosen["outside"],
-    )
+    where = (chosen[key] for key in ("patch", "stride", "fill", "outside"))
+    map_ = Occluder(network, image.shape, *where)(image, chosen["digit"])
     values = measure(map_, image[0])
     measurements.write(outputs.measurements, values)
     with open(outputs.maps, "wb") as file:

@@ -59,27 +59,20 @@ def along_directions(
     return {name: Along(np.stack(a), np.stack(b)) for name, (a, b) in found.items()}
 
 
-def lines_read(unread: tuple[int, ...], length: int) -> np.ndarray:
-    """Which rows (or columns) of a picture some cell of the last map reads, bool."""
-    return ~np.isin(np.arange(length), unread)
-
-
 def measure_digit(
-    image: np.ndarray, p: np.ndarray, fields: cnn.ReceptiveField, config: dict
+    image: np.ndarray, p: np.ndarray, unread: tuple[int, ...], config: dict
 ) -> Record:
     """How far the one digit keeps its label, in each direction and in all of the square.
 
     Args:
         image: 1 × 28 × 28.
         p: the probabilities on the grid of shifts, S × S × 10.
+        unread: the rows, and the columns, of a picture that no cell of the last map reads.
     """
     digit, farthest = config["digit"], config["farthest"]
     labels = p.argmax(axis=2)  # (S, S)
     holds = labels == digit
-    rows, columns = (
-        lines_read(unread, image.shape[1 + axis])
-        for axis, unread in enumerate((fields.unread_rows, fields.unread_columns))
-    )
+    read = ~np.isin(np.arange(image.shape[-1]), unread)
     directions = {}
     for name, (down, right) in DIRECTIONS.items():
         steps = range(farthest + 1)
@@ -93,7 +86,7 @@ def measure_digit(
             held=held,
             next_label=None if held == farthest else int(given[end]),
             ink_lost_there=float(ink_outside(image, *moved)[0]),
-            ink_lost_or_unread_there=float(ink_outside(image, *moved, rows, columns)[0]),
+            ink_lost_or_unread_there=float(ink_outside(image, *moved, read)[0]),
             probability_at_farthest=float(p[at[-1]][digit]),
         )
     shifts = grid_of_shifts(farthest)
@@ -289,10 +282,10 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
     three = cnn.predict(network, np.stack([shift(image, 0, s) for s in (-by, 0, by)]))  # (3, 10)
     shown = measure_shown(image, three, chosen)
     along = along_directions(network, digits.test_images, chosen["farthest"])
-    fields = cnn.receptive_field(network, image.shape)
+    unread = cnn.receptive_field(network, image.shape[-1]).unread
     values = record(
         pictures=shown,
-        one_digit=measure_digit(image, p, fields, chosen),
+        one_digit=measure_digit(image, p, unread, chosen),
         test_set=measure_test_set(along, digits.test_labels),
     )
     measurements.write(outputs.measurements, values)

@@ -5,7 +5,7 @@
 Two copies of this checkout are built in turns, step by step: cold; with nothing changed; with one
 changed word of prose; with another occlusion patch; cold with what the store then has. The reference
 has the same rules and jobs, each as a plain Snakemake `script:` with Snakemake's own rules of what to
-run again, without runner, fingerprints and store. Times are of the whole command with all it starts.
+run again, without runner and store. Times are of the whole command with all it starts.
 """
 
 from __future__ import annotations
@@ -23,16 +23,15 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 PLAIN = """
-import os, sys
+import importlib, os, sys
 sys.path.insert(0, os.getcwd())
 from types import SimpleNamespace
-from analysis import {job}
-from workings.build import fingerprint
-config = fingerprint.config_of(list(snakemake.params)[1:])
-{job}.main(
-    config,
-    SimpleNamespace(**dict(snakemake.input.items())),
-    SimpleNamespace(**dict(snakemake.output.items())),
+from workings.build import plan
+planned = plan.read(snakemake.params.plan)
+os.environ["WORKINGS_CLASS"] = planned.document
+os.makedirs("build/origins", exist_ok=True)
+importlib.import_module(planned.module).main(
+    planned.config, SimpleNamespace(**planned.inputs), SimpleNamespace(**planned.outputs)
 )
 """
 
@@ -51,21 +50,22 @@ def copy(folder: Path) -> Path:
 
 
 def plain(folder: Path) -> Path:
-    """Turn each rule's `shell: RUN` into a script of its own."""
+    """Turn each rule's shell line into a script, and the engine's rules into rules of the Snakefile."""
     shutil.rmtree(folder / "profiles")
-    text = (folder / "Snakefile").read_text()
-    rules = re.split(r"^(?=rule \w+:)", text, flags=re.MULTILINE)
-    for place, rule in enumerate(rules):
-        if not (name := re.match(r"rule (\w+):", rule)):
-            continue
-        job = "section" if name[1] == "frontmatter" else name[1]
-        (folder / "plain").mkdir(exist_ok=True)
-        (folder / f"plain/{name[1]}.py").write_text(PLAIN.format(job=job))
-        rules[place] = re.sub(
-            r"    shell:\n        RUN.*\n", f'    script:\n        "plain/{name[1]}.py"\n', rule
-        )
-    (folder / "Snakefile").write_text("".join(rules))
+    own = (folder / "Snakefile").read_text()
+    engine = (folder / "workings/report.smk").read_text()
+    engine = engine.partition("    # Every job once more with another seed")[0]
+    (folder / "engine.smk").write_text(scripted(engine))
+    (folder / "Snakefile").write_text(
+        scripted(own).replace("include: paper.rules", 'include: "engine.smk"')
+    )
+    (folder / "plain.py").write_text(PLAIN)
     return folder
+
+
+def scripted(rules: str) -> str:
+    """The rules, each with the one script that calls its job's function."""
+    return re.sub(r"( +)shell:\n +_?paper\.RUN\n", r'\1script:\n\1    "plain.py"\n', rules)
 
 
 def timed(command: list[str], folder: Path) -> tuple[float, float]:

@@ -1,8 +1,8 @@
 """Feature maps: taken from a network, enlarged to the image, compared with it, and classified.
 
     maps = feature_maps(network, images)          # after each convolution's ReLU, (N, C, h, w) each
-    E = enlargement(centres(field.offset[0], field.stride[0], field.size[0], 3), 28)   # (28, 3)
-    r = correlation(enlarge(maps[2], E, E), images)                                   # (N, C)
+    E = enlargement(middles, 28)                  # (28, cells)
+    r = correlation(enlarge(maps[2], E), images)  # (N, C)
 
 Everything is in memory, on tensors; images are float32 in 0..1, (N, 1, rows, columns).
 """
@@ -15,51 +15,17 @@ import numpy as np
 import torch
 from torch import nn
 
-__all__ = [
-    "NearestMean",
-    "centres",
-    "correlation",
-    "enlarge",
-    "enlargement",
-    "feature_maps",
-    "largest_correlation",
-]
-
 
 @torch.no_grad()
 def feature_maps(network: nn.Sequential, images: torch.Tensor) -> list[torch.Tensor]:
-    """The maps of every convolution after its ReLU and before any pooling, (N, C, h, w) each.
-
-    Raises
-    ------
-    ValueError
-        A convolution that no ReLU follows at once.
-    """
-    layers = list(network)
-    last = max((i for i, layer in enumerate(layers) if isinstance(layer, nn.Conv2d)), default=-1)
-    if last < 0:
-        raise ValueError("the network has no convolution, so there are no feature maps")
-    maps, x = [], images
-    for place, layer in enumerate(layers[: last + 2]):
-        if place and isinstance(layers[place - 1], nn.Conv2d) and not isinstance(layer, nn.ReLU):
-            raise ValueError(f"layer {place} follows a convolution and is not a ReLU: {layer}")
+    """The maps of every convolution after the ReLU that follows it, (N, C, h, w) each."""
+    maps, x, before = [], images, None
+    for layer in network:
         x = layer(x)
-        if isinstance(layer, nn.ReLU):
+        if isinstance(before, nn.Conv2d):
             maps.append(x)  # (N, C, h, w)
-    if len(maps) != sum(isinstance(layer, nn.Conv2d) for layer in layers):
-        raise ValueError("the network ends with a convolution that no ReLU follows")
+        before = layer
     return maps
-
-
-def centres(offset: int, stride: int, size: int, cells: int) -> np.ndarray:
-    """Where each cell of a map looks: the middle of its receptive field, in pixels, (cells,).
-
-    Cell i sees the pixels o + i j ... o + i j + r - 1 (Araujo, Norris and Sim, Distill 2019), so
-    its middle is
-
-        c_i = o + i j + (r - 1)/2.
-    """
-    return offset + stride * np.arange(cells) + (size - 1) / 2
 
 
 def enlargement(middles: np.ndarray, pixels: int) -> np.ndarray:
@@ -74,11 +40,10 @@ def enlargement(middles: np.ndarray, pixels: int) -> np.ndarray:
     return np.stack([np.interp(x, middles, cell) for cell in np.eye(len(middles))], axis=1)
 
 
-def enlarge(maps: torch.Tensor, down: np.ndarray, across: np.ndarray) -> torch.Tensor:
-    """E_down M E_across^T for every map M: (N, C, h, w) to (N, C, rows, columns)."""
-    rows = torch.as_tensor(down, dtype=maps.dtype)  # (rows, h)
-    columns = torch.as_tensor(across, dtype=maps.dtype)  # (columns, w)
-    return rows @ maps @ columns.T  # (N, C, rows, columns)
+def enlarge(maps: torch.Tensor, E: np.ndarray) -> torch.Tensor:
+    """E M E^T for every map M: (N, C, cells, cells) to (N, C, pixels, pixels)."""
+    E = torch.as_tensor(E, dtype=maps.dtype)
+    return E @ maps @ E.T
 
 
 def correlation(maps: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
@@ -88,23 +53,10 @@ def correlation(maps: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
 
     A flat map (or image) shows nothing, so its r is set to 0.
 
-    Parameters
-    ----------
-    maps
-        (N, C, rows, columns), already of the image's size.
-    images
-        (N, 1, rows, columns).
-
-    Raises
-    ------
-    ValueError
-        The sizes differ.
+    Args:
+        maps: (N, C, rows, columns), already of the image's size.
+        images: (N, 1, rows, columns).
     """
-    if maps.shape[2:] != images.shape[2:] or len(maps) != len(images) or images.shape[1] != 1:
-        raise ValueError(
-            f"maps of shape {tuple(maps.shape)} and images of shape {tuple(images.shape)}; give "
-            "(N, C, rows, columns) and (N, 1, rows, columns)"
-        )
     m, x = maps.double().flatten(2), images.double().flatten(2)  # (N, C, P), (N, 1, P)
     flat = (m.amax(2) == m.amin(2)) | (x.amax(2) == x.amin(2))  # (N, C)
     m, x = m - m.mean(2, keepdim=True), x - x.mean(2, keepdim=True)
@@ -112,13 +64,14 @@ def correlation(maps: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
     return ((m * x).sum(2) / lengths.where(~flat, 1.0)).where(~flat, 0.0)  # (N, C)
 
 
-def largest_correlation(image: np.ndarray, down: np.ndarray, across: np.ndarray) -> float:
+def largest_correlation(image: np.ndarray, E: np.ndarray) -> float:
     """The largest r that any map of that size, enlarged, can have with the image.
 
-    E_down M E_across^T runs through a linear space that holds the constants, so the best map is
-    the least-squares one, the image's projection P = D D^+ X (A A^+)^T (the multiple correlation).
+    E M E^T runs through a linear space that holds the constants, so the best map is the
+    least-squares one, the image's projection P = E E^+ X (E E^+)^T (the multiple correlation).
     """
-    projected = down @ np.linalg.pinv(down) @ image @ (across @ np.linalg.pinv(across)).T
+    project = E @ np.linalg.pinv(E)
+    projected = project @ image @ project.T
     return float(np.corrcoef(projected.ravel(), image.ravel())[0, 1])
 
 
@@ -128,11 +81,6 @@ class NearestMean:
         mu_k = mean of the training x with label k,     label(x) = argmin_k |x - mu_k|^2
 
     The means are gathered batch by batch, so the maps of a whole training set are never in memory.
-
-    Raises
-    ------
-    ValueError
-        From ``predict``, when a class has no training image.
     """
 
     def __init__(self, classes: int = 10) -> None:
@@ -152,9 +100,6 @@ class NearestMean:
     @property
     def means(self) -> torch.Tensor:
         """(classes, F)"""
-        if self._sums is None or bool((self._counts == 0).any()):
-            empty = torch.nonzero(self._counts == 0).flatten().tolist()
-            raise ValueError(f"no training image of the classes {empty}, so they have no mean")
         return self._sums / self._counts[:, None]
 
     def predict(self, features: torch.Tensor) -> torch.Tensor:

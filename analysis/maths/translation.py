@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["ink_outside", "reach", "shift", "window"]
-
 
 def window(length: int, by: int) -> tuple[slice, slice]:
     """(from, to) along one axis: the part of a line that stays in the frame, and where it lands."""
@@ -35,21 +33,16 @@ def shift(images: np.ndarray, down: int, right: int) -> np.ndarray:
 
 
 def ink_outside(
-    images: np.ndarray,
-    down: int,
-    right: int,
-    rows: np.ndarray | None = None,
-    columns: np.ndarray | None = None,
+    images: np.ndarray, down: int, right: int, read: np.ndarray | None = None
 ) -> np.ndarray:
     """The share of each image's ink that the shift takes away, 0..1, shape images.shape[:-2].
 
-    Ink counts as taken away when it leaves the frame; with ``rows`` and ``columns`` (bool, the
-    lines that are read) also when it comes to lie on a line that nobody reads.
+    Ink counts as taken away when it leaves the frame; with `read` (bool, whether a row, and whether
+    a column, is read) also when it comes to lie on one that nobody reads.
     An image with no ink loses none.
     """
-    read_rows = np.ones(images.shape[-2], bool) if rows is None else rows
-    read_columns = np.ones(images.shape[-1], bool) if columns is None else columns
-    kept = shift(images, down, right) * np.outer(read_rows, read_columns)
+    read = np.ones(images.shape[-1], bool) if read is None else read
+    kept = shift(images, down, right) * np.outer(read, read)
     total = images.sum(axis=(-2, -1), dtype=np.float64)
     left = kept.sum(axis=(-2, -1), dtype=np.float64)
     return np.where(total > 0, 1 - left / np.where(total > 0, total, 1), 0.0)

@@ -52,8 +52,10 @@ def evidence(filled: template.Filled) -> str:
     ("condition", "holds", "shown"),
     [
         ("job.low <= 50", True, r"<job.low>26.0 \le 50"),
-        ("job.low < job.high < config.bound", False, "<job.low>26.0 < <job.high>50 < <config.bound>40"),
-        ("job.low < 1 < job.high", False, "<job.low>26.0 < 1 < <job.high>50"),
+        ("job.low < job.high < config.bound", False, "not (<job.low>26.0 < <job.high>50 < <config.bound>40)"),
+        ("job.low < 1 < job.high", False, "not (<job.low>26.0 < 1 < <job.high>50)"),
+        ("job.low > 50", False, r"<job.low>26.0 \le 50"),
+        ("job.high == job.low", False, r"<job.high>50 \ne <job.low>26.0"),
         ("job.low | digits(2) != 1e-3", True, r"<job.low>26.00 \ne 0.001"),
         ("job.tiny < -job.low + 30", True, r"<job.tiny>\ensuremath{1.235 \times 10^{-7}} < -<job.low>26.0 + 30"),
         ("job.tiny > 1e-9", True, r"<job.tiny>\ensuremath{1.235 \times 10^{-7}} >  \ensuremath{1 \times 10^{-9}}"),
@@ -67,7 +69,7 @@ def evidence(filled: template.Filled) -> str:
         ("3 in job.list and not job.word in ['a', 'b']", True,
          r"3 in <job.list>2 items and not <job.word>up \& down in a, b"),
         ("not (job.holds or job.low > 1)", False,
-         "not (<job.holds>true or <job.low>26.0 >  1)"),
+         "not (not (<job.holds>true or <job.low>26.0 >  1))"),
         ("job.nothing == none or job.rows[2].x > 1", True,
          r"<job.nothing>none = none or \texttt{job\allowbreak{}.\allowbreak{}rows\allowbreak{}.\allowbreak{}2"
          r"\allowbreak{}.\allowbreak{}x} >  1"),
@@ -147,7 +149,7 @@ def test_a_claim_in_a_loop_shows_each_turns_values(tmp_path):
         {"job.rows.0.x": 0.7},
         {"job.rows.1.x": 0.6},
     ]
-    assert made.text.count(r"\measured{job.rows.1.x}{s.2}{0.6} \ensuremath{>} 1") == 1
+    assert made.text.count(r"\measured{job.rows.1.x}{s.2}{0.6} \ensuremath{\le} 1") == 1
 
 
 # -- what follows from what ------------------------------------------------------------------------

@@ -45,7 +45,7 @@ def measured(digits, network, config=CONFIG):
     places = [storage.example_of(digits, d, config["example"], "x") for d in config["digits"]]
     examples = digits.test_images[places]
     maps = feature_maps(network, torch.from_numpy(examples))
-    through = job.lenses(network, (1, 28, 28))
+    through = job.lenses(network, 28)
     pixels, layers = job.class_means(network, digits)
     count = config["classified_images"]
     right, seen = job.look(
@@ -78,9 +78,7 @@ def test_copies_and_negatives_are_recognised_and_the_dead_channel_counted(digits
 
 def test_a_lens_off_by_one_pixel_is_noticed(digits, network):
     examples, maps, through, right = measured(digits, identity(network))
-    off = [
-        job.Lens(t.field, np.roll(t.down, 2, axis=0), np.roll(t.across, 2, axis=0)) for t in through
-    ]
+    off = [job.Lens(t.field, np.roll(t.matrix, 2, axis=0)) for t in through]
     best = [
         job.correlation(t[0].enlarge(maps[0]), torch.from_numpy(examples)).abs().max()
         for t in (through, off)

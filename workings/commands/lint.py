@@ -19,15 +19,11 @@ def findings() -> tuple[list[lint.Finding], list[str]]:
         InputError: a template cannot be read.
     """
     shell = document.read(Path("report/report.tex"))
-    needs = [
-        template.needs(f"sections/{name}.tex.j2") for name in shell.sections if name != "ledger"
-    ]
-    files = [
-        Path(file) for file in dict.fromkeys(file for need in needs for file in need.templates)
-    ]
-    found = lint.of_templates(files, shell.bibliography)
+    names = [f"sections/{name}.tex.j2" for name in shell.sections if name != "ledger"]
+    files = [Path(f) for f in dict.fromkeys(f for name in names for f in template.partials(name))]
+    found = lint.of_templates(files, shell.references)
     quotes = {path.stem: read(path) for path in sorted(Path("build/quotes").glob("*.json"))}
-    jobs = dict.fromkeys(job for need in needs for job in need.jobs)
+    jobs = {job for name in names for job in template.needs(name).jobs} - {"seeds"}
     measured = {job: Path(f"build/measurements/{job}.json") for job in jobs}
     if not quotes or not all(path.exists() for path in measured.values()):
         return found, ["without a finished build: roundings and what is not printed not looked at"]

@@ -30,6 +30,8 @@ _SIGNS = {
     "mul": ("*", r"\ensuremath{\times}"), "div": ("/", r"\ensuremath{/}"),
     "and": ("and", "and"), "or": ("or", "or"),
 }  # fmt: skip
+_OPPOSITES = {"lt": "gteq", "gteq": "lt", "gt": "lteq", "lteq": "gt", "eq": "ne", "ne": "eq"}
+_OPPOSITES |= {"in": "notin", "notin": "in"}
 # How tightly each holds together what stands beside it.
 _LEVELS = {
     "or": 1,
@@ -174,7 +176,7 @@ def claim(
             f"reads {_evidence(writer, condition, reads)}"
         )
     said = one_line(says("otherwise" if shown == "measured" else ""))
-    evidence = _evidence(writer, condition, reads)
+    evidence = _evidence(writer, condition if holds else _negated(condition), reads)
     writer.claims.append(
         {
             "name": name,
@@ -187,6 +189,17 @@ def claim(
     )
     command = "refutedclaim" if shown == "refuted" else "claim"
     return TeX(f"\\{command}{{{name}}}{{{said}}}{{{shown}}}{{{evidence}}}\n")
+
+
+def _negated(condition: list[tuple]) -> list[tuple]:
+    """What is true where the condition is not: a ≤ b for a > b, else the whole with a “not”."""
+    signs = [i for i, piece in enumerate(condition) if piece in map(_sign, _OPPOSITES)]
+    joined = {("sign", "not ", "not "), _sign("and"), _sign("or")}
+    if len(signs) != 1 or joined & {piece[:3] for piece in condition if piece[0] == "sign"}:
+        return [("sign", "not (", "not ("), *condition, ("sign", ")", ")")]
+    (at,) = signs
+    opposite = next(o for sign, o in _OPPOSITES.items() if _sign(sign) == condition[at])
+    return [*condition[:at], _sign(opposite), *condition[at + 1 :]]
 
 
 def _evidence(writer: Writer, condition: list[tuple], reads: Mapping[str, Any]) -> str:

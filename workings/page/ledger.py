@@ -213,7 +213,7 @@ def _row(row: Mapping, script: str) -> dict:
 def _at(row: Mapping, script: str) -> str:
     """The line as it is printed: with its file where that is not the job's script."""
     line = str(row["line"] or "–")
-    short = row["file"].removeprefix("analysis/")
+    short = row["file"].removeprefix("analysis/").removeprefix("config/")
     return line if row["file"] == script else f"{short}:{line}" if row["line"] else short
 
 

@@ -67,15 +67,14 @@ class Engine:
             for stage, level in zip(stages, self.plan.levels, strict=False)
         ]
         self._unrolled = [
-            None if stage.taps is None else _unroll(stage.taps, above)
+            _unroll(stage.taps, above)
             for stage, above in zip(stages, self.plan.levels[1:], strict=True)
         ]
         self._every = torch.arange(int(self.plan.starts[-1]), dtype=torch.int32)
         bound = self.plan.boxes.bound
         sizes = [
-            (int(level.reads.sum()) + len(stage.taps)) * stage.taps.shape[2]
+            int(level.reads.sum()) * stage.taps.shape[2]
             for stage, level in zip(stages, self.plan.levels, strict=False)
-            if stage.taps is not None
         ]
         self._scratch = scratch or Scratch()
         self._scratch.reserve(bound if bound <= _TABLE else 0, max(sizes, default=0))
@@ -83,22 +82,12 @@ class Engine:
         """Multiplications in the last image's sums over windows."""
 
     @torch.no_grad()
-    def __call__(
-        self, image: torch.Tensor, fill: torch.Tensor
-    ) -> tuple[torch.Tensor, list[np.ndarray]]:
-        """Logits of the distinct contents of the whole image.
+    def __call__(self, image: torch.Tensor, fill: float) -> tuple[torch.Tensor, list[np.ndarray]]:
+        """Logits of the distinct contents of the whole image, (channels, rows, columns) float32.
 
-        Parameters
-        ----------
-        image, fill
-            (channels, rows, columns) float32.
-
-        Returns
-        -------
-        logits
-            (contents, classes) float32.
-        contents
-            For each grid the content of every position, (R * C,); and, last, of the clean image.
+        Returns:
+            The logits, (contents, classes) float32; and for each grid the content of every
+            position, (R * C,), and, last, of the clean image.
         """
         levels = self.plan.levels
         distinct = self._distinct((image != fill).any(0).numpy())
@@ -107,17 +96,12 @@ class Engine:
 
         covered = torch.from_numpy(levels[0].rectangle[1, slots] > 0)
         pixel = torch.from_numpy(self.plan.pixel[slots])
-        x = torch.where(covered, fill.flatten(1)[:, pixel], image.flatten(1)[:, pixel])
+        x = torch.where(covered, fill, image.flatten(1)[:, pixel])
         x = x.T.contiguous()  # (contents, channels)
         for depth, stage in enumerate(self.stages, start=1):
             below, above = levels[depth - 1], levels[depth]
             chosen, next_content = distinct[depth]
-            if stage.kind == "sum":
-                x = self._sum(x, below, above, slots, content, chosen, depth)
-            else:
-                children = above.children.take(chosen, axis=0)  # (n, taps)
-                rows = np.append(content, np.int32(len(x)))
-                x = _pool(_padded(x, stage, above), _look_up(rows, children), stage)
+            x = self._sum(x, below, above, slots, content, chosen, depth)
             for function in stage.after:
                 x = function(x)
             slots, content = chosen, next_content
@@ -178,22 +162,18 @@ class Engine:
         if by_gather < by_table:
             self.products += n * union * x.shape[1] * sums * width
             children = above.children.take(chosen, axis=0)  # (n, union)
-            number = np.append(content, np.int32(len(x)))
-            x = _padded(x, stage, above)
-            seen = x.index_select(0, _look_up(number, children).view(-1)).view(n, -1)
+            seen = x.index_select(0, _look_up(content, children).view(-1)).view(n, -1)
             return torch.mm(seen, self._unrolled[depth - 1]).view(n, sums, width).amax(1)
 
         self.products += rows * x.shape[1] * width
         ends = np.cumsum(reads, dtype=np.int32)
-        first = np.append((ends - reads).take(content), np.int32(rows))  # (S + 1,)
-        size = rows + int(reads.max()) * above.padded
-        table = self._scratch.products[: size * width].view(size, width)
-        table[rows:] = 0
+        first = (ends - reads).take(content)  # (S,)
+        table = self._scratch.products[: rows * width].view(rows, width)
         cuts = np.searchsorted(slots, [*(g.start for g in below.groups), len(content)])
         counts = np.diff(cuts).tolist()
         weights = self._weights[depth - 1]
         sizes = [m * w.shape[1] for m, w in zip(counts, weights, strict=True)]
-        products = table[:rows].view(-1).split(sizes)
+        products = table.view(-1).split(sizes)
         for part, w, out in zip(x.split(counts), weights, products, strict=True):
             torch.mm(part, w, out=out.view(-1, w.shape[1]))
         index = _look_up(first, above.tapped.take(chosen, axis=1))  # (sums, n, taps)
@@ -201,7 +181,8 @@ class Engine:
             index += self._every[:taps]
         else:
             index += torch.from_numpy(above.place.take(chosen, axis=1))
-        return _bag(index, table)
+        y = torch.nn.functional.embedding_bag(index.view(sums * n, taps), table, mode="sum")
+        return _highest(y.view(sums, n, -1))
 
 
 def _look_up(values: np.ndarray, index: np.ndarray) -> torch.Tensor:
@@ -210,33 +191,12 @@ def _look_up(values: np.ndarray, index: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(values).index_select(0, flat).view(index.shape)
 
 
-def _padded(x: torch.Tensor, stage: Stage, above: Level) -> torch.Tensor:
-    """x (contents, C), with one more row for padding if any is read."""
-    if not above.padded:
-        return x
-    return torch.cat([x, x.new_full((1, x.shape[1]), -torch.inf if stage.kind == "max" else 0.0)])
-
-
-def _bag(index: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
-    """The highest of some sums of rows: index (sums, n, k), table (rows, C) -> (n, C)."""
-    sums, n, taps = index.shape
-    y = torch.nn.functional.embedding_bag(index.view(sums * n, taps), table, mode="sum")
-    return _highest(y.view(sums, n, -1))
-
-
 def _highest(ys: Iterable[torch.Tensor]) -> torch.Tensor:
     """The greatest of several (n, C), number by number, in place of the first."""
     highest, *others = ys
     for y in others:
         torch.maximum(highest, y, out=highest)
     return highest
-
-
-def _pool(x: torch.Tensor, index: torch.Tensor, stage: Stage) -> torch.Tensor:
-    """The maximum or mean of rows of x (contents, C) under index (n, taps): (n, C)."""
-    if stage.kind == "mean":
-        return _bag(index[None], x).div_(stage.divisor)
-    return _highest(x.index_select(0, column) for column in index.T.contiguous())
 
 
 def _columns(taps: torch.Tensor, chosen: np.ndarray) -> torch.Tensor:
@@ -259,9 +219,8 @@ def boxes(differs: np.ndarray, plan: Plan) -> list[np.ndarray]:
     For the columns c ... d - 1, the first row from a on with a differing pixel is the box's top in
     the rectangle [a, b) x [c, d), one past the last such row before b its bottom; columns likewise.
 
-    Returns
-    -------
-    top, bottom (rows + 1, column spans), left, right (columns + 1, row spans), flattened.
+    Returns:
+        top, bottom (rows + 1, column spans), left, right (columns + 1, row spans), flattened.
     """
     tables = []
     for pixels, (low, high) in ((differs, plan.column_spans), (differs.T, plan.row_spans)):

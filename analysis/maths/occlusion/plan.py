@@ -15,7 +15,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from .layers import Unsupported, Window
+from .layers import Window
 
 _SPLIT = 0.6
 """Taps are computed in groups of cells when fewer than this share of all taps is ever read."""
@@ -39,15 +39,13 @@ class Level:
     rectangle: np.ndarray
     """(4, S): rows a ... b - 1 and columns c ... d - 1 that the patch covers in the window."""
     children: np.ndarray | None = None
-    """(S, union): slots of the level below, those that any tap of any sum reads; its number of
-    slots stands for padding."""
+    """(S, union): slots of the level below, those that any tap of any sum reads."""
     tap: np.ndarray | None = None
     """(sums, taps): which of these each tap of each sum is."""
     tapped: np.ndarray | None = None
     """(sums, S, taps): the children, tap by tap."""
-    padded: bool = False
     groups: list[Group] = field(default_factory=list)
-    """How the next stage reads this level, when it sums."""
+    """How the next stage reads this level."""
     reads: np.ndarray | None = None
     """(S,): by how many taps of it."""
     place: np.ndarray | None = None
@@ -97,25 +95,17 @@ Grid = tuple[tuple[int, int], tuple[int, ...], tuple[int, ...]]
 def plan(shape: tuple[int, int], windows: tuple[Window, ...], grids: tuple[Grid, ...]) -> Plan:
     """Lay out the slots of every map for all positions of all grids.
 
-    Parameters
-    ----------
-    shape
-        (rows, columns) of the image.
-    windows
-        One for each stage; the last leaves one cell.
-
-    Raises
-    ------
-    Unsupported
-        Some map sees nothing but padding.
+    Args:
+        shape: (rows, columns) of the image.
+        windows: one for each stage; the last leaves one cell.
     """
-    reads = [_reads(shape[axis], windows, axis) for axis in (0, 1)]
+    reads = [_reads(windows, axis) for axis in (0, 1)]
     most = [max(len(axis.cells) for axis in reads[n]) for n in (0, 1)]
     levels, keys, codes = [], [], _Codes(shape, most)
     for depth in range(len(windows) + 1):
         axes = [reads[axis][depth] for axis in (0, 1)]
         key = np.unique(np.concatenate([_intersections(codes, axes, grid) for grid in grids]))
-        if depth < len(windows) and windows[depth].sums:
+        if depth < len(windows):
             order, groups = _group(codes, key, [reads[axis][depth + 1] for axis in (0, 1)])
         else:
             order, groups = np.arange(len(key)), []
@@ -159,31 +149,25 @@ class _Axis:
     """(n,): their numbers in the map."""
     below: np.ndarray
     """(n, sums, k): the cell of the map below that each tap of each sum reads, counted among those
-    that are read; -1 is padding."""
+    that are read."""
     window: np.ndarray
     """(n, 2): first pixel, and one past the last, that each cell sees."""
 
 
-def _reads(pixels: int, windows: Sequence[Window], axis: int) -> list[_Axis]:
+def _reads(windows: Sequence[Window], axis: int) -> list[_Axis]:
     """The cells that are read, from the last map back to the pixels, then their windows."""
-    sizes = [pixels, *(w.cells[axis] for w in windows)]
-    cells, below = [np.arange(sizes[-1])], []
-    for w, size in zip(reversed(windows), reversed(sizes[:-1]), strict=True):
+    cells, below = [np.arange(windows[-1].cells[axis])], []
+    for w in reversed(windows):
         offsets = np.array(w.offsets[axis]).reshape(-1, w.kernel[axis])
         at = cells[-1][:, None, None] * w.stride[axis] + offsets  # (n, sums, k)
-        inside = (at >= 0) & (at < size)
-        if not inside.any():
-            raise Unsupported("a map whose cells see nothing but padding")
-        cells.append(np.unique(at[inside]))
-        below.append(np.where(inside, np.searchsorted(cells[-1], at), -1))
+        cells.append(np.unique(at))
+        below.append(np.searchsorted(cells[-1], at))
     cells.reverse()
     below.reverse()
     window = np.stack([cells[0], cells[0] + 1], axis=1)
     result = [_Axis(cells[0], np.zeros((len(cells[0]), 0, 0), int), window)]
     for here, taps in zip(cells[1:], below, strict=True):
-        first = np.where(taps < 0, pixels, window[taps, 0]).min((1, 2))
-        stop = np.where(taps < 0, 0, window[taps, 1]).max((1, 2))
-        window = np.stack([np.minimum(first, stop), stop], axis=1)
+        window = np.stack([window[taps, 0].min((1, 2)), window[taps, 1].max((1, 2))], axis=1)
         result.append(_Axis(here, taps, window))
     return result
 
@@ -264,8 +248,7 @@ def _used(above: _Axis, cells: int) -> np.ndarray:
     """(cells, k) bool: whether any sum above reads this cell by tap t."""
     used = np.zeros((cells, above.below.shape[2]), bool)
     for t in range(used.shape[1]):
-        read = above.below[:, :, t]
-        used[read[read >= 0], t] = True
+        used[above.below[:, :, t], t] = True
     return used
 
 
@@ -294,27 +277,20 @@ def _link(levels: list[Level], keys: list, reads: list[list[_Axis]], codes: _Cod
     a, b, c, d = here.rectangle
     (row_taps, row_at), (column_taps, column_at) = (_union(axis) for axis in (rows, columns))
     size = row_taps.shape[1], column_taps.shape[1]
-    children = np.full((len(here.cell), *size), len(child.cell), np.int32)
+    children = np.empty((len(here.cell), *size), np.int32)
     for y, x in np.ndindex(*size):
         r, s = row_taps[i, y], column_taps[j, x]
-        ok = np.flatnonzero((r >= 0) & (s >= 0))
-        low, high = rows_below.window[r[ok]].T
-        left, right = columns_below.window[s[ok]].T
-        cut = [
-            np.maximum(a[ok], low),
-            np.minimum(b[ok], high),
-            np.maximum(c[ok], left),
-            np.minimum(d[ok], right),
-        ]
-        children[ok, y, x] = _find(keys[-2], codes.join(r[ok], s[ok], *cut))
+        low, high = rows_below.window[r].T
+        left, right = columns_below.window[s].T
+        cut = np.maximum(a, low), np.minimum(b, high), np.maximum(c, left), np.minimum(d, right)
+        children[:, y, x] = _find(keys[-2], codes.join(r, s, *cut))
     here.children = children.reshape(len(here.cell), -1)
-    here.padded = bool((here.children == len(child.cell)).any())
     both = row_at[:, None, :, None] * size[1] + column_at[None, :, None, :]  # (p, q, k, m)
     taps = both.shape[2] * both.shape[3]
     here.tap = both.reshape(-1, taps)
     here.tapped = np.stack([here.children.take(each, axis=1) for each in here.tap])
     if len(child.groups) > 1:
-        place = np.zeros((len(child.cell) + 1, taps), np.int32)
+        place = np.zeros((len(child.cell), taps), np.int32)
         for group in child.groups:
             place[group.start : group.stop, group.taps] = np.arange(len(group.taps))
         here.place = place[here.tapped, np.arange(taps)]
