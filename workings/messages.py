@@ -25,7 +25,7 @@ class InputError(Exception):
     """Something that the user can mend: a config value, a data file, a template, the machine.
 
     The message says what is wrong and what would be right. `key` is the dotted config key
-    (``occlusion.patch``), when there is one; the runner adds the file and line it stands in.
+    (``lengths.bin``), when there is one; the runner adds the file and line it stands in.
     """
 
     def __init__(self, message: str, *, key: str | None = None) -> None:
