@@ -1,7 +1,7 @@
 """Measurements: one JSON object per job, raw values under self-explaining keys.
 
-A key is a dotted path whose first word names the job: ``occlusion.lowest_probability``,
-``recurrence.steps.0.dl_db``. Values are numbers, texts, booleans and nested lists or mappings of
+A key is a dotted path whose first word names the job: ``lengths.mean``,
+``lengths.species.0.birds``. Values are numbers, texts, booleans and nested lists or mappings of
 them; no NaN, no formatting, no dates, no absolute paths.
 
     values = record(
