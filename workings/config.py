@@ -57,6 +57,22 @@ class Configuration:
         """Where the dotted `key` was set: file:line, or the command line's --config."""
         return locate(key, self.files, self.given)
 
+    def unknown(self, key: str) -> str:
+        """What is wrong with asking for the dotted `key`; nothing where it is set, or might be."""
+        held, described = self.values, self.schema
+        for part in key.split("."):
+            if not isinstance(held, Mapping):
+                break  # below a list or a single value
+            others = described.get("additionalProperties")
+            within = described.get("properties", {}).get(part, others)
+            if part not in held and isinstance(within, Mapping):
+                break
+            if part not in held:
+                hint = f"{did_you_mean(part, held)}known here: {', '.join(held)}"
+                return f"the configuration has no '{key}'; {hint}"
+            held, described = held[part], within if isinstance(within, Mapping) else {}
+        return ""
+
     def printed(self) -> Iterator[tuple[str, str]]:
         """The key and the words of each text that the schema calls `printed`."""
         yield from _printed(self.values, self.schema)
@@ -76,9 +92,9 @@ def load(
     whole = {name for name, block in schema["properties"].items() if block.get("whole")}
     merged: dict = {}
     for file in files:
-        merged = _over(merged, read_yaml(file), whole)
+        merged = laid_over(merged, read_yaml(file), whole)
     given = _scalars(overrides or {})
-    merged = _over(merged, given, whole)
+    merged = laid_over(merged, given, whole)
     check(merged, schema, files, given)
     return Configuration(merged, tuple(map(str, files)), given, schema)
 
@@ -300,11 +316,12 @@ def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:
     return {key: _inlined(value, definitions) for key, value in schema.items() if key != "$defs"}
 
 
-def _over(base: dict, layer: Mapping[str, Any], whole: Container[str] = ()) -> dict:
+def laid_over(base: dict, layer: Mapping[str, Any], whole: Container[str] = ()) -> dict:
+    """`base` with the values of `layer`, mapping by mapping; the blocks `whole` are replaced as one."""
     merged = dict(base)
     for key, value in layer.items():
         if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping) and key not in whole:
-            merged[key] = _over(merged[key], value)
+            merged[key] = laid_over(merged[key], value)
         else:
             merged[key] = value
     return merged

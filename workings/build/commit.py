@@ -14,6 +14,7 @@ from pathlib import Path
 
 from workings.build import fingerprint
 from workings.build.store import sum_of
+from workings.messages import InputError
 
 COUNTS = ("Snakefile", "analysis", "config", "templates", "report", "workings")
 
@@ -91,7 +92,7 @@ def _differs(path: str, committed: str | None, root: Path) -> bool:
         copy.write_text(committed, encoding="utf-8")
         try:
             return fingerprint.code_hash(copy) != fingerprint.code_hash(root / path)
-        except (SyntaxError, UnicodeDecodeError):
+        except InputError:
             return True
 
 
