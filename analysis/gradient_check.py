@@ -90,15 +90,13 @@ def measure(
             )
             for name in gradients
         ],
-        any_lost=any(row.lost > 0 for row in agreement.rows),
         autograd_digits=agreement.least_digits("torch autograd"),
         best=best,
         smallest_best_epsilon=min(b["epsilon"] for b in best.values()),
         largest_best_epsilon=max(b["epsilon"] for b in best.values()),
         best_digits=max(b["digits"] for b in best.values()),
-        has_by_hand=bool(cell.updates),
     )
-    if values["has_by_hand"]:
+    if cell.updates:
         parameter, rate = cell.updates[0]
         values["by_hand"] = hand = by_hand(cell, parameter, chosen["epsilon"])
         moved = np.asarray(cell.parameters[parameter], float) + float(rate) * hand["gradient"]

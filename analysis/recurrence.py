@@ -32,8 +32,6 @@ def measure(cell: Recurrence, run: Run, gradients: Gradients, derivation: Deriva
         lines_with_numbers=len(derivation.values),
         gradient_lines=[f"dL_d{name}" for name in cell.parameters],
         proofs=proofs(cell),
-        has_update=bool(cell.updates),
-        has_readings=bool(cell.forward_parameters),
     )
     if cell.updates:
         values["update"] = update(cell, run, gradients)
