@@ -79,9 +79,17 @@ def class_of(atlas: Atlas, label: int) -> Record:
     """The mean drop of one class in numbers: its peak, its centre, and how they lie in the ink."""
     drop, ink = atlas.mean_drop(label), outlined(atlas.mean_ink(label))
     spot = hot_spot(drop, atlas.rows, atlas.columns, ink)
-    values = record(label=label, images=int(atlas.images[label]), found=spot["found"])
-    if not spot["found"]:
-        return values
+    values = record(label=label, images=int(atlas.images[label]))
+    if spot["part"] is None:
+        return record(
+            values,
+            mean_drop=None,
+            peak=None,
+            vertical=None,
+            horizontal=None,
+            below_the_ink=None,
+            right_of_the_ink=None,
+        )
     peak = np.unravel_index(drop.argmax(), drop.shape)
     row, column = float(atlas.rows[peak[0]]), float(atlas.columns[peak[1]])
     inked = np.nonzero(ink)
@@ -111,7 +119,7 @@ def outlined(ink: np.ndarray) -> np.ndarray:
 def measure(atlas: Atlas, digit: int, own_is_averaged: bool) -> Record:
     """The hot spots of all classes, and the chosen digit beside the others of its class."""
     classes = [class_of(atlas, label) for label in range(10)]
-    found = [c for c in classes if c["found"]]
+    found = [c for c in classes if c["peak"] is not None]
     ranked = sorted(found, key=lambda c: c["mean_drop"])
     others = atlas.images[digit] - own_is_averaged
     rest = atlas.drops[digit] - own_is_averaged * atlas.own
@@ -123,7 +131,6 @@ def measure(atlas: Atlas, digit: int, own_is_averaged: bool) -> Record:
         positions=atlas.own.size,
         positions_evaluated_again=atlas.recomputed,
         classes=classes,
-        any_found=bool(found),
         weakest=ranked[0] if ranked else None,
         strongest=ranked[-1] if ranked else None,
         farthest_from_the_ink=max(found, key=lambda c: c["distance"], default=None),
@@ -132,7 +139,6 @@ def measure(atlas: Atlas, digit: int, own_is_averaged: bool) -> Record:
             peak=atlas.own.max(),
             others=others,
             mean_drop_of_the_others=(rest / others).mean() if others else None,
-            compared=compared,
             correlation=alike,
             share_explained=None if alike is None else alike**2,
         ),

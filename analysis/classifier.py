@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,7 +13,7 @@ from analysis.data import storage
 from analysis.maths import network as cnn
 from workings import figures, measurements
 from workings.measurements import Record, record
-from workings.messages import say
+from workings.messages import tell
 
 CONFIDENCE = 0.95  # of the interval around the test accuracy
 
@@ -103,18 +102,13 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
     torch.set_num_threads(1)
     digits = storage.load_digits(inputs.digits)
     network = storage.new_network(chosen)
-    bar = _bar(chosen["epochs"])
     test_accuracy = []
 
     def after(epoch: cnn.Epoch) -> None:
         given = cnn.predict(network, digits.test_images).argmax(axis=1)
         test_accuracy.append(float((given == digits.test_labels).mean()))
         line = f"loss {epoch.loss:.4f}, test accuracy {100 * test_accuracy[-1]:.2f} %"
-        if bar is None:
-            say(f"Epoch {len(test_accuracy)} of {chosen['epochs']}: {line}")
-        else:
-            bar.set_postfix_str(line, refresh=False)
-            bar.update()
+        tell(f"Epoch {len(test_accuracy)} of {chosen['epochs']}: {line}")
 
     history = cnn.train(
         network,
@@ -123,18 +117,8 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
         **{key: chosen[key] for key in ("epochs", "batch", "rate", "final_rate", "seed")},
         progress=after,
     )
-    if bar is not None:
-        bar.close()
     values, confusion = measure(network, history, digits)
     storage.save_network(outputs.model, network)
     measurements.write(outputs.measurements, values)
     figures.save(draw_curves(history, test_accuracy), outputs.figure)
     figures.save(draw_confusion(confusion), outputs.confusion)
-
-
-def _bar(epochs: int):
-    if not sys.stderr.isatty():
-        return None
-    from tqdm import tqdm
-
-    return tqdm(total=epochs, desc="Training", unit="epoch", leave=False, dynamic_ncols=True)

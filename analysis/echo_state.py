@@ -147,7 +147,6 @@ def measure(settings: list[Setting], line: NDArray, config: dict) -> Record:
         worst=_row(worst, bound),
         best_over_worst=best.capacity / max(worst.capacity, by_chance),
         by_leak=by_leak,
-        no_leak_is_best=best.leak == max(config["leaks"]),
         peaks_inside=all(least_radius < row["best_radius"] < largest_radius for row in by_leak),
         forgotten_below=FORGOTTEN,
         settings=len(settings),

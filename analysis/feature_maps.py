@@ -131,7 +131,7 @@ def measure(
     bound = config["recognisable"]
     images = len(seen[0].correlations)
     layers = []
-    for m, lens, many in zip(maps, through, seen, strict=True):
+    for number, (m, lens, many) in enumerate(zip(maps, through, seen, strict=True), 1):
         enlarged = lens.enlarge(m)  # (2, C, 28, 28)
         own = correlation(enlarged, torch.from_numpy(examples)).abs().numpy()  # (2, C)
         other = correlation(enlarged, torch.from_numpy(examples[::-1].copy())).abs().numpy()
@@ -139,6 +139,7 @@ def measure(
         layers.append(
             record(
                 _accuracy(many.correct, images),
+                number=number,
                 channels=m.shape[1],
                 rows=m.shape[2],
                 columns=m.shape[3],

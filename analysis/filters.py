@@ -104,17 +104,18 @@ def measure_layer(kernels: np.ndarray, drawn: Drawn) -> Record:
 def measure(layers: list[np.ndarray], drawn: list[Drawn]) -> Record:
     """Each layer's numbers, and what a normal distribution would have near zero."""
     normal = math.erf(NEAR_ZERO / math.sqrt(2))  # P(|z| < NEAR_ZERO)
-    each = [measure_layer(w, d) for w, d in zip(layers, drawn, strict=True)]
+    each = [
+        record(measure_layer(w, d), number=number)
+        for number, (w, d) in enumerate(zip(layers, drawn, strict=True), 1)
+    ]
     return record(
         layers=each,
-        drawn_hold_most=all(layer["share_of_squared_weight_drawn"] > 0.5 for layer in each),
         norms_printed=len(layers[0]) <= NORMS_PRINTED,
         near_zero=NEAR_ZERO,
         near_zero_if_normal=normal,
         all_more_mean_than_chance=all(
             layer["share_of_mean"] > layer["share_of_mean_by_chance"] for layer in each
         ),
-        sparse=any(layer["share_near_zero"] > 2 * normal for layer in each),
     )
 
 

@@ -11,6 +11,7 @@ from workings.derive import checks
 from workings.derive.description import refusing
 from workings.derive.recurrence import Recurrence
 from workings.derive.typesetting import symbol
+from workings.measurements import Record, record
 from workings.messages import InputError
 
 # How the table's columns are headed.
@@ -29,7 +30,7 @@ AROUND = 14.0  # mm, of title and axis above and below the curves
 Curves = dict[str, list[tuple[float, float]]]  # parameter -> (ε, relative error) at every ε
 
 
-def by_hand(cell: Recurrence, parameter: str, epsilon: float) -> dict:
+def by_hand(cell: Recurrence, parameter: str, epsilon: float) -> Record:
     """The central differences as the original took them, component by component.
 
         ∂L/∂p_i ≈ (L(p + ε e_i) − L(p − ε e_i)) / 2ε
@@ -42,20 +43,18 @@ def by_hand(cell: Recurrence, parameter: str, epsilon: float) -> dict:
         step = epsilon * direction.reshape(start.shape)
         plus = float(cell.forward({parameter: start + step}).loss)
         minus = float(cell.forward({parameter: start - step}).loss)
-        rows.append({"minus": minus, "plus": plus, "gradient": (plus - minus) / (2 * epsilon)})
-    return {
-        "parameter": parameter,
-        "symbol": symbol(parameter),
-        "epsilon": epsilon,
-        "components": rows,
-        "places": list(range(len(rows))),
-        "gradient": np.reshape([row["gradient"] for row in rows], start.shape),
-    }
+        rows.append(record(minus=minus, plus=plus, gradient=(plus - minus) / (2 * epsilon)))
+    return record(
+        symbol=symbol(parameter),
+        components=rows,
+        places=list(range(len(rows))),
+        gradient=np.reshape([row["gradient"] for row in rows], start.shape),
+    )
 
 
 def measure(
     cell: Recurrence, gradients: dict[str, np.ndarray], agreement: checks.Agreement, chosen: dict
-) -> tuple[dict, Curves]:
+) -> tuple[Record, Curves]:
     """The table of agreements, the original's own check, and the error curves.
 
     Args:
@@ -66,42 +65,38 @@ def measure(
         name: checks.error_curve(cell, name, gradient, epsilons)
         for name, gradient in gradients.items()
     }
-    best = {}
+    best = record()
     for name, points in drawn.items():
         epsilon, error = min(points, key=lambda point: point[1])
-        best[name] = {"epsilon": epsilon, "digits": checks.digits_of(error)}
-    values = {
-        "passed": agreement.passed,
-        "methods": [
-            {
-                "method": method,
-                "column": COLUMNS[method],
-                "required": checks.digits_of(tolerance, most=100.0),
-                "fewest": agreement.least_digits(method),
-            }
+        best[name] = record(epsilon=epsilon, digits=checks.digits_of(error))
+    values = record(
+        comparisons=sum(row.verdict != "not run" for row in agreement.rows),
+        agreeing=sum(row.verdict.startswith("agrees") for row in agreement.rows),
+        methods=[
+            record(
+                method=method,
+                column=COLUMNS[method],
+                required=checks.digits_of(tolerance, most=100.0),
+                fewest=agreement.least_digits(method),
+            )
             for method, tolerance in checks.TOLERANCES.items()
         ],
-        "rows": [
-            {
-                "symbol": symbol(name),
-                "digits": [row.digits for row in agreement.of(name)],
-                "lost": max(row.lost for row in agreement.of(name)),
-                "verdict": min(
-                    (row.verdict for row in agreement.of(name)), key=checks.VERDICTS.index
-                ),
-            }
+        rows=[
+            record(
+                symbol=symbol(name),
+                digits=[row.digits for row in agreement.of(name)],
+                lost=max(row.lost for row in agreement.of(name)),
+                verdict=min((row.verdict for row in agreement.of(name)), key=checks.VERDICTS.index),
+            )
             for name in gradients
         ],
-        "any_lost": any(row.lost > 0 for row in agreement.rows),
-        "autograd_digits": agreement.least_digits("torch autograd"),
-        "best": best,
-        "smallest_best_epsilon": min(b["epsilon"] for b in best.values()),
-        "largest_best_epsilon": max(b["epsilon"] for b in best.values()),
-        "best_digits": max(b["digits"] for b in best.values()),
-        "points": chosen["points"],
-        "has_by_hand": bool(cell.updates),
-    }
-    if values["has_by_hand"]:
+        autograd_digits=agreement.least_digits("torch autograd"),
+        best=best,
+        smallest_best_epsilon=min(b["epsilon"] for b in best.values()),
+        largest_best_epsilon=max(b["epsilon"] for b in best.values()),
+        best_digits=max(b["digits"] for b in best.values()),
+    )
+    if cell.updates:
         parameter, rate = cell.updates[0]
         values["by_hand"] = hand = by_hand(cell, parameter, chosen["epsilon"])
         moved = np.asarray(cell.parameters[parameter], float) + float(rate) * hand["gradient"]

@@ -57,8 +57,8 @@ def draw(map_: Occlusion, image: np.ndarray, values: dict):
     axes[0].add_patch(
         figures.plt.Rectangle(corner, width, height, fill=False, edgecolor=figures.WARM, lw=1.2)
     )
-    if values["hot_spot"]["found"]:
-        spot = values["hot_spot"]
+    spot = values["hot_spot"]
+    if spot["part"]:
         axes[0].plot(spot["column"], spot["row"], "+", color=figures.ACCENT, ms=8, mew=1.6)
     axes[0].set_title(f"The digit {map_.label}")
 

@@ -13,6 +13,7 @@ from analysis.maths import comparison
 from workings import config as settings
 from workings import measurements
 from workings.derive.expression import ExpressionError, number_from
+from workings.measurements import Record, record
 from workings.messages import InputError
 
 # What the original printed for each step of backpropagation: its name there, its symbol here, and
@@ -54,7 +55,7 @@ def differences(original: Mapping[str, Any], config: Mapping[str, Any]) -> list[
     return [key for key, (ours, theirs) in pairs.items() if _exact(ours) != _exact(theirs)]
 
 
-def compare(original: Mapping[str, Any], recurrence: Mapping, check: Mapping) -> list[dict]:
+def compare(original: Mapping[str, Any], recurrence: Mapping, check: Mapping) -> list[Record]:
     """Each quantity that was printed: its numbers, each with its verdict, and the counts."""
     lines = recurrence["lines"]
     forward, hand = original["forward"], check["by_hand"]["components"]
@@ -94,56 +95,55 @@ def compare(original: Mapping[str, Any], recurrence: Mapping, check: Mapping) ->
     return found
 
 
-def measure(original: Mapping[str, Any], recurrence: Mapping, check: Mapping) -> dict:
+def measure(original: Mapping[str, Any], recurrence: Mapping, check: Mapping) -> Record:
     """The comparison number by number, those that depart, and how many there are of each kind."""
     quantities = compare(original, recurrence, check)
     right = [quantity.pop("right") for quantity in quantities]
     damaged = [
-        {"symbol": q["symbol"], "right": value}
+        record(symbol=q["symbol"], right=value)
         for q, value in zip(quantities, right, strict=True)
         if not q["shape_kept"] or q["lost"]
     ]
     steps = sorted({q["step"] for q in quantities if q["step"] is not None})
     shown = ("agree", "compared", "lost", "shape_kept")
-    at = {(q["line"], q["step"]): {name: q[name] for name in shown} for q in quantities}
+    at = {(q["line"], q["step"]): record({name: q[name] for name in shown}) for q in quantities}
     symbols = {"y": r"\hat y_t"}
     symbols |= {name: s.format(t="t", p="{t-1}") for name, (s, _) in BY_STEP.items()}
     by_step = [
-        {"symbol": symbol, "steps": [at.get((line, t)) for t in steps]}
+        record(symbol=symbol, steps=[at.get((line, t)) for t in steps])
         for line, symbol in symbols.items()
     ]
     numbers = [number for quantity in quantities for number in quantity.pop("numbers")]
     before, after = original["forward"]["loss"], original["update"]["new_loss"]
-    return {
-        "quantities": quantities,
-        "numbers": numbers,
-        "steps": steps,
-        "by_step": by_step,
-        "damaged_matrices": damaged,
-        "departures": [n for n in numbers if n["verdict"] != comparison.AGREES],
-        "results_agree": all(
+    return record(
+        quantities=quantities,
+        numbers=numbers,
+        steps=steps,
+        by_step=by_step,
+        damaged_matrices=damaged,
+        departures=[n for n in numbers if n["verdict"] != comparison.AGREES],
+        results_agree=all(
             q["verdict"] == comparison.AGREES
             for q in quantities
             if q["line"] in ("loss", "total", "update")
         ),
-        "counts": {
+        counts=record(
             **_counts(numbers),
-            "quantities": len(quantities),
-            "of_other_shape": sum(not quantity["shape_kept"] for quantity in quantities),
-        },
-        "update": {
-            "loss_before": before,
-            "loss_after": after,
-            "change": float(after) - float(before),
-            "uphill": float(after) > float(before),
-        },
-    }
+            quantities=len(quantities),
+            of_other_shape=sum(not quantity["shape_kept"] for quantity in quantities),
+        ),
+        update=record(
+            loss_before=before,
+            loss_after=after,
+            change=float(after) - float(before),
+        ),
+    )
 
 
 def _quantity(
     line: str, symbol: str, step: int | None, printed: Any, value: Any,
     follows: float | None = None, others: Sequence[float] = (),
-) -> dict:  # fmt: skip
+) -> Record:  # fmt: skip
     """One printed quantity; a number counts as an array of one."""
     if isinstance(printed, Mapping):  # marked as doubtful in the file
         printed = printed["values"]
@@ -163,35 +163,35 @@ def _quantity(
     else:
         found = comparison.aligned(flat, flat_right, others)
     numbers = [
-        {"symbol": symbol, "step": step, "place": place, **asdict(number)}
+        record(symbol=symbol, step=step, place=place, **asdict(number))
         for place, number in enumerate(found, 1)
     ]
     verdicts = [number["verdict"] for number in numbers]
     order = (comparison.WRONG, comparison.MISPRINT, comparison.ROUNDING, comparison.AGREES)
-    return {
-        "line": line,
-        "right": value,
-        "symbol": symbol,
-        "step": step,
+    return record(
+        line=line,
+        right=value,
+        symbol=symbol,
+        step=step,
         **_counts(numbers),
-        "shape_kept": [len(row) for row in texts] == [len(row) for row in right],
-        "verdict": next(verdict for verdict in order if verdict in verdicts),
-        "numbers": numbers,
-    }
+        shape_kept=[len(row) for row in texts] == [len(row) for row in right],
+        verdict=next(verdict for verdict in order if verdict in verdicts),
+        numbers=numbers,
+    )
 
 
-def _counts(numbers: list[dict]) -> dict:
+def _counts(numbers: list[Record]) -> Record:
     """How many numbers were printed, with each verdict; what was lost is counted for itself."""
     printed = [number for number in numbers if number["printed"] is not None]
     verdicts = [number["verdict"] for number in printed]
-    return {
-        "compared": len(printed),
-        "agree": verdicts.count(comparison.AGREES),
-        "rounding": verdicts.count(comparison.ROUNDING),
-        "misprints": verdicts.count(comparison.MISPRINT),
-        "wrong": verdicts.count(comparison.WRONG),
-        "lost": len(numbers) - len(printed),
-    }
+    return record(
+        compared=len(printed),
+        agree=verdicts.count(comparison.AGREES),
+        rounding=verdicts.count(comparison.ROUNDING),
+        misprints=verdicts.count(comparison.MISPRINT),
+        wrong=verdicts.count(comparison.WRONG),
+        lost=len(numbers) - len(printed),
+    )
 
 
 def _rows(value: Any) -> list[list]:
@@ -222,7 +222,7 @@ def _exact(value: Any) -> Any:
 def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
     original = settings.read_yaml(Path(inputs.original))["rnn"]
     others = differences(original, config)
-    values: dict[str, Any] = {"comparable": not others, "settings_that_differ": others}
+    values = record(settings_that_differ=others)
     if not others:
         recurrence = measurements.read(inputs.recurrence)
         values |= measure(original, recurrence, measurements.read(inputs.gradient_check))

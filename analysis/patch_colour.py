@@ -84,7 +84,7 @@ def of_digit(map_: Occlusion) -> Record:
 def measure(own: list[Occlusion], tallies: list[Tally], fills: list[float]) -> Record:
     """What each colour does, to the chosen digit and to the test images."""
     colours = [
-        record(tally.values(), fill=fill, colour=name_of(fill), digit=of_digit(map_))
+        record(tally.values(), colour=name_of(fill), digit=of_digit(map_))
         for fill, map_, tally in zip(fills, own, tallies, strict=True)
     ]
     ranked = sorted(colours, key=lambda c: c["mean_drop"])
@@ -95,7 +95,6 @@ def measure(own: list[Occlusion], tallies: list[Tally], fills: list[float]) -> R
         share_off_ink=colours[0]["share_off_ink"],
         positions_evaluated_again=sum(t.recomputed for t in tallies),
         colours=colours,
-        has_black=0.0 in fills,
         mildest=ranked[0],
         harshest=ranked[-1],
         largest_share_changed_off_ink=max(off_ink),

@@ -14,64 +14,61 @@ from workings.derive.description import refusing
 from workings.derive.proofs import prove_cell, prove_operations
 from workings.derive.recurrence import Gradients, Recurrence, Run
 from workings.derive.typesetting import symbol
+from workings.measurements import Record, record
 
 DIGITS = 8  # decimals in the printed matrices, as many as the original printed
 
 
-def measure(cell: Recurrence, run: Run, gradients: Gradients, derivation: Derivation) -> dict:
+def measure(cell: Recurrence, run: Run, gradients: Gradients, derivation: Derivation) -> Record:
     """Every value of the derivation, the gradients, and the loss after one step either way."""
-    values = {
-        "name": cell.name or "recurrent network",
-        "steps": cell.steps,
-        "parameters": cell.size,
-        "loss": float(run.loss),
-        "gradients": {name: gradients[name] for name in cell.parameters},
-        "lines": derivation.values,
-        "largest_residual_of_a_line": derivation.largest_residual(),
-        "lines_with_numbers": len(derivation.values),
-        "gradient_lines": [f"dL_d{name}" for name in cell.parameters],
-        "proofs": proofs(cell),
-        "has_update": bool(cell.updates),
-    }
-    if values["has_update"]:
+    values = record(
+        name=cell.name or "recurrent network",
+        steps=cell.steps,
+        parameters=cell.size,
+        loss=float(run.loss),
+        gradients={name: gradients[name] for name in cell.parameters},
+        lines=derivation.values,
+        largest_residual_of_a_line=derivation.largest_residual(),
+        lines_with_numbers=len(derivation.values),
+        gradient_lines=[f"dL_d{name}" for name in cell.parameters],
+        proofs=proofs(cell),
+    )
+    if cell.updates:
         values["update"] = update(cell, run, gradients)
-    values["has_readings"] = bool(cell.forward_parameters)
-    if values["has_readings"]:
+    if cell.forward_parameters:
         parameter = cell.forward_parameters[0]
         both = readings(cell, run, parameter)
         gap = np.abs(both["forward"] - both["reverse"]).max()
-        values["readings"] = {
-            "parameter": parameter,
-            "symbol": symbol(parameter),
+        values["readings"] = record(
+            symbol=symbol(parameter),
             **both,
-            "step": list(range(cell.steps)),
-            "largest_difference_in_a_row": float(gap),
-        }
+            step=list(range(cell.steps)),
+            largest_difference_in_a_row=float(gap),
+        )
         # A table of more, or of longer, rows says less than its sum.
         shape = cell.shape(parameter)
         values["readings_fit"] = cell.steps <= 10 and len(shape) == 1 and shape[0] <= 3
     return values
 
 
-def proofs(cell: Recurrence) -> dict:
+def proofs(cell: Recurrence) -> Record:
     """The rules of differentiation, proved with symbols: those of every operation, and this cell's."""
     rules, own = prove_operations(), prove_cell(cell)
-    return {
-        "rules": len(rules),
-        "cell": len(own),
-        "all_hold": all(proof.holds for proof in [*rules, *own]),
-    }
+    return record(
+        rules=len(rules),
+        cell=len(own),
+        statements=len(rules) + len(own),
+        hold=sum(proof.holds for proof in [*rules, *own]),
+    )
 
 
-def update(cell: Recurrence, run: Run, gradients: Gradients) -> dict:
+def update(cell: Recurrence, run: Run, gradients: Gradients) -> Record:
     """The parameter and the loss after p ± rate · dL/dp."""
     parameter, rate = cell.updates[0]
-    values: dict = {"parameter": parameter, "symbol": symbol(parameter), "rate": float(rate)}
+    values = record(symbol=symbol(parameter))
     for name, sign in (("uphill", +1), ("downhill", -1)):
         moved, loss = cell.stepped(run, gradients, parameter, sign * float(rate))
-        values[name] = {"value": moved, "loss": loss, "change": loss - float(run.loss)}
-    values["adding_raises_the_loss"] = values["uphill"]["change"] > 0
-    values["subtracting_lowers_the_loss"] = values["downhill"]["change"] < 0
+        values[name] = record(value=moved, loss=loss, change=loss - float(run.loss))
     return values
 
 

@@ -172,7 +172,6 @@ def measure_test_set(along: dict[str, Along], true: np.ndarray) -> Record:
     return record(
         images=len(true),
         accuracy=unshifted,
-        half_the_accuracy=unshifted / 2,
         directions=directions,
         weakest_direction=lowest,
         strongest_direction=highest,

@@ -109,7 +109,7 @@ def read_yaml(file: Path) -> dict:
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise InputError(f"{file}: expected blocks such as 'occlusion:', found {content!r:.60}")
+        raise InputError(f"{file}: expected blocks such as 'report:', found {content!r:.60}")
     return content
 
 

@@ -1,7 +1,7 @@
 """Measurements: one JSON object per job, raw values under self-explaining keys.
 
-A key is a dotted path whose first word names the job: ``occlusion.lowest_probability``,
-``recurrence.steps.0.dl_db``. Values are numbers, texts, booleans and nested lists or mappings of
+A key is a dotted path whose first word names the job: ``lengths.mean``,
+``lengths.species.0.birds``. Values are numbers, texts, booleans and nested lists or mappings of
 them; no NaN, no formatting, no dates, no absolute paths.
 
     values = record(
@@ -134,9 +134,11 @@ def line_of(origin: Origin, source: str) -> int:
 
 
 def origins_path(path: str | Path) -> Path:
-    """Where the places of the measurements in `path` lie: build/origins/x.json."""
+    """Where the places lie: build/origins/x.json for build/measurements/x.json."""
     path = Path(path)
-    return path.parent.parent / "origins" / path.name
+    # Elsewhere, in a folder beside: nothing is written above a folder that was not asked for.
+    beside = path.parent.parent if path.parent.name == "measurements" else path.parent
+    return beside / "origins" / path.name
 
 
 def write(path: str | Path, values: Mapping[str, Any]) -> None:

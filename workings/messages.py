@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import difflib
 import json
 import os
@@ -10,19 +11,21 @@ import sys
 import time
 import traceback
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
 Item = TypeVar("Item")
 FRAMES = 8  # of a traceback that are shown
 PAUSE = 10.0  # seconds between two lines in a log
+GLANCE = 0.25  # and between two looks of the bar
 
 
 class InputError(Exception):
     """Something that the user can mend: a config value, a data file, a template, the machine.
 
     The message says what is wrong and what would be right. `key` is the dotted config key
-    (``occlusion.patch``), when there is one; the runner adds the file and line it stands in.
+    (``lengths.bin``), when there is one; the runner adds the file and line it stands in.
     """
 
     def __init__(self, message: str, *, key: str | None = None) -> None:
@@ -37,22 +40,38 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def track(items: Iterable[Item], what: str, total: int | None = None) -> Iterator[Item]:
-    """Yield `items`, showing how far it is."""
+    """Yield `items`, telling now and then how far it is."""
     if total is None and hasattr(items, "__len__"):
         total = len(items)  # type: ignore[arg-type]
-    if sys.stderr.isatty():
-        from tqdm import tqdm
-
-        yield from tqdm(items, desc=what, total=total, leave=False, dynamic_ncols=True)
-        return
-    start = said = time.monotonic()
+    of = f" of {total}" if total else ""
+    start = told = time.monotonic()
     for done, item in enumerate(items, 1):
         yield item
         now = time.monotonic()
-        if now - said >= PAUSE:
-            said = now
-            of = f" of {total}" if total else ""
-            say(f"{what}: {done}{of}, {now - start:.0f} s")
+        if now - told >= (GLANCE if _has_bar() else PAUSE):
+            told = now
+            tell(f"{what}: {done}{of}, {now - start:.0f} s")
+    if _has_bar():
+        _progress_file().unlink(missing_ok=True)
+
+
+def tell(text: str) -> None:
+    """How far this job is: beside the bar on a terminal, else a line of its own."""
+    if _has_bar():
+        _progress_file().write_text(text, encoding="utf-8")
+    else:
+        say(text)
+
+
+def _has_bar() -> bool:
+    return sys.stderr.isatty() and "WORKINGS_NOTES" in os.environ
+
+
+@cache
+def _progress_file() -> Path:
+    file = Path(os.environ["WORKINGS_NOTES"], f"progress-{os.getpid()}")
+    atexit.register(file.unlink, missing_ok=True)
+    return file
 
 
 class Notes:

@@ -27,7 +27,7 @@ FEW = 6  # changed lines, files or jobs that are named one by one
 NOISE = re.compile(
     "Assuming unrestricted|Building DAG|Using shell|Provided |Rules |Select jobs|Execute |host:|"
     "Complete log|Elapsed time|Reasons:|Some jobs were triggered|This was a dry-run|Shutting down|"
-    r"Exiting because|Removing output files|Removing output files|Terminating processes|Terminating processes|None$|\d+ jobs have|DAG of jobs will"
+    r"Exiting because|Removing output files|Cannot restore |Restoring |Removing output files|Cannot restore |Restoring |Terminating processes|Terminating processes|None$|\d+ jobs have|DAG of jobs will"
 )
 PARAMS = "Params have changed since last execution: "
 STRING = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""

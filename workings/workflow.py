@@ -362,7 +362,8 @@ class Report:
             lines = [f"text {f} {sum_of(fingerprint.located(f))[:12]}" for f in sorted(code)]
             texts = {name: (SECTIONS / f"{name}.tex.j2").read_text() for name in self.sections}
             labelled = {name: rf"\label{{sec:{name}}}" in text for name, text in texts.items()}
-            return {"jobs": jobs, "sections": labelled}, lines
+            shown = [Path(path).stem for path in self.printed_figures()]
+            return {"jobs": jobs, "sections": labelled, "figures": shown}, lines
 
         return self.engine_job("ledger", "report.repository", "commit", "places", more=more)
 

@@ -31,18 +31,22 @@ def hot_spot(drop: np.ndarray, rows: np.ndarray, columns: np.ndarray, image: np.
         drop: d at each position, R × C.
         rows, columns: the patch's centre at each position, in pixels, R and C.
         image: the digit, 28 × 28.
+
+    Returns:
+        `part`, say "upper right" (None: it falls nowhere), and then row, column and the rest.
     """
     weight = np.maximum(drop, 0.0)
     total = weight.sum()
     if total == 0:
-        return record(found=False)
+        return record(part=None)
     row = float((weight.sum(axis=1) * rows).sum() / total)
     column = float((weight.sum(axis=0) * columns).sum() / total)
     ink = np.nonzero(image > 0)
     half = drop >= 0.5 * drop.max()
+    third_of_ink = part_of(row, column, ink)
     return record(
-        part_of(row, column, ink),
-        found=True,
+        third_of_ink,
+        part=" ".join(third_of_ink.values()),
         row=row,
         column=column,
         share_of_positions_above_half_drop=float(half.mean()),

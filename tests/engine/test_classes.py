@@ -153,12 +153,6 @@ def plain(text: str) -> str:
     return re.sub(r"\s+", "", text)
 
 
-@pytest.fixture
-def in_folder(tmp_path, monkeypatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 @pytest.mark.parametrize(
     "name", ["scrartcl", "article", "IEEEtran", "elsarticle", "acmart", "revtex4-2"]
 )

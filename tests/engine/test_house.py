@@ -19,21 +19,32 @@ LAYERS = [
     {"workings.cli"},
     {"workings.commands"},
     {"workings.workflow"},
-    {"workings.job"},
+    {"workings.job", "workings.terminal"},
     {"workings.page"},
-    {"workings.build", "workings.derive"},
-    {"workings.config", "workings.measurements", "workings.figures", "workings.style"},
+    {"workings.measurements", "workings.derive"},
+    {"workings.build"},
+    {"workings.config", "workings.figures"},
+    {"workings.classes"},
     {"workings.messages"},
 ]
-RULES_OF_THE_ENGINE = {"report", "section", "ledger", "seeds", "all"}
-# Rules of this report whose names are also common words, and where the engine may use them.
-COMMON = {
-    "digits": "workings/",  # those of a number; a filter of the template language
-    "filters": "workings/page/",  # what a template language has
-    "recurrence": "workings/derive/",  # the mathematics
-    "seed": "workings/",  # of random numbers
+# What every report has.
+OF_ALL = {
+    "all",
+    "report",
+    "seeds",
+    "config/default.yaml",
+    "config/schema.yaml",
+    "analysis/__init__.py",
 }
-TEXTS = ("*.py", "*.sty", "*.smk", "*.j2", "*.yaml", "*.mplstyle", "*.html", "*.css")
+# Names of this report that are also common words, and where the engine may use them.
+COMMON = {
+    "digits": ("workings/",),  # those of a number; a filter of the template language
+    "filters": ("workings/page/", "workings/terminal.py"),  # of a template language; of a log
+    "frontmatter": ("workings/",),  # of a document
+    "built": ("workings/",),
+    "recurrence": ("workings/derive/",),  # the mathematics
+    "seed": ("workings/",),  # of random numbers
+}
 
 
 def modules(root: Path) -> dict[str, Path]:
@@ -101,20 +112,30 @@ def upward(edges: dict[str, set[str]]) -> list[str]:
     ]
 
 
-def rules(snakefile: str) -> set[str]:
-    return set(re.findall(r"^rule (\w+):", snakefile, re.MULTILINE)) - RULES_OF_THE_ENGINE
+def names(root: Path) -> set[str]:
+    """Rules, blocks of the configuration, sections and paths that only this report has."""
+    rules = re.findall(r"^rule (\w+):", (root / "Snakefile").read_text("utf-8"), re.MULTILINE)
+    blocks = re.findall(r"^(\w+):", (root / "config/default.yaml").read_text("utf-8"), re.MULTILINE)
+    sections = [file.name.split(".")[0] for file in (root / "templates/sections").iterdir()]
+    paths = [
+        str(file.relative_to(root))
+        for top in ("analysis", "config", "templates")
+        for file in (root / top).rglob("*")
+        if file.is_file() and file.suffix != ".pyc"
+    ]
+    return {"MNIST", *rules, *blocks, *sections, *paths} - OF_ALL
 
 
 def named(root: Path, words: set[str]) -> list[str]:
     """Where a file of the engine names one of the words."""
-    pattern = re.compile(rf"\b({'|'.join(sorted(words))})\b")
+    pattern = re.compile(rf"(?<![\w/])({'|'.join(sorted(map(re.escape, words)))})\b")
     return [
         f"{file.relative_to(root)}:{number}: {match[0]}"
-        for kind in TEXTS
-        for file in sorted((root / "workings").rglob(kind))
+        for file in sorted((root / "workings").rglob("*"))
+        if file.is_file() and file.suffix not in (".ttf", ".pyc", ".csv")
         for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1)
         for match in pattern.finditer(line)
-        if not str(file.relative_to(root)).startswith(COMMON.get(match[0], "nowhere"))
+        if not str(file.relative_to(root)).startswith(COMMON.get(match[0], ("nowhere",)))
     ]
 
 
@@ -139,9 +160,8 @@ def test_arrows_go_from_the_report_to_the_engine_and_down_inside_it():
     not (ROOT / "Snakefile").is_file(), reason="there is no report beside the engine"
 )
 def test_the_engine_names_nothing_of_this_report():
-    words = rules((ROOT / "Snakefile").read_text(encoding="utf-8"))
-    assert len(words) > 10
-    assert named(ROOT, words | {"MNIST"}) == []
+    assert len(names(ROOT)) > 50
+    assert named(ROOT, names(ROOT)) == []
 
 
 def test_the_page_needs_neither_torch_nor_sympy():
@@ -178,15 +198,22 @@ def test_a_planted_import_is_seen(tmp_path, file, text, circle, up):
 
 
 def test_a_planted_name_and_a_planted_heavy_import_are_seen(tmp_path):
-    (tmp_path / "workings/style").mkdir(parents=True)
-    (tmp_path / "workings/job.py").write_text(
-        "import penguins\n# the job penguin_weights\nimport sympy"
-    )
-    (tmp_path / "workings/style/a.sty").write_text("% as in penguin")
-    words = rules("rule penguin:\n    input: []\nrule all:\nrule penguins:\n")
-    assert named(tmp_path, words) == [
+    for name, text in {
+        "Snakefile": "rule penguin:\n    input: []\nrule all:\nrule penguins:\n",
+        "config/default.yaml": "beaks:\n  seed: 1\n",
+        "templates/sections/end.tex.j2": "",
+        "analysis/birds/owl.py": "",
+        "workings/job.py": "import penguins\n# the job penguin_weights, config seed\nimport sympy",
+        "workings/style/a.sty": "% as in penguin, `beaks` and analysis/birds/owl.py\n% end, all",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert named(tmp_path, names(tmp_path)) == [
         "workings/job.py:1: penguins",
         "workings/style/a.sty:1: penguin",
+        "workings/style/a.sty:1: beaks",
+        "workings/style/a.sty:1: analysis/birds/owl.py",
+        "workings/style/a.sty:2: end",
     ]
     (tmp_path / "workings/__init__.py").touch()  # an installed engine would come first
     (tmp_path / "workings/job.py").write_text("import sympy")

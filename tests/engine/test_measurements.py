@@ -124,7 +124,7 @@ def test_a_missing_key_names_what_there_is(measured, key, hint):
 def test_the_files_name_the_jobs(tmp_path):
     for job, loss in (("recurrence", 9.4), ("classifier", 0.1)):
         measurements.write(tmp_path / f"{job}.json", {"loss": loss})
-    both = Measurements.of_files(sorted(tmp_path.iterdir()))
+    both = Measurements.of_files(sorted(tmp_path.glob("*.json")))
     assert (both["recurrence.loss"], both["classifier.loss"]) == (9.4, 0.1)
 
 
@@ -278,9 +278,13 @@ def test_a_value_put_in_by_code_of_elsewhere_has_no_place(tmp_path, monkeypatch)
 
 def test_the_places_are_written_beside_the_measurements(recorded):
     Path("build/measurements").mkdir(parents=True)
-    for name in ("job.json", ".job.17.json"):
-        measurements.write(f"build/measurements/{name}", recorded)
-        assert measurements.read(f"build/measurements/{name}") == recorded
-        written = measurements.read(f"build/origins/{name}")
+    for path, beside in (
+        ("build/measurements/job.json", "build/origins/job.json"),
+        ("build/measurements/.job.17.json", "build/origins/.job.17.json"),
+        ("build/job.json", "build/origins/job.json"),
+    ):
+        measurements.write(path, recorded)
+        assert measurements.read(path) == recorded
+        written = measurements.read(beside)
         assert {key: tuple(place) for key, place in written.items()} == origins(recorded)
         assert line_of(origin_of("steps.1.loss", written), SCRIPT) == marked(SCRIPT)["steps.1.loss"]

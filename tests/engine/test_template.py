@@ -196,6 +196,15 @@ def test_names_decide_and_go_through_lists_by_their_raw_values(tmp_path):
     assert text == r"\measured{job.items.0.name}{s.1}{left} , none v."
 
 
+@pytest.mark.parametrize(
+    ("items", "printed"),
+    [("['a']", "a"), ("['a', 'b']", "a and b"), ("'a', 'b', 'c'", "a, b and c")],
+)
+def test_a_loop_lists_in_words(tmp_path, items, printed):
+    loop = rf"\BLOCK{{ for x in {items} }}\VAR{{x}}\VAR{{loop | comma}}\BLOCK{{ endfor }}"
+    assert fill(tmp_path, loop).text == printed
+
+
 def test_a_derivation_is_printed_with_the_names_of_its_lines(tmp_path):
     measured = {**MEASURED, "job": {"lines": {"count": 1}}}
     (tmp_path / "s.tex.j2").write_text(r"\VAR{derivation.job.parts[0].lines | equations}")
@@ -264,6 +273,7 @@ def test_the_abstract_gets_its_title_block(tmp_path, given):
             "derivation.job | line('a_1')",
             "the derivation 'job' has no line 'a_1': did you mean 'a_0'?",
         ),
+        ("job.vector | comma", "[1, -2] is no loop, which '| comma' is for"),
         ("job | line('a')", "'job' is not of a derivation, which '| line' is for"),
     ],
 )

@@ -8,11 +8,11 @@ from types import SimpleNamespace
 
 import pypdf
 import pytest
-from workings.page.latex import escape
 
 from workings.classes import DocumentClass
 from workings.messages import InputError
 from workings.page import typeset
+from workings.page.tex import escape
 
 # -- what the log says -----------------------------------------------------------------------------
 
@@ -108,12 +108,6 @@ def run(text: str, section: str = "") -> None:
     typeset.main(
         {}, SimpleNamespace(shell=shell(text, section)), SimpleNamespace(report="report.pdf")
     )
-
-
-@pytest.fixture
-def in_folder(tmp_path, monkeypatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 @pytest.mark.usefixtures("in_folder")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
-from workings.measurements import Measurements, read
-from workings.page import latex
+from workings import config as settings
+from workings.measurements import read
+from workings.page import template
 
-TEMPLATES = Path(__file__).parents[2] / "templates"
+ROOT = Path(__file__).parents[2]
 
 
 def run(job: ModuleType, folder: Path, config: dict) -> dict:
@@ -20,7 +21,8 @@ def run(job: ModuleType, folder: Path, config: dict) -> dict:
     return read(outputs.measurements)
 
 
-def fill(name: str, **measured: dict) -> str:
-    """The section of that name."""
-    section = latex.Section(name, Measurements(measured))
-    return latex.fill(f"sections/{name}.tex.j2", section, TEMPLATES)[0]
+def fill(name: str, config: dict | None = None, derivations: dict | None = None, **measured) -> str:
+    """The section of that name; the blocks of `config` stand for those of the default ones."""
+    chosen = settings.read_yaml(ROOT / "config/default.yaml") | (config or {})
+    folder = ROOT / "templates"
+    return template.fill(f"sections/{name}.tex.j2", measured, chosen, derivations, folder=folder).text

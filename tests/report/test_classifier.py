@@ -101,13 +101,13 @@ TRUE = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
 GIVEN = [0, 1, 2, 3, 4, 9, 6, 7, 8, 7]  # a 5 taken for a 9, a 9 for a 7
 
 
-def measured(monkeypatch, true, given, config=DEFAULT) -> tuple[dict, np.ndarray]:
+def measured(monkeypatch, true, given) -> tuple[dict, np.ndarray]:
     """What the job measures of a network that gives these labels."""
     monkeypatch.setattr(cnn, "predict", lambda network, images: np.eye(10)[given])
     labels = np.array(true)
     digits = storage.Digits(None, None, np.zeros((len(true), 1, 28, 28), np.float32), labels)
     history = [cnn.Epoch(1, 2.0, 0.3), cnn.Epoch(2, 0.5, 0.9)]
-    return classifier.measure(storage.new_network(config), history, digits)
+    return classifier.measure(storage.new_network(DEFAULT), history, digits)
 
 
 def test_a_confusion_made_by_hand(monkeypatch):

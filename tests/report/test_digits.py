@@ -16,9 +16,8 @@ import pytest
 from analysis import digits
 from analysis.data import storage
 from analysis.data.make_subset import first_of_each_class, read_idx, write_idx
-from workings import measurements, workflow
+from workings import measurements
 from workings.messages import InputError
-from workings.workflow import EMBEDDED
 
 pytestmark = pytest.mark.usefixtures("in_root")
 
@@ -28,6 +27,7 @@ IDX = {
     "t10k-images-idx3-ubyte": "test_images",
     "t10k-labels-idx1-ubyte": "test_labels",
 }
+EMBEDDED = [f"analysis/data/{name}.gz" for name in IDX]
 CHOSEN = {
     "dataset": "MNIST",
     "source": "embedded",
@@ -112,16 +112,6 @@ def test_a_damaged_file_is_named_with_the_remedy(tmp_path, damage, place):
     word = "damaged: its sha256 is "
     with pytest.raises(InputError, match=rf"{file.name}: {word}.*'git checkout .*{file.name}'"):
         digits.load_embedded(files)
-
-
-def test_a_missing_embedded_file_is_named_before_anything_runs(monkeypatch):
-    for name in ("WORKINGS_CONFIG", "WORKINGS_NOTES"):
-        monkeypatch.setenv(name, "")  # set anew by prepare, and back afterwards
-    given = SimpleNamespace(configfiles=[], config={})
-    workflow.prepare(given)
-    monkeypatch.setattr(workflow, "EMBEDDED", [*EMBEDDED, "analysis/data/none.gz"])
-    with pytest.raises(InputError, match=r"^analysis/data/none.gz: missing; 'git checkout "):
-        workflow.prepare(given)
 
 
 # -- the whole set ---------------------------------------------------------------------------------

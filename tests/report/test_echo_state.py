@@ -28,8 +28,8 @@ def run(folder, **changes):
     return studies.run(echo_state, folder, SMALL | changes)
 
 
-def fill(measured):
-    return studies.fill("echo_state", echo_state=measured)
+def fill(measured, **changes):
+    return studies.fill("echo_state", {"echo_state": SMALL | changes}, echo_state=measured)
 
 
 @pytest.fixture(scope="module")
@@ -68,12 +68,15 @@ def test_large_radii_lack_the_echo_state_property(measured):
 
 
 def test_the_words_follow_where_all_forget_and_where_none_does(tmp_path):
-    text = fill(run(tmp_path, spectral_radii=[0.4, 0.5]))
+    def words(**changes):
+        return " ".join(fill(run(tmp_path, **changes), **changes).split())
+
+    text = words(spectral_radii=[0.4, 0.5])
     assert "the reservoirs of all" in text and "at an end of the range" in text
-    text = fill(run(tmp_path, spectral_radii=[3.0, 4.0], leaks=[1.0], input_scaling=0.001))
-    assert "No setting of the" in text
-    text = fill(run(tmp_path, leaks=[1.0], ridge=0.0, density=0.5))
-    assert "without a ridge penalty" in text and "density of" in text
+    text = words(spectral_radii=[3.0, 4.0], leaks=[1.0], input_scaling=0.001)
+    assert "No setting of the" in text and "A leak" not in text
+    text = words(leaks=[1.0], ridge=0.0, density=0.5)
+    assert "without a ridge penalty" in text and "with a density of" in text
 
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path, measured):

@@ -87,16 +87,6 @@ def test_a_lens_off_by_one_pixel_is_noticed(digits, network):
     assert right["layers"][0]["digits"][0]["largest_possible_correlation"] > 0.97
 
 
-def test_the_bound_decides_who_is_recognisable(digits, network):
-    shares = [
-        measured(digits, network, CONFIG | {"recognisable": bound})[3]["layers"][0][
-            "share_recognisable"
-        ]
-        for bound in (1e-9, 0.999999)
-    ]
-    assert shares[0] > shares[1] == 0
-
-
 def test_nearest_mean_is_good_where_the_classes_lie_apart(digits, network):
     *_, values = measured(digits, network)
     assert values["pixels"]["accuracy"] == 1
@@ -106,14 +96,6 @@ def test_nearest_mean_is_good_where_the_classes_lie_apart(digits, network):
     wrong = NearestMean().fit([(torch.from_numpy(digits.train_images), torch.from_numpy(shuffled))])
     given = wrong.predict(torch.from_numpy(digits.test_images)).numpy()
     assert (given == digits.test_labels).mean() < 0.6
-
-
-def test_class_means_do_not_depend_on_the_batches(digits, network, monkeypatch):
-    whole = [m.means for m in job.class_means(network, digits)[1]]
-    monkeypatch.setattr(job, "BATCH", 7)
-    parts = [m.means for m in job.class_means(network, digits)[1]]
-    for a, b in zip(whole, parts, strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-7)
 
 
 @pytest.mark.parametrize("channels", [[32, 64, 64], [1, 1, 1], [512, 512, 512], [3, 200, 90]])

@@ -51,7 +51,7 @@ def recorded(tmp_path_factory, gradients) -> tuple[dict, pypdf.PdfReader]:
 
 def test_the_derived_gradients_pass(recorded):
     values, figure = recorded
-    assert values["passed"] is True
+    assert values["agreeing"] == values["comparisons"] == 5 * len(values["methods"])
     assert [row["symbol"] for row in values["rows"]] == ["b", "W", "U", "V", "c"]
     assert {row["verdict"] for row in values["rows"]} == {"agrees"}
     for column, method in enumerate(values["methods"]):
@@ -62,7 +62,6 @@ def test_the_derived_gradients_pass(recorded):
 
 def test_the_differences_of_the_original(recorded):
     by_hand = recorded[0]["by_hand"]
-    assert by_hand["epsilon"] == 1e-4
     (first, second), spacing = by_hand["components"], np.spacing(9.43)
     for value, key in (
         (first["minus"], "loss_b1_minus"),

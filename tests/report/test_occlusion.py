@@ -71,10 +71,13 @@ def test_the_labels_are_counted(known):
 
 def test_the_hot_spot_is_the_pixel(known):
     spot = known[1]["hot_spot"]
-    assert spot["found"] is True
     assert (spot["row"], spot["column"]) == (pytest.approx(10), pytest.approx(12))
     # ink from row 4 to 24 and column 6 to 20: row 10 is in the first third, column 12 in the second
-    assert (spot["vertical"], spot["horizontal"]) == ("upper", "central")
+    assert (spot["vertical"], spot["horizontal"], spot["part"]) == (
+        "upper",
+        "central",
+        "upper central",
+    )
     assert spot["share_of_positions_above_half_drop"] == pytest.approx(9 / 676)
 
 
@@ -102,7 +105,7 @@ def test_a_digit_that_rests_on_nothing_has_no_hot_spot():
     image = three_dots()
     map_ = occlude_dense(one_pixel_network(0, 0), image, 6, patch=3)
     values = occlusion.measure(map_, image[0])
-    assert values["hot_spot"] == {"found": False}
+    assert values["hot_spot"] == {"part": None}
     assert values["positions_with_another_label"] == 0 and values["other_labels"] == []
     assert values["clean_label"] == 4  # from the beginning, which is no change of label
 
@@ -124,7 +127,7 @@ def test_a_centre_of_mass_on_paper(drop, row, column):
 
 def test_no_drop_anywhere_is_no_hot_spot():
     drop = np.array([[0.0, -0.1]])
-    assert spots.hot_spot(drop, np.zeros(1), np.zeros(2), np.eye(28)) == {"found": False}
+    assert spots.hot_spot(drop, np.zeros(1), np.zeros(2), np.eye(28)) == {"part": None}
 
 
 def test_the_patchs_centre():

@@ -56,7 +56,7 @@ def test_the_clean_numbers_agree_and_the_damaged_ones_are_named(values):
     assert (r"d\ell_{1}/da_{1}", "0.07065082", "-0.00417528") in slips
     assert (r"dh_{0}/db", "0.7065082", "0.07065082") in slips
     assert (r"dy_{2}/do_{2}", None, "0.05639011") in slips
-    assert values["update"]["uphill"] is True and values["results_agree"] is True
+    assert values["update"]["change"] > 0 and values["results_agree"] is True
     assert {m["symbol"] for m in values["damaged_matrices"]} >= {
         r"dy_{1}/do_{1}", r"dy_{2}/do_{2}", r"da_{1}/db", r"dh_{0}/db",
     }  # fmt: skip
@@ -97,7 +97,7 @@ def test_a_planted_downhill_update_is_seen(original, recomputed):
     changed = copy.deepcopy(original)
     changed["update"]["new_loss"] = "9.432067491382448"
     values = originals.measure(changed, *recomputed)
-    assert values["update"]["uphill"] is False and values["counts"]["wrong"] == 1
+    assert values["update"]["change"] < 0 and values["counts"]["wrong"] == 1
 
 
 def test_what_is_no_printed_number_is_refused(original, recomputed):
@@ -124,14 +124,14 @@ def test_another_cell_leaves_nothing_to_compare_and_says_so(in_root, tmp_path, c
     outputs = SimpleNamespace(measurements=tmp_path / "originals.json")
     originals.main(other, inputs, outputs)
     values = measurements.read(outputs.measurements)
-    assert values["comparable"] is False
+    assert list(values) == ["settings_that_differ"] and values["settings_that_differ"]
     section = latex.Section("originals", Measurements({"originals": values}))
     text, _ = latex.fill("sections/originals.tex.j2", section)
     assert " differ. So there is nothing here to compare" in text and "table" not in text
 
 
 def test_the_section_prints_every_departure(in_root, values, recomputed):
-    jobs = {"originals": {"comparable": True, **values}, "recurrence": recomputed[0]}
+    jobs = {"originals": {"settings_that_differ": [], **values}, "recurrence": recomputed[0]}
     section = latex.Section("originals", Measurements(jobs))
     text, _ = latex.fill("sections/originals.tex.j2", section)
     for number in values["departures"]:

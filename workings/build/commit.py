@@ -62,7 +62,7 @@ def texts(sha: str, paths: Iterable[str], root: Path = Path()) -> dict[str, str]
 
 
 def git(root: Path, *arguments: str, asked: bytes | None = None) -> tuple[bytes | None, str]:
-    """What git answers, or nothing and the reason."""
+    """What git says, or nothing and the reason."""
     try:
         run = subprocess.run(
             ["git", "-c", "core.quotepath=off", *arguments],

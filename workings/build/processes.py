@@ -69,7 +69,7 @@ def run(command: Sequence[str], env: Mapping[str, str]) -> subprocess.CompletedP
 
 
 def _begin(prepare: Callable[..., None], arguments: tuple) -> None:
-    # Control-C reaches every process of a terminal: the parent alone answers it.
+    # Control-C reaches every process of a terminal: the parent alone acts on it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     prepare(*arguments)

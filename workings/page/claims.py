@@ -3,7 +3,8 @@ r"""Claims: sentences that rest on a condition, printed with the values that it 
 A condition is an expression of the template language: comparisons of values, joined with and, or, not,
 + - * /, abs, length, min and max. Jinja2 works it out; each value that it reads on the way is noted, so
 that the evidence is the condition itself with these values in it: “26.0 ≤ 50”. A part that was not
-needed (the second operand of an `and` whose first is false) is shown by its key.
+needed (the second operand of an `and` whose first is false) shows its value if it is recorded, else it
+is shown as it is written.
 """
 
 from __future__ import annotations
@@ -162,6 +163,9 @@ def claim(
         InputError: it does not hold and has no other wording, and the writer doesn't report that.
     """
     reads, writer.reads = writer.reads, {}
+    for kind, key, _ in condition:
+        if kind == "value" and key not in reads and key in writer.measurements:
+            reads[key] = Value(writer.measurements[key], key)
     written = "".join(piece[1] for piece in condition)
     holds = bool(raw(truth))
     shown = "holds" if holds else "measured" if "otherwise" in marks else "refuted"

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from jinja2 import Undefined
+from jinja2.runtime import LoopContext
 
 from workings.messages import InputError, did_you_mean
 from workings.page.numbers import number
@@ -80,6 +81,13 @@ def _of(thing: Any, one: str, more: str | None = None) -> Value:
 def in_words(items: list[str]) -> TeX:
     """a, b and c."""
     return TeX(" and ".join([", ".join(items[:-1]), items[-1]] if items[1:] else items))
+
+
+def _comma(loop: Any) -> str:
+    """What stands between an item and the next where a loop lists them: a, b and c."""
+    if not isinstance(loop, LoopContext):
+        raise InputError(f"{raw(loop)!r:.40} is no loop, which '| comma' is for: loop | comma")
+    return "" if loop.last else " and " if loop.revindex == 2 else ", "
 
 
 def _items(thing: Any, name: str, part: str | None) -> list[Value]:
@@ -199,8 +207,8 @@ FORMATS: Mapping[str, Callable] = {
 FILTERS: Mapping[str, Callable] = {
     **FORMATS,
     "dash": _dash, "code": _code, "tex": _tex, "plural": plural, "of": _of, "each": _each,
-    "matrix": _matrix, "row": partial(_matrix, row=True), "spread": _spread, "length": _length,
-    "abs": _abs, "min": _extreme("min", min), "max": _extreme("max", max),
+    "comma": _comma, "matrix": _matrix, "row": partial(_matrix, row=True), "spread": _spread,
+    "length": _length, "abs": _abs, "min": _extreme("min", min), "max": _extreme("max", max),
     "equations": _equations, "line": _line,
 }  # fmt: skip
 for _name, _filter in FILTERS.items():

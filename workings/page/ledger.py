@@ -112,6 +112,7 @@ def listed(config: Mapping, quotes: Mapping[str, list[dict]], claims: list[dict]
             {"name": Path(path).stem, "job": name, "sha256": sum_of(path)}
             | sources.at(job["script"], line_of_output(sources.text(job["script"]), output))
             for output, path in job["figures"].items()
+            if Path(path).stem in config["figures"]
         ]
         code = fingerprint.reached(job["script"])[0]
         jobs.append(

@@ -85,7 +85,7 @@ def number(
     if digits is None:
         raise ValueError(
             f"the number {value!r} needs its digits: digits(2), significant(3), scientific(3), "
-            "percent(1) or points(1), or exact for all of them"
+            "percent(1) or points(1), or exact for all of its digits"
         )
     least = 1 if notation in ("significant", "scientific") else 0
     if not (isinstance(digits, int) and least <= digits <= 300):
