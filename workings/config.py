@@ -43,7 +43,7 @@ class Configuration:
 
     Args:
         values: the blocks.
-        files: the files that were laid one over the other.
+        files: the files that were laid one over the other; the engine's own as workings/….
         given: what the command line set.
         schema: what the keys mean.
     """
@@ -96,7 +96,7 @@ def load(
     given = _scalars(overrides or {})
     merged = laid_over(merged, given, whole)
     check(merged, schema, files, given)
-    return Configuration(merged, tuple(map(str, files)), given, schema)
+    return Configuration(merged, tuple(map(_shown_path, files)), given, schema)
 
 
 def read_schema() -> dict:
@@ -159,7 +159,7 @@ def locate(key: str, files: Iterable[str | Path], given: Mapping[str, Any] | Non
         return "--config"
     best, depth = "--config", 0
     for file in files:
-        line, found = _walk(_composed(Path(file)), parts)
+        line, found = _walk(_composed(_located(file)), parts)
         if found >= max(depth, 1):
             best, depth = f"{_shown_path(file)}:{line}", found
     return best
@@ -178,6 +178,12 @@ def _shown_path(file: str | Path) -> str:
     path = Path(file)
     inside = path.is_relative_to(ENGINE)
     return str(Path(ENGINE.name) / path.relative_to(ENGINE)) if inside else str(file)
+
+
+def _located(file: str | Path) -> Path:
+    """The file of a shown path, wherever the engine is installed."""
+    path = Path(file)
+    return ENGINE.parent / path if path.parts[0] == ENGINE.name else path
 
 
 def _printed(value: Any, schema: Mapping[str, Any], key: str = "") -> Iterator[tuple[str, str]]:

@@ -391,8 +391,8 @@ class Report:
 
     def own_files(self) -> list[str]:
         """The files of the configuration that are the report's, not the engine's."""
-        files = map(Path, self._configuration.files)
-        return [str(file) for file in files if not file.is_relative_to(fingerprint.ENGINE)]
+        files = self._configuration.files
+        return [file for file in files if Path(file).parts[0] != fingerprint.ENGINE.name]
 
     def typeset_job(self) -> dict[str, Callable]:
         """The params of the rule `report`."""
