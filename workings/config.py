@@ -43,7 +43,7 @@ class Configuration:
 
     Args:
         values: the blocks.
-        files: the files that were laid one over the other.
+        files: the files that were laid one over the other; the engine's own as workings/….
         given: what the command line set.
         schema: what the keys mean.
     """
@@ -56,6 +56,22 @@ class Configuration:
     def place(self, key: str) -> str:
         """Where the dotted `key` was set: file:line, or the command line's --config."""
         return locate(key, self.files, self.given)
+
+    def unknown(self, key: str) -> str:
+        """What is wrong with asking for the dotted `key`; nothing where it is set, or might be."""
+        held, described = self.values, self.schema
+        for part in key.split("."):
+            if not isinstance(held, Mapping):
+                break  # below a list or a single value
+            others = described.get("additionalProperties")
+            within = described.get("properties", {}).get(part, others)
+            if part not in held and isinstance(within, Mapping):
+                break
+            if part not in held:
+                hint = f"{did_you_mean(part, held)}known here: {', '.join(held)}"
+                return f"the configuration has no '{key}'; {hint}"
+            held, described = held[part], within if isinstance(within, Mapping) else {}
+        return ""
 
     def printed(self) -> Iterator[tuple[str, str]]:
         """The key and the words of each text that the schema calls `printed`."""
@@ -76,11 +92,11 @@ def load(
     whole = {name for name, block in schema["properties"].items() if block.get("whole")}
     merged: dict = {}
     for file in files:
-        merged = _over(merged, read_yaml(file), whole)
+        merged = laid_over(merged, read_yaml(file), whole)
     given = _scalars(overrides or {})
-    merged = _over(merged, given, whole)
+    merged = laid_over(merged, given, whole)
     check(merged, schema, files, given)
-    return Configuration(merged, tuple(map(str, files)), given, schema)
+    return Configuration(merged, tuple(map(_shown_path, files)), given, schema)
 
 
 def read_schema() -> dict:
@@ -143,7 +159,7 @@ def locate(key: str, files: Iterable[str | Path], given: Mapping[str, Any] | Non
         return "--config"
     best, depth = "--config", 0
     for file in files:
-        line, found = _walk(_composed(Path(file)), parts)
+        line, found = _walk(_composed(_located(file)), parts)
         if found >= max(depth, 1):
             best, depth = f"{_shown_path(file)}:{line}", found
     return best
@@ -162,6 +178,12 @@ def _shown_path(file: str | Path) -> str:
     path = Path(file)
     inside = path.is_relative_to(ENGINE)
     return str(Path(ENGINE.name) / path.relative_to(ENGINE)) if inside else str(file)
+
+
+def _located(file: str | Path) -> Path:
+    """The file of a shown path, wherever the engine is installed."""
+    path = Path(file)
+    return ENGINE.parent / path if path.parts[0] == ENGINE.name else path
 
 
 def _printed(value: Any, schema: Mapping[str, Any], key: str = "") -> Iterator[tuple[str, str]]:
@@ -300,11 +322,12 @@ def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:
     return {key: _inlined(value, definitions) for key, value in schema.items() if key != "$defs"}
 
 
-def _over(base: dict, layer: Mapping[str, Any], whole: Container[str] = ()) -> dict:
+def laid_over(base: dict, layer: Mapping[str, Any], whole: Container[str] = ()) -> dict:
+    """`base` with the values of `layer`, mapping by mapping; the blocks `whole` are replaced as one."""
     merged = dict(base)
     for key, value in layer.items():
         if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping) and key not in whole:
-            merged[key] = _over(merged[key], value)
+            merged[key] = laid_over(merged[key], value)
         else:
             merged[key] = value
     return merged

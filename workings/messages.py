@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import difflib
 import json
 import os
 import shutil
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Iterable, Iterator
@@ -58,7 +60,8 @@ def track(items: Iterable[Item], what: str, total: int | None = None) -> Iterato
 def tell(text: str) -> None:
     """How far this job is: beside the bar on a terminal, else a line of its own."""
     if _has_bar():
-        _progress_file().write_text(text, encoding="utf-8")
+        with contextlib.suppress(OSError):
+            _progress_file().write_text(text, encoding="utf-8")
     else:
         say(text)
 
@@ -77,10 +80,9 @@ def _progress_file() -> Path:
 class Notes:
     """What jobs and the Snakefile tell the terminal: a folder, named to them by WORKINGS_NOTES."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        folder.mkdir(exist_ok=True)
-        os.environ["WORKINGS_NOTES"] = str(folder)
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="workings-"))
+        os.environ["WORKINGS_NOTES"] = str(self.folder)
 
     def by_output(self, kind: str) -> dict[str, str]:
         """The texts of one kind, by the first output of the job that noted them."""
@@ -107,11 +109,12 @@ class Notes:
 
 def note(kind: str, output: str, text: str) -> bool:
     """Tell the terminal; whether there's one that listens."""
-    folder = os.environ.get("WORKINGS_NOTES")
-    if folder:
-        with Path(folder, "notes").open("a", encoding="utf-8") as file:
+    try:
+        with Path(os.environ["WORKINGS_NOTES"], "notes").open("a", encoding="utf-8") as file:
             file.write(json.dumps([kind, output, text]) + "\n")
-    return bool(folder)
+    except (KeyError, OSError):  # the terminal has ended, or the disk is full
+        return False
+    return True
 
 
 def of_exception(error: BaseException, job: str) -> str:

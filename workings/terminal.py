@@ -10,10 +10,9 @@ import logging
 import os
 import re
 import sys
-import tempfile
+import textwrap
 import threading
 import time
-from pathlib import Path
 from typing import Any, ClassVar
 
 from snakemake_interface_logger_plugins.base import LogHandlerBase
@@ -23,11 +22,14 @@ from workings import messages
 from workings.build.fingerprint import keyed
 
 WIDTH = 240  # characters of a line: what is longer is cut
+LONGEST = 24  # lines of an error
+MOST = 10  # lines of a traceback, and of an error that nobody expected
 FEW = 6  # changed lines, files or jobs that are named one by one
 NOISE = re.compile(
     "Assuming unrestricted|Building DAG|Using shell|Provided |Rules |Select jobs|Execute |host:|"
     "Complete log|Elapsed time|Reasons:|Some jobs were triggered|This was a dry-run|Shutting down|"
-    r"Exiting because|Removing output files|Cannot restore |Restoring |Removing output files|Cannot restore |Restoring |Terminating processes|Terminating processes|None$|\d+ jobs have|DAG of jobs will"
+    "Exiting because|Removing output files|Cannot restore |Restoring |Terminating processes|None$|"
+    r"\d+ jobs have|DAG of jobs will"
 )
 PARAMS = "Params have changed since last execution: "
 STRING = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
@@ -51,10 +53,11 @@ class LogHandler(LogHandlerBase):
         self.errors: list[str] = []
         self.done = self.total = 0
         self.interrupted = False
-        self.notes = messages.Notes(Path(tempfile.gettempdir()) / f"workings-{os.getpid()}")
-        self.drawing = threading.Event() if self.stream.isatty() else None
-        if self.drawing:
-            threading.Thread(target=self._redraw, daemon=True).start()
+        self.notes = messages.Notes()
+        self.ended = threading.Event()
+        self.bar = threading.Thread(target=self._redraw, daemon=True)
+        if self.stream.isatty():
+            self.bar.start()
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -66,12 +69,13 @@ class LogHandler(LogHandlerBase):
         """The end of the build: what was done, or what was wrong."""
         if self.notes is None:
             return
-        if self.drawing:
-            self.drawing.set()
+        self.ended.set()
+        if self.bar.is_alive():
+            self.bar.join()
         dry = self.common_settings.dryrun
         wrong = [*self.notes.of("failed"), *self.failed.values()] or self.errors
         if wrong and not self.interrupted:
-            self._print("\n" + "\n".join(dict.fromkeys(wrong)))
+            self._print("\n" + "\n".join(map(_block, dict.fromkeys(wrong))))
         elif self.total and not dry and self.done < self.total:
             self._print(f"workings: stopped after {self.done} of {self.total} jobs")
         elif self.total:
@@ -110,7 +114,7 @@ class LogHandler(LogHandlerBase):
 
     def _error(self, record: Any) -> None:
         if "At least one job did not complete" not in record.getMessage():
-            self.errors.append("\n".join(map(_cut, record.getMessage().splitlines()[:20])))
+            self.errors.append(told(record.getMessage()))
 
     def _shell(self, record: Any) -> None:
         if record.shellcmd:
@@ -146,12 +150,12 @@ class LogHandler(LogHandlerBase):
         return f"workings: {editions} ({said})"
 
     def _print(self, text: str) -> None:
-        clear = CLEAR if self.drawing else ""
+        clear = CLEAR if self.stream.isatty() else ""
         self.stream.write(clear + "\n".join(map(_cut, text.splitlines())) + "\n")
         self.stream.flush()
 
     def _redraw(self) -> None:
-        while not self.drawing.wait(0.25):
+        while not self.ended.wait(messages.GLANCE):
             if self.running:
                 width = os.get_terminal_size(self.stream.fileno()).columns
                 full = round(20 * self.done / max(self.total, 1))
@@ -163,6 +167,21 @@ class LogHandler(LogHandlerBase):
                 # Below an empty line, on which the cursor waits: whatever else is printed has it.
                 self.stream.write(f"{CLEAR}\n{text[: width - 1]}\x1b[A\r")
                 self.stream.flush()
+
+
+def told(error: str) -> str:
+    """An error that Snakemake met, its cause last; one that a person can mend, as it is."""
+    lines = [line for line in error.splitlines() if line.strip()]
+    frames = [line for line in lines if line.startswith('  File "')]
+    lines = [line for line in lines if line not in frames]
+    if lines and lines[0].startswith("InputError"):  # the rest of that line is where it was met
+        return "workings: " + "\n".join(lines[1:])
+    return "\n".join([*frames[-MOST:], *lines[:MOST]])
+
+
+def cause(output: str) -> str:
+    """What was wrong, from all that a build which failed has printed."""
+    return output.strip().rpartition("\n\n")[2]
 
 
 def reasons(text: str) -> list[str]:
@@ -209,6 +228,14 @@ def _first(outputs: list[str]) -> str:
 
 def _cut(line: str) -> str:
     return line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…"
+
+
+def _block(error: str) -> str:
+    """An error whose long lines are broken, so that nothing of them is lost."""
+    broken = (textwrap.wrap(line, WIDTH, subsequent_indent="    ") for line in error.splitlines())
+    lines = [part for line in broken for part in line]
+    rest = [f"and {len(lines) - LONGEST} lines more"] if len(lines) > LONGEST else []
+    return "\n".join(lines[:LONGEST] + rest)
 
 
 def take_over(workflow: Any) -> None:

@@ -20,8 +20,6 @@ from dataclasses import asdict, dataclass
 from functools import cache, cached_property, partial
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
-
 from workings import config as configuration
 from workings.build import commit, fingerprint, lock, manifests
 from workings.build.plan import Plan, forget
@@ -54,19 +52,8 @@ def open_report(workflow) -> Report:
     """
     if id(workflow) not in _opened:
         take_over(workflow)
-        with _told_by_snakemake():
-            _opened[id(workflow)] = Report(workflow)
+        _opened[id(workflow)] = Report(workflow)
     return _opened[id(workflow)]
-
-
-class _told_by_snakemake:
-    """What a person can mend, as the error that Snakemake prints without a traceback."""
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind, error, traceback) -> None:
-        if isinstance(error, InputError):
-            raise WorkflowError(f"\n{error}") from None
 
 
 @dataclass(frozen=True)
@@ -151,7 +138,10 @@ class Report:
         """
         script = f"{fingerprint.REPORT}/{name}.py"
         if not Path(script).is_file():
-            raise WorkflowError(f"\n{SNAKEFILE}: rule {name}: its script {script} is missing")
+            raise InputError(f"{SNAKEFILE}: rule {name}: its script {script} is missing")
+        for block in blocks:
+            if wrong := self._configuration.unknown(block):
+                raise InputError(f"{SNAKEFILE}: rule {name}: {wrong}")
         self._given[name] = part = self._part([name, *blocks])
         return self._params(name, script, lambda wildcards: (part, []))
 
@@ -225,14 +215,10 @@ class Report:
         return {"plan": plan} | {key: partial(line, key) for key in keys}
 
     def _part(self, keys: Iterable[str]) -> dict:
+        """What stands under these dotted keys, nested as it is."""
         part: dict = {}
         for key in keys:
-            *above, last = key.split(".")
-            source, target = self._known, part
-            for step in above:
-                source, target = source[step], target.setdefault(step, {})
-            if last in source:
-                target[last] = source[last]
+            part = configuration.laid_over(part, _picked(self._known, key.split(".")))
         return part
 
     # -- what the rules that write the report up look up ------------------------------------------
@@ -300,6 +286,9 @@ class Report:
                         f"{place}: no rule of the {SNAKEFILE} records measurements under the name "
                         f"'{name}'; {did_you_mean(name, known)}known here: {', '.join(known)}"
                     )
+            for key, place in section.needs.config.items():
+                if wrong := self._configuration.unknown(key):
+                    problems.append(f"{place}: {wrong}")
             for name, place in section.needs.derivations.items():
                 if name not in derived:
                     problems.append(f"{place}: the rule '{name}' has no output `derivation`")
@@ -402,8 +391,8 @@ class Report:
 
     def own_files(self) -> list[str]:
         """The files of the configuration that are the report's, not the engine's."""
-        files = map(Path, self._configuration.files)
-        return [str(file) for file in files if not file.is_relative_to(fingerprint.ENGINE)]
+        files = self._configuration.files
+        return [file for file in files if Path(file).parts[0] != fingerprint.ENGINE.name]
 
     def typeset_job(self) -> dict[str, Callable]:
         """The params of the rule `report`."""
@@ -422,8 +411,7 @@ class Report:
 
     def section_names(self) -> str:
         """What the wildcard of the rule `section` may be."""
-        with _told_by_snakemake():
-            return "|".join(map(re.escape, self.sections)) or "-"
+        return "|".join(map(re.escape, self.sections)) or "-"
 
 
 def _section(name: str) -> Section:
@@ -432,6 +420,15 @@ def _section(name: str) -> Section:
     trees = [template.parse(Path(file)) for file in files]
     has_title = any(list(template.blocks(tree, "frontmatter")) for tree in trees)
     return Section(files, template.needs(name), has_title)
+
+
+def _picked(block: Mapping, steps: list[str]) -> dict:
+    """What the steps lead to, nested as it is: a list comes whole, and what is not there not at all."""
+    step, *rest = steps
+    if step not in block:
+        return {}
+    held = block[step]
+    return {step: _picked(held, rest) if rest and isinstance(held, Mapping) else held}
 
 
 def _seeded(config: dict, blocks: Iterable[str], seed: str | None) -> dict:

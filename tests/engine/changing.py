@@ -1,12 +1,16 @@
-"""Changes of a project's folder, as a person makes them; each is a function of the folder."""
+"""Changes of a report's folder, as a person makes them; each is a function of the folder."""
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+
+from .running import ROOT
 
 Change = Callable[[Path], None]
 DAMAGES = ("deleted", "truncated", "edited")
@@ -53,6 +57,38 @@ def both(*changes: Change) -> Change:
             one(folder)
 
     return change
+
+
+def of_the_engine(make: Change) -> Change:
+    """A change of a copy of the engine, which the report is built with from then on."""
+
+    def change(folder: Path) -> None:
+        copy, generated = folder / "site/workings", shutil.ignore_patterns("__pycache__")
+        if not copy.exists():
+            shutil.copytree(ROOT / "workings", copy, ignore=generated)
+        make(folder / "site")
+
+    return change
+
+
+def upgrade(package: str) -> Change:
+    """Another version of the package is found first; what it does is the same."""
+
+    def change(folder: Path) -> None:
+        installed = importlib.metadata.distribution(package)
+        new = folder / f"site/{package}-999.dist-info"
+        shutil.copytree(installed.locate_file(f"{package}-{installed.version}.dist-info"), new)
+        version = f"\nVersion: {installed.version}\n"
+        replace("METADATA", version, "\nVersion: 999\n")(new)
+
+    return change
+
+
+def reformat(folder: Path) -> None:
+    """All code, in much shorter lines."""
+    command = [sys.executable, "-m", "ruff", "format", "-q", "--line-length", "60", "analysis"]
+    subprocess.run(command, cwd=folder, check=True)
+    assert git(folder, "diff", "--stat", "--", "analysis")
 
 
 def under_its_old_date(name: str, make: Change) -> Change:

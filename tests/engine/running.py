@@ -1,4 +1,4 @@
-"""Run Snakemake in a copy of a project, and see what it did."""
+"""Run Snakemake in the folder of a report, and see what it did."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-# A project that has this file is built with it, as if it were typed: `--configfile tiny.yaml`.
+# A report that has this file is built with it, as if it were typed: `--configfile tiny.yaml`.
 CONFIG = "tiny.yaml"
 
 
@@ -22,7 +22,7 @@ class Build:
 
     Args:
         computed: the jobs that ran to their end and were not restored.
-        restored: the jobs that ran, and took their results from the store.
+        restored: the jobs that ran, and whose results the store had before.
     """
 
     status: int
@@ -35,15 +35,15 @@ class Build:
 
 
 def command(folder: Path, *arguments: str, cores: int = 2, config: Sequence[str] = ()) -> list[str]:
-    """`snakemake --cores N`, with the project's configuration file and those in `config` over it."""
+    """`snakemake --cores N`, with the report's configuration file and those in `config` over it."""
     files = [name for name in (CONFIG, *config) if (folder / name).exists()]
     given = ["--configfile", *files] if files else []
     return [sys.executable, "-m", "snakemake", *arguments, "--cores", str(cores), *given]
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """With packages of the project's own, which come before those that are installed."""
-    return os.environ | {"PYTHONPATH": str(folder / "site")}
+    """With packages of the report's own in site/, then this engine, before those installed."""
+    return os.environ | {"PYTHONPATH": f"{folder / 'site'}{os.pathsep}{ROOT}"}
 
 
 def build(
@@ -52,9 +52,15 @@ def build(
     cores: int = 2,
     config: Sequence[str] = (),
     path: str | None = None,
+    store: Path | None = None,
 ) -> Build:
-    """Run the command that a person types in the folder; `path` is where programs are looked for."""
-    before = _runs(folder)
+    """Run the command that a person types in the folder.
+
+    Args:
+        path: where programs are looked for.
+        store: the store of the report, where that is not in its folder.
+    """
+    before, kept = _runs(folder), _kept(store or folder / ".cache/workings")
     ran = subprocess.run(
         command(folder, *arguments, cores=cores, config=config),
         cwd=folder,
@@ -64,34 +70,34 @@ def build(
         stderr=subprocess.STDOUT,
         timeout=900,
     )
-    ended = {job for job, run in _runs(folder).items() if before.get(job) != run}
-    # Anywhere in a line: Snakemake writes the ends of its own lines apart, so a job may come between.
-    restored = frozenset(re.findall(r"workings: ([\w ]+): restored from the store\n", ran.stdout))
-    return Build(ran.returncode, ran.stdout, frozenset(ended - restored), restored)
+    after = _runs(folder)
+    ended = {job: key for job, (key, *run) in after.items() if before.get(job) != (key, *run)}
+    restored = frozenset(job for job, key in ended.items() if key in kept)
+    return Build(ran.returncode, ran.stdout, frozenset(ended) - restored, restored)
 
 
-def _runs(folder: Path) -> dict[str, tuple[int, int]]:
-    """A mark of each job's last run: whenever one ends, its manifest is another file."""
+def _runs(folder: Path) -> dict[str, tuple[str, int, int]]:
+    """The key of each job's last run, and a mark: whenever one ends, its manifest is another file."""
     found = {}
     for file in (folder / ".snakemake/workings").glob("*.json"):
-        paths = json.loads(file.read_text(encoding="utf-8"))["paths"]
-        job = Path(next(iter(paths.values()))).stem
-        label = f"section {job}" if "quotes" in paths else job
-        found[label] = (file.stat().st_ino, file.stat().st_mtime_ns)
+        manifest = json.loads(file.read_text(encoding="utf-8"))
+        path = Path(next(iter(manifest["paths"].values())))
+        label = f"section {path.stem}" if "quotes" in manifest["paths"] else path.stem
+        if path.parts[1] == "seeds":
+            label = f"seed_{label} {path.parts[2]}"
+        found[label] = (manifest["key"], file.stat().st_ino, file.stat().st_mtime_ns)
     return found
+
+
+def _kept(store: Path) -> set[str]:
+    """The keys of the store's entries."""
+    return {entry.parent.name + entry.name for entry in store.glob("??/*")}
 
 
 def told(build: Build, kind: str) -> frozenset[str]:
     """The jobs that the last line of a short build names as computed, or as restored."""
     found = re.search(rf"^workings: .*\b{kind}: ([^;)]*)", build.said, flags=re.MULTILINE)
     return frozenset(found[1].split(", ") if found else [])
-
-
-def planned(folder: Path, config: Sequence[str] = ()) -> set[str]:
-    """The rules that a dry run names."""
-    output = build(folder, "-n", config=config).said
-    stats = re.search(r"^job +count\n-+ +-+\n(.*?)^total", output, flags=re.MULTILINE | re.DOTALL)
-    return {line.split()[0] for line in stats[1].splitlines() if line} if stats else set()
 
 
 def page(folder: Path) -> str:

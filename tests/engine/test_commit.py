@@ -11,92 +11,109 @@ import pytest
 from workings.build import commit, fingerprint
 from workings.page.ledger import Sources
 
+from .changing import commit as commit_all
+from .changing import git
+
 CODE = 'A = 1\n\n\ndef main():\n    """Say it."""\n    return {"key": A}\n'
-
-
-def git(folder: Path, *arguments: str) -> str:
-    who = ["-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
-    return subprocess.run(
-        ["git", *who, *arguments], cwd=folder, check=True, capture_output=True, text=True
-    ).stdout.strip()
+SCRIPT = "analysis/job.py"
 
 
 @pytest.fixture
-def repository(tmp_path) -> Path:
-    folder = tmp_path / "project"
+def repository(in_folder) -> Path:
+    folder = in_folder / "project"
     (folder / "analysis").mkdir(parents=True)
-    (folder / "workings/job.py").write_text(CODE)
+    (folder / SCRIPT).write_text(CODE)
     (folder / "Snakefile").write_text("rule all:\n")
     (folder / "notes.txt").write_text("x\n")
-    git(folder, "init", "-q")
-    git(folder, "add", ".")
-    git(folder, "commit", "-q", "-m", "first")
+    commit_all(folder, "first")
     return folder
 
 
-def test_a_clean_folder_has_its_commit_and_nothing_changed(repository):
-    assert commit.read(repository) == {"sha": git(repository, "rev-parse", "HEAD"), "changed": []}
+def read(folder: Path) -> dict:
+    """As in a build of its own."""
+    fingerprint._parsed.cache_clear()
+    return commit.read(folder)
+
+
+def test_a_clean_folder_has_its_commit_with_its_day_and_nothing_changed(repository):
+    sha, date = git(repository, "log", "-1", "--format=%H %cs").split()
+    assert read(repository) == {"sha": sha, "date": date, "changed": [], "why": ""}
 
 
 def test_what_does_not_count_changes_nothing(repository):
     (repository / "notes.txt").write_text("y\n")
     (repository / "more.txt").write_text("y\n")
-    (repository / "workings/job.py").write_text("# a comment\n\n" + CODE.replace("Say it", "Go"))
+    (repository / SCRIPT).write_text("# a comment\n\n" + CODE.replace("Say it", "Go"))
     os.utime(repository / "Snakefile")
-    assert commit.read(repository)["changed"] == []
+    assert read(repository)["changed"] == []
 
 
 @pytest.mark.parametrize(
     ("path", "text"),
     [
-        ("workings/job.py", CODE.replace("A = 1", "A = 2")),
-        ("workings/job.py", "A = (\n"),
+        (SCRIPT, CODE.replace("A = 1", "A = 2")),
+        (SCRIPT, "A = (\n"),
         ("analysis/new.py", "B = 1\n"),
+        ("workings/new.py", "B = 1\n"),
         ("Snakefile", "# a comment\nrule all:\n"),
     ],
 )
 def test_what_counts_is_named_with_its_content(repository, path, text):
+    (repository / path).parent.mkdir(exist_ok=True)
     (repository / path).write_text(text)
-    (entry,) = commit.read(repository)["changed"]
+    (entry,) = read(repository)["changed"]
     assert entry.startswith(f"{path} ")
     (repository / path).write_text(text + "# more\n")
-    assert commit.read(repository)["changed"] != [entry]
+    assert read(repository)["changed"] != [entry]
 
 
 def test_a_deleted_and_a_staged_file_are_named(repository):
-    (repository / "workings/job.py").unlink()
+    (repository / SCRIPT).unlink()
     (repository / "analysis/ünï.py").write_text("B = 1\n")
     git(repository, "add", ".")
-    first, second = commit.read(repository)["changed"]
-    assert first == "workings/job.py deleted" and second.startswith("analysis/ünï.py ")
+    first, second = read(repository)["changed"]
+    assert first == f"{SCRIPT} deleted" and second.startswith("analysis/ünï.py ")
 
 
-def test_outside_a_repository_and_without_git_there_is_no_commit(tmp_path, repository, monkeypatch):
-    nothing = {"sha": "", "changed": []}
-    assert commit.read(tmp_path) == nothing
-    assert commit.read(repository / "analysis") == nothing  # a folder of someone else's repository
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert commit.read(repository) == nothing
+def test_where_there_is_no_commit_to_name_the_reason_is_told(repository, monkeypatch):
+    def why(folder: Path) -> str:
+        found = read(folder)
+        assert (found["sha"], found["date"], found["changed"]) == ("", "", [])
+        return found["why"]
+
+    assert why(repository.parent) == "outside a git repository"
+    assert why(repository / "analysis") == "outside a git repository of its own"  # someone else's
+    subprocess.run(["git", "init", "-q", "-b", "main", "new"], check=True)
+    assert "git says: fatal: your current branch 'main' does not have any commits" in why(
+        Path("new")
+    )
+    monkeypatch.setenv("PATH", str(repository))
+    assert why(repository) == "without git"
 
 
-def test_lines_are_those_of_the_commit_while_the_code_is_the_same(repository, monkeypatch):
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_repository_of_another_owner_is_refused_in_gits_words(repository, monkeypatch):
+    for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"):
+        monkeypatch.setenv(name, os.devnull)  # no safe.directory
+    for path in (repository, repository / ".git"):
+        os.chown(path, 12345, 12345)
+    why = "in a folder of which git says: fatal: detected dubious ownership in repository"
+    assert read(repository)["why"] == why
+
+
+def test_a_text_is_that_of_the_commit_while_the_code_is_the_same(repository, monkeypatch):
     monkeypatch.chdir(repository)
-    monkeypatch.setattr("workings.page.ledger.measuring_code", lambda job: [f"analysis/{job}.py"])
-    script = Path("workings/job.py")
 
-    def line() -> int:
-        fingerprint._read.cache_clear()  # as in a build of its own
-        return Sources(commit.read(), ["workings/job.py"]).recorded_at("job", "key")[1]
+    def text() -> str:
+        return Sources(read(Path()), None).text(SCRIPT)
 
-    assert line() == 6
-    script.write_text("# a comment\n\n" + CODE)
-    assert line() == 6  # as in the commit
-    script.write_text("# a comment\n\n" + CODE + "B = 2\n")
-    assert line() == 8  # the code is another: as in the folder
+    Path(SCRIPT).write_text("# a comment\n\n" + CODE)
+    assert text() == CODE
+    Path(SCRIPT).write_text("# a comment\n\n" + CODE + "B = 2\n")
+    assert text() == "# a comment\n\n" + CODE + "B = 2\n"  # another: as in the folder
 
 
 def test_files_that_the_commit_lacks_are_left_out(repository):
-    sha = git(repository, "rev-parse", "HEAD")
-    texts = commit.texts(sha, ["analysis/none.py", "workings/job.py"], repository)
-    assert texts == {"workings/job.py": CODE}
-    assert commit.texts("", ["workings/job.py"], repository) == {}
+    sha = read(repository)["sha"]
+    assert commit.texts(sha, ["analysis/none.py", SCRIPT], repository) == {SCRIPT: CODE}
+    assert commit.texts("", [SCRIPT], repository) == {}

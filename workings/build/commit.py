@@ -14,6 +14,7 @@ from pathlib import Path
 
 from workings.build import fingerprint
 from workings.build.store import sum_of
+from workings.messages import InputError
 
 COUNTS = ("Snakefile", "analysis", "config", "templates", "report", "workings")
 
@@ -31,6 +32,8 @@ def read(root: Path = Path()) -> dict:
     # A folder inside someone else's repository has no commit of its own.
     if top and Path(top.decode().strip()).resolve() != root.resolve():
         sha, reason = "", "outside a git repository of its own"
+    if not sha and reason.startswith("git says"):
+        reason = f"in a folder of which {reason}"
     if not sha:
         return {"sha": "", "date": "", "changed": [], "why": reason}
     status, _ = git(
@@ -78,8 +81,10 @@ def git(root: Path, *arguments: str, asked: bytes | None = None) -> tuple[bytes 
     if run.returncode == 0:
         return run.stdout, ""
     said = run.stderr.decode("utf-8", errors="replace").strip().partition("\n")[0]
-    outside = "not a git repository" in said
-    return None, "outside a git repository" if outside else f"git says: {said}"
+    if "not a git repository" in said:
+        return None, "outside a git repository"
+    short = said.partition(" at '")[0]  # without the folder, since it may be printed
+    return None, f"git says: {short}"
 
 
 def _differs(path: str, committed: str | None, root: Path) -> bool:
@@ -91,7 +96,7 @@ def _differs(path: str, committed: str | None, root: Path) -> bool:
         copy.write_text(committed, encoding="utf-8")
         try:
             return fingerprint.code_hash(copy) != fingerprint.code_hash(root / path)
-        except (SyntaxError, UnicodeDecodeError):
+        except InputError:
             return True
 
 

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from workings.build import syntax
+from workings.messages import InputError
 
 ENGINE = Path(__file__).parents[1]
 REPORT = "analysis"
@@ -101,8 +102,18 @@ def code_hash(path: Path) -> str:
 
 @cache
 def _parsed(path: Path) -> tuple[str, tuple[ast.Import | ast.ImportFrom, ...]]:
-    """The hash of the file's code, and its imports."""
-    code = syntax.tree(path.read_text(encoding="utf-8"), str(path))
+    """The hash of the file's code, and its imports.
+
+    Raises:
+        InputError: it is not Python.
+    """
+    try:
+        code = syntax.tree(path.read_text(encoding="utf-8"), str(path))
+    except SyntaxError as error:
+        said = f"{error.msg}: {(error.text or '').strip()}"
+        raise InputError(f"{path}:{error.lineno}: not Python: {said}") from None
+    except ValueError as error:  # no UTF-8, or a null byte
+        raise InputError(f"{path}: not Python: {error}") from None
     imports = tuple(n for n in ast.walk(code) if isinstance(n, ast.Import | ast.ImportFrom))
     return hashlib.sha256(ast.dump(code).encode()).hexdigest()[:12], imports
 

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from workings import config as configuration
+from workings import terminal
 from workings.build.commit import git
 from workings.measurements import read
 from workings.messages import InputError, say
@@ -151,14 +152,14 @@ def build(folder: Path, options: list[str], failed: str) -> None:
     """Build the report in the folder.
 
     Raises:
-        InputError: it does not build; its last lines are in the message.
+        InputError: it does not build; the message says why.
     """
     command = [sys.executable, "-m", "snakemake", "--cores", str(os.cpu_count() or 1), *options]
     run = subprocess.run(
         command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     if run.returncode != 0:
-        raise InputError(f"{failed}:\n{run.stdout[-2000:].strip()}")
+        raise InputError(f"{failed}:\n{terminal.cause(run.stdout)}")
 
 
 def _commit(base: str) -> str:

@@ -13,6 +13,8 @@ import sys
 import time
 from pathlib import Path
 
+from workings import terminal
+
 SOURCES = ("Snakefile", "config", "analysis", "templates", "report", "profiles", "data", "workings")
 PAUSE = 0.3  # seconds between two looks
 
@@ -40,18 +42,11 @@ def build(options: list[str]) -> str:
 
 def told(status: int, output: str, seconds: float) -> str:
     """The line, or the lines of an error, in the output of a build."""
-    lines = output.splitlines()
-    own = [i for i, line in enumerate(lines) if line.startswith("workings: ")]
-    if status == 0:
-        last = lines[own[-1]].removeprefix("workings: ") if own else ""
-        done = last if last and "Nothing to be done" not in output else "nothing to rebuild"
-        return f"{done} [{seconds:.1f} s]"
-    # A job's message is said once more at the end; what is refused before any job runs stands
-    # below Snakemake's own heading.
-    heading = [i for i, line in enumerate(lines) if line.startswith("WorkflowError in file")]
-    start = own[-1] if own else heading[0] + 1 if heading else max(len(lines) - 15, 0)
-    wrong = [line.removeprefix("workings: ") for line in lines[start:] if line.strip()]
-    return "\n".join(wrong)
+    if status != 0:
+        return terminal.cause(output).removeprefix("workings: ")
+    own = [line for line in output.splitlines() if line.startswith("workings: ")]
+    done = own[-1].removeprefix("workings: ") if own else "nothing to rebuild"
+    return f"{done} [{seconds:.1f} s]"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

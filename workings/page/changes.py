@@ -65,7 +65,7 @@ def flipped(before: list[dict], after: list[dict]) -> list[dict]:
     return [
         {
             "name": claim["name"],
-            "predicate": claim["predicate"],
+            "condition": claim["condition"],
             "before": old[claim["name"]]["holds"],
             "after": claim["holds"],
             "sentence_before": old[claim["name"]]["sentence"],

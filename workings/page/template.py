@@ -282,7 +282,7 @@ class Needs:
     """What a section is made from, read from its template and partials.
 
     `jobs` are those whose measurements it names (`seeds` too, where it prints a spread) and
-    `derivations` those whose derivations, with the line that names them first; `config` the choices,
+    `derivations` those whose derivations, with the line that names them first; so `config` the choices,
     without `config.`; `figures` maps each to the line that sets it; `spreads` are the keys that are
     printed with a spread.
     """
@@ -290,7 +290,7 @@ class Needs:
     jobs: dict[str, str]
     derivations: dict[str, str]
     figures: dict[str, str]
-    config: list[str]
+    config: dict[str, str]
     spreads: list[str]
 
 
@@ -323,9 +323,11 @@ def needs(name: str, folder: Path = TEMPLATES) -> Needs:
         jobs=seeds | derivations | jobs,
         derivations=derivations,
         figures=figures,
-        config=sorted(
-            found.removeprefix("config.") for found in read if found.startswith("config.")
-        ),
+        config={
+            found.removeprefix("config."): read[found]
+            for found in sorted(read)
+            if found.startswith("config.")
+        },
         spreads=sorted(found for found in spreads if found.split(".")[0] in jobs),
     )
 

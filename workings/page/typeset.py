@@ -36,6 +36,9 @@ def typeset(shell: Path) -> Path:
             f"{', '.join(missing)}: not installed; 'make tex' installs TeX Live on Debian and "
             "Ubuntu, elsewhere install TeX Live with latexmk, biber, KOMA-Script and TeX Gyre"
         )
+    read = WORK / f"{shell.stem}.fls"  # the files that the last run read
+    if read.exists() and str(STYLE) not in read.read_text(encoding="utf-8", errors="replace"):
+        shutil.rmtree(WORK)  # latexmk would not look at the macros of an engine in another place
     WORK.mkdir(parents=True, exist_ok=True)
     command = [
         *("latexmk", "-pdf", "-norc", "-silent", "-file-line-error", "-halt-on-error"),
