@@ -29,7 +29,8 @@ from workings import config as configuration  # noqa: E402
 from workings.build import lock, manifests, plan, store  # noqa: E402
 from workings.build.files import written_whole  # noqa: E402
 from workings.measurements import origins_path  # noqa: E402
-from workings.messages import InputError, note, of_exception, say  # noqa: E402
+from workings.messages import InputError, say  # noqa: E402
+from workings.notes import note, of_exception  # noqa: E402
 
 
 def run(planned: plan.Plan, kept: store.Store | None = None) -> str:
