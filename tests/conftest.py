@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import hypothesis
@@ -23,3 +24,16 @@ def in_folder(tmp_path, monkeypatch) -> Path:
     """Run in an empty folder."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def built(finished, tmp_path) -> Path:
+    """A copy of the built report that these tests are about, to change."""
+    return Path(shutil.copytree(finished, tmp_path / "copy", symlinks=True))
+
+
+@pytest.fixture
+def fresh(finished, tmp_path) -> Path:
+    """Its sources alone, as a clone has them."""
+    generated = shutil.ignore_patterns("build", ".snakemake", ".cache", "report.pdf")
+    return Path(shutil.copytree(finished, tmp_path / "fresh", ignore=generated))

@@ -16,6 +16,7 @@ import errno
 import importlib
 import json
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -139,4 +140,5 @@ def _of_a_full_disk(error: BaseException | None) -> bool:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Control-C ends it, and the build says so
     sys.exit(main())

@@ -187,8 +187,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> int:
     if not given.base:
         raise InputError("say what to compare with: a commit or a saved build folder")
-    options = [
-        str(Path(word).resolve()) if Path(word).is_file() else word for word in given.options
+    options = [  # a configuration file is this folder's, also for the build of BASE
+        str(Path(word).resolve()) if word.endswith((".yaml", ".yml")) else word
+        for word in given.options
     ]
     build(Path(), options, "this report does not build")
     with built(given.base, options) as base:

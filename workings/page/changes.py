@@ -80,7 +80,7 @@ def flipped(before: list[dict], after: list[dict]) -> list[dict]:
 def sentences(section: str, keys: set[str]) -> list[dict]:
     """The sentences of a filled section that print one of the keys: {keys, sentence}."""
     found = []
-    for sentence in re.split(r"(?<=[.?!:])\s+|\n\s*\n", section):
+    for sentence in re.split(r"(?<=[.?!:])\s+|\n\s*\n|\\label\{[^{}]*\}\s*\n", section):
         cited = [key for key in re.findall(r"\\measured\{([^{}]*)\}", sentence) if key in keys]
         if cited:
             found.append({"keys": list(dict.fromkeys(cited)), "sentence": readable(sentence)})

@@ -1,0 +1,22 @@
+"""What the tests of the engine share: the scaffold with one job more, built."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from . import scaffold
+from .changing import commit
+from .running import build
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Path:
+    """Committed and built; what the build said is in the file `said` beside it."""
+    folder = scaffold.extended(tmp_path_factory.mktemp("scaffold") / "report")
+    commit(folder, "all")
+    done = build(folder)
+    assert done, done.said
+    (folder.parent / "said").write_text(done.said)
+    return folder
