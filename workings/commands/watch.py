@@ -50,7 +50,7 @@ def told(status: int, output: str, seconds: float) -> str:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("options", nargs=argparse.REMAINDER, metavar="OPTION", help="of snakemake")
+    parser.set_defaults(options=[])  # what else is given goes to snakemake
 
 
 def run(given: argparse.Namespace) -> int:
