@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from workings.build.store import sum_of
+from workings.commands import hold_in_a_report
 
 # Folders of build/ that hold no results, but working files of TeX and what was downloaded.
 WORKING = ("latex", "downloads", "diff")
@@ -84,6 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace) -> int:
+    hold_in_a_report()
     with tempfile.TemporaryDirectory(prefix="workings-") as temporary:
         place = Path(temporary)
         builds = {
