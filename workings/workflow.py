@@ -305,6 +305,15 @@ class Report:
             for name in self.jobs
             if name not in named and name != SEEDS
         ]
+        # Where the report is built already, Snakemake would take it for a file that nothing makes.
+        rules = list(self._workflow.rules)
+        problems += [
+            f"{SNAKEFILE}: rule {rule.name}: its input {path} is not there, and no rule makes it"
+            for rule in rules
+            for path in (rule.input if rule.name in self.jobs else ())
+            if isinstance(path, str) and not path.is_storage and not Path(path).exists()
+            if not any(other.is_producer(path) for other in rules)
+        ]
         if problems:
             raise InputError("\n".join(problems))
 
