@@ -371,12 +371,14 @@ class Report:
 
         A job depends on a seed when its configuration has it, or one of its inputs does.
         """
-        tried, decided = self.config["seeds"]["blocks"], set()
-        for rule in self._workflow.rules:
-            given = self._given.get(rule.name, {})
-            seeded = any("seed" in given.get(block, {}) for block in tried)
-            if seeded or decided & set(map(str, rule.input)):
-                decided |= set(map(str, rule.output))
+        tried, decided, before = self.config["seeds"]["blocks"], set(), None
+        while decided != before:  # the rules stand in any order
+            before = set(decided)
+            for rule in self._workflow.rules:
+                given = self._given.get(rule.name, {})
+                seeded = any("seed" in given.get(block, {}) for block in tried)
+                if seeded or decided & set(map(str, rule.input)):
+                    decided |= set(map(str, rule.output))
         paths = [job.measurements for job in self.jobs.values() if job.measurements in decided]
         return [
             path.replace("build/", f"build/seeds/{seed}/", 1)
