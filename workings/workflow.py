@@ -306,6 +306,15 @@ class Report:
             for name in self.jobs
             if name not in named and name != SEEDS
         ]
+        # Where the report is built already, Snakemake would take it for a file that nothing makes.
+        rules = list(self._workflow.rules)
+        problems += [
+            f"{SNAKEFILE}: rule {rule.name}: its input {path} is not there, and no rule makes it"
+            for rule in rules
+            for path in (rule.input if rule.name in self.jobs else ())
+            if isinstance(path, str) and not path.is_storage and not Path(path).exists()
+            if not any(other.is_producer(path) for other in rules)
+        ]
         if problems:
             raise InputError("\n".join(problems))
 
@@ -362,12 +371,14 @@ class Report:
 
         A job depends on a seed when its configuration has it, or one of its inputs does.
         """
-        tried, decided = self.config["seeds"]["blocks"], set()
-        for rule in self._workflow.rules:
-            given = self._given.get(rule.name, {})
-            seeded = any("seed" in given.get(block, {}) for block in tried)
-            if seeded or decided & set(map(str, rule.input)):
-                decided |= set(map(str, rule.output))
+        tried, decided, before = self.config["seeds"]["blocks"], set(), None
+        while decided != before:  # the rules stand in any order
+            before = set(decided)
+            for rule in self._workflow.rules:
+                given = self._given.get(rule.name, {})
+                seeded = any("seed" in given.get(block, {}) for block in tried)
+                if seeded or decided & set(map(str, rule.input)):
+                    decided |= set(map(str, rule.output))
         paths = [job.measurements for job in self.jobs.values() if job.measurements in decided]
         return [
             path.replace("build/", f"build/seeds/{seed}/", 1)
