@@ -20,11 +20,22 @@ from typing import Any
 
 import numpy as np
 
-from workings.derive.description import INPUT, LOSS, TARGET
-from workings.derive.expression import Name, Node, Operation, names_in
-from workings.derive.operations import Shapes, describe, plus, substitute
+from workings.derive.expression import (
+    INPUT,
+    LOSS,
+    TARGET,
+    Name,
+    Node,
+    Operation,
+    Shapes,
+    describe,
+    names_in,
+    substitute,
+)
+from workings.derive.forward import tangent_name
+from workings.derive.operations import Add, Index, Next, Slice, plus
 from workings.derive.program import Program
-from workings.derive.recurrence import Gradients, Recurrence, Run, tangent_name
+from workings.derive.recurrence import Gradients, Recurrence, Run
 from workings.derive.typesetting import (
     LINE_WIDTH,
     Printer,
@@ -212,19 +223,19 @@ class _Builder:
         """Numbers, beside something `less` digits wide."""
         return typeset(np.asarray(values), self.digits, self.room - less)
 
-    def printer(self, shapes: Shapes) -> Printer:
-        return Printer(shapes, self.label, self.digits, self.room)
+    def printer(self, shapes: Shapes, t: int | str = "t", numbers: Any = None) -> Printer:
+        return Printer(shapes, self.label, self.digits, self.room, str(t), numbers)
 
     def numbers(self, values: dict[str, Any], shapes: Shapes) -> Callable[[Node, str], Any]:
         def value(node: Node, t: str) -> Any:
             step = int(t)
-            if isinstance(node, Operation) and node.kind == "index":
-                return np.asarray(value(node.arguments[0], t))[node.detail[0]]
-            if isinstance(node, Operation) and node.kind == "slice":
-                return np.asarray(value(node.arguments[0], t))[slice(*node.detail)]
-            if isinstance(node, Name):
-                array = values[node.name]
-                return array if node.name in self.fixed else array[step]
+            match node:
+                case Index(u, detail=(i,)):
+                    return np.asarray(value(u, t))[i]
+                case Slice(u, detail=(i, j)):
+                    return np.asarray(value(u, t))[i:j]
+                case Name(name=name):
+                    return values[name] if name in self.fixed else values[name][step]
             if not names_in(node):
                 exact = self.evaluate(node, step, values, shapes)
                 return np.vectorize(lambda v: Fraction(int(v)), otypes=[object])(exact)
@@ -236,17 +247,15 @@ class _Builder:
         """The value of a formula at one step, run by itself."""
 
         def resolve(part: Node, at: int) -> Node:
-            if isinstance(part, Name):
-                array = values[part.name]
-                array = array if part.name in self.fixed else array[at]
-                key = f"{part.name}@{at}"
-                inputs[key] = np.asarray(array, dtype=np.float64)
-                return Name(key)
-            if isinstance(part, Operation):
-                if part.kind == "next":
-                    return resolve(part.arguments[0], at + 1)
-                arguments = tuple(resolve(argument, at) for argument in part.arguments)
-                return Operation(part.kind, arguments, part.detail)
+            match part:
+                case Name(name=name):
+                    array = values[name] if name in self.fixed else values[name][at]
+                    inputs[f"{name}@{at}"] = np.asarray(array, dtype=np.float64)
+                    return Name(f"{name}@{at}")
+                case Next(inner):
+                    return resolve(inner, at + 1)
+                case Operation(arguments=arguments):
+                    return part.of(*(resolve(argument, at) for argument in arguments))
             return part
 
         inputs: dict[str, np.ndarray] = {}
@@ -265,18 +274,18 @@ class _Builder:
         result: Any,
     ) -> Line:
         """The line of a name at one step, with its numbers; `values` are those of tangents."""
-        printer, t = self.printer(shapes), str(step)
-        substituted = printer(formula, t, self.numbers(self.raw | self.exact | values, shapes))
-        pieces = [printer(formula, t), substituted, self.matrix(result)]
+        numbers = self.numbers(self.raw | self.exact | values, shapes)
+        substituted = self.printer(shapes, step, numbers)(formula)
+        pieces = [self.printer(shapes, step)(formula), substituted, self.matrix(result)]
         if substituted.text == pieces[-1].text:
             del pieces[1]
         recomputed = self.evaluate(formula, step, self.raw | values, shapes)
-        lhs = self.label(name, t)
+        lhs = self.label(name, str(step))
         return Line(f"{name}[{step}]", lhs, tuple(pieces), np.asarray(result), recomputed)
 
     def symbolic(self, name: str, formula: Node, shapes: Shapes) -> Line:
         """The line of a name at any step."""
-        return Line(name, self.label(name, "t"), (self.printer(shapes)(formula, "t"),))
+        return Line(name, self.label(name, "t"), (self.printer(shapes)(formula),))
 
     def part(self, name: str, heading: str, lines: Sequence[Line], steps: bool = True) -> Part:
         """A part that says what is left out: steps, and rows or columns of any of its lines."""
@@ -351,13 +360,13 @@ class _Builder:
             return rf"\frac{{\partial^{{+}} {above}}}{{\partial {below}}}"
 
         key = f"jacobian.{tangent_name(name, leaf)}"
-        shapes, printer = self.cell.shapes, self.printer(self.cell.shapes)
-        lines = [Line(key, lhs("t"), (printer(formula, "t"),))]
+        shapes = self.cell.shapes
+        lines = [Line(key, lhs("t"), (self.printer(shapes)(formula),))]
         if self.fixed.issuperset(names_in(formula)):
             return lines
         values = self.cell.jacobian(self.run, name, leaf)
         for t in self.steps:
-            pieces = (printer(formula, str(t)), self.matrix(values[t]))
+            pieces = (self.printer(shapes, t)(formula), self.matrix(values[t]))
             recomputed = self.evaluate(formula, t, self.raw, shapes).reshape(values[t].shape)
             lines.append(Line(f"{key}[{t}]", lhs(str(t)), pieces, values[t], recomputed))
         return lines
@@ -366,7 +375,7 @@ class _Builder:
         cell, shapes = self.cell, self.cell.gradient_shapes
         formulas = cell.adjoint_lines()
         from_the_next = {
-            f"carry_{state}": Operation("next", (formulas[f"dL_d{previous}"],))
+            f"carry_{state}": Next(formulas[f"dL_d{previous}"])
             for previous, state in cell.states.items()
             if f"dL_d{previous}" in formulas
         }
@@ -411,7 +420,7 @@ class _Builder:
 
     def _parameter_gradient(self, parameter: str, formula: Node) -> Line:
         shapes = self.cell.gradient_shapes
-        summand = self.printer(shapes)(formula, "t").within(1)
+        summand = self.printer(shapes)(formula, level=1)
         symbols = summand.enclosed(rf"\sum_{{t=0}}^{{{self.T - 1}}} ", width=4)
         by_step = [self.evaluate(formula, t, self.raw, shapes) for t in self.steps]
         result = self.gradients[parameter]
@@ -514,10 +523,11 @@ class _Builder:
 
 def _without_carry(node: Node) -> Node | None:
     """A sum without the terms that stand for what the next step sends back."""
-    if isinstance(node, Name) and node.name.startswith("carry_"):
-        return None
-    if isinstance(node, Operation) and node.kind == "add":
-        return plus(*map(_without_carry, node.arguments))
+    match node:
+        case Name(name=name) if name.startswith("carry_"):
+            return None
+        case Add(u, v):
+            return plus(_without_carry(u), _without_carry(v))
     return node
 
 

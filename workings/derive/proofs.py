@@ -19,34 +19,18 @@ import numpy as np
 import sympy
 
 from workings.derive.arithmetic import SYMBOLIC, Arithmetic
-from workings.derive.expression import Name, Node, Operation, names_in, parse_formula, plain
-from workings.derive.operations import (
-    SCALAR_DEFINITIONS,
-    VARIABLE,
-    Shape,
-    Shapes,
-    by_itself,
-    scalar_derivative,
-)
+from workings.derive.expression import Name, Node, Operation, Shape, Shapes, names_in, plain
+from workings.derive.forward import tangent_name
+from workings.derive.grammar import parse_formula
+from workings.derive.operations import Function, Rule, Sum, by_itself
 from workings.derive.program import Program
-from workings.derive.recurrence import Recurrence, tangent_name
+from workings.derive.recurrence import Recurrence
 
 PROVED_UP_TO = 3  # components of a state; a symbolic proof of a larger cell takes long
 
 # Every operation with every kind of operand it takes, at n = 2 (and A, B, w of 3 columns, so that a
 # transposed matrix would not fit).
-CASES = (
-    "u + v", "s + u", "u + s", "s + r", "A + B", "s + A", "A + s",
-    "u - v", "s - u", "u - s", "s - r", "A - B", "s - A", "A - s",
-    "u * v", "s * u", "u * s", "s * r", "A * B", "s * A", "A * s",
-    "u / v", "s / u", "u / s", "s / r", "A / B", "s / A", "A / s",
-    "-u", "-s", "-A", "u**2", "u**3", "u**-1", "u**(1/2)", "s**2", "A**2",
-    "A @ w", "A @ transpose(B)", "transpose(A) @ u", "transpose(A) @ B",
-    "u[1]", "w[0:2]", "w[1:3]", "concatenate(u, s, w)", "concatenate(s, u)",
-    "softmax(u)", "softmax(w)", "log_sum_exp(u)", "sum(u)", "sum(A)", "sum(s)", "dot(u, v)", "outer(u, w)",
-    "tanh(u)", "sigmoid(u)", "relu(u)", "softplus(u)", "exp(u)", "log(u)", "sqrt(u)", "sin(u)", "cos(u)",
-    "tanh(s)", "sigmoid(A)",
-)  # fmt: skip
+CASES = tuple(case for operation in Operation.kinds.values() for case in operation.cases)
 
 _SHAPES: dict[str, Shape] = {
     "s": (), "r": (), "u": (2,), "v": (2,), "w": (3,), "A": (2, 3), "B": (2, 3),
@@ -88,10 +72,10 @@ def is_zero(expression: sympy.Expr) -> bool:
 
 
 def _whole_functions_as_numbers(expression: sympy.Expr) -> sympy.Expr:
-    for name in ("sigmoid", "softplus"):
+    for name, function in WHOLE_FUNCTIONS.items():
         expression = expression.replace(
             lambda part, name=name: part.func.__name__ == name,
-            lambda part, name=name: SCALAR_DEFINITIONS[name].subs(VARIABLE, part.args[0]),
+            lambda part, function=function: function.symbols(part.args[0]),
         )
     return expression
 
@@ -117,19 +101,19 @@ def component_jacobian(values: np.ndarray, by: np.ndarray) -> np.ndarray:
     return np.array(rows, dtype=object).reshape(np.size(values), np.size(by))
 
 
-def prove_formula(formula: Operation, sizes: Mapping[str, Shape]) -> list[Proof]:
+def prove_formula(formula: Rule, sizes: Mapping[str, Shape]) -> list[Proof]:
     """Both rules of an operation on names of the given shapes, for each of its operands."""
     own = Shapes(dict(sizes))(formula)
     shapes = Shapes({**sizes, "g": own})
     values = {name: symbols_for(name, shape) for name, shape in shapes.names.items()}
     result = _evaluate(formula, values, shapes)
-    pulls = shapes.pullbacks(formula, Name("g"), formula)
+    pulls = formula.pullback(Name("g"), formula, shapes)
     proofs = []
     for k, operand in enumerate(formula.arguments):
         jacobian = component_jacobian(result, values[operand.name])
         tangents = [None] * len(formula.arguments)
         tangents[k] = by_itself(sizes[operand.name])
-        ours = _evaluate(shapes.tangent(formula, tangents, formula), values, shapes)
+        ours = _evaluate(formula.tangent(tangents, formula, shapes), values, shapes)
         statement = f"{plain(formula)} by {operand.name}"
         proofs.append(Proof(statement, "tangent", _same(ours, jacobian)))
         pulled = _evaluate(pulls[k], values, shapes)
@@ -148,29 +132,28 @@ def prove_operations(cases: tuple[str, ...] = CASES) -> list[Proof]:
         names = {argument: Name(name) for name, argument in inner.items()}
         arguments = tuple(names.get(argument, argument) for argument in formula.arguments)
         sizes = _SHAPES | {name: Shapes(_SHAPES)(argument) for name, argument in inner.items()}
-        proofs += prove_formula(Operation(formula.kind, arguments, formula.detail), sizes)
+        proofs += prove_formula(formula.of(*arguments), sizes)
         proofs += [proof for part in inner.values() for proof in prove_formula(part, _SHAPES)]
     return proofs
 
 
-def _opaque(name: str) -> Callable:
+def _opaque(function: type[Function]) -> type[sympy.Function]:
     """f as a function of its own, with the derivative that `prove_operations` has proved for it."""
-    where, formula = scalar_derivative(name)
 
     def fdiff(self: sympy.Function, argindex: int = 1) -> sympy.Expr:
-        value = self if where == "output" else self.args[0]
-        program = Program({"value": formula}, Shapes({"u": ()}), [], ["u"])
-        return program.run({"u": value}, 1, SYMBOLIC)["value"]
+        program = Program({"value": function.slope()}, Shapes({"u": (), "z": ()}), [], ["u", "z"])
+        return program.run({"u": self.args[0], "z": self}, 1, SYMBOLIC)["value"]
 
-    function = type(name, (sympy.Function,), {"fdiff": fdiff})
-    return np.frompyfunc(function, 1, 1)
+    return type(function.kind, (sympy.Function,), {"fdiff": fdiff})
 
 
 # sigmoid and softplus stay whole: without this, sympy would have to be told to see 1/(1 + exp(-x)) again
+WHOLE_FUNCTIONS = {f.kind: f for f in Function.__subclasses__() if f.whole}
+_OPAQUE = {f: _opaque(f) for f in WHOLE_FUNCTIONS.values()}
 WHOLE = replace(
     SYMBOLIC,
     name="symbols, whole functions",
-    functions=SYMBOLIC.functions | {name: _opaque(name) for name in ("sigmoid", "softplus")},
+    function=lambda f: np.frompyfunc(_OPAQUE.get(f, f.symbols), 1, 1),
 )
 
 
@@ -209,7 +192,7 @@ def _prove_steps(cell: Recurrence, steps: int) -> list[Proof]:
         return []
     last = max(list(cell.lines).index(state) for state in cell.initial_state)
     lines = {name: cell.lines[name] for name in list(cell.lines)[: last + 1]}
-    state_loss = Operation("sum", (Name(next(iter(cell.initial_state))),))
+    state_loss = Sum(Name(next(iter(cell.initial_state))))
     used = {leaf for formula in lines.values() for leaf in names_in(formula)}
     short = replace(
         cell,
