@@ -17,7 +17,6 @@ from workings.derive.expression import (
     TARGET,
     ExpressionError,
     Node,
-    Operation,
     Shape,
     Shapes,
     names_in,

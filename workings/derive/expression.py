@@ -58,15 +58,24 @@ class Name:
 class Operation:
     """An operation on formulas; `detail` holds what is not a formula (an index, a size, an exponent).
 
-    Each subclass is one kind, known by its name: `log_sum_exp` is LogSumExp.
+    Each subclass is one kind, known by its name: `log_sum_exp` is LogSumExp. What it is, it says in a
+    few lines: its `shape` from those of its operands, the function that computes its `value`, its
+    `text`, its `tex`, and, in operations.py, its two rules of differentiation.
     """
 
     kinds: ClassVar[dict[str, type[Operation]]] = {}
     kind: ClassVar[str] = ""
     arity: ClassVar[int] = 0  # of a function of the language
+    wants: ClassVar[str] = "the shapes do not fit"  # where the operands have no shape that it takes
     notation: ClassVar[str] = ""  # in LaTeX, of a function that is not written by its kind
+    leaf: ClassVar[bool] = False  # whether its own value is put in where a formula shows numbers
     cases: ClassVar[tuple[str, ...]] = ()  # to prove its rules for, in the names of proofs.py
-    __match_args__ = ("first", "second")
+
+    __match_args__ = ("u", "v")
+    u = A = property(lambda self: self.arguments[0])
+    v = B = property(lambda self: self.arguments[1])
+    i = property(lambda self: self.detail[0])
+    j = property(lambda self: self.detail[1])
 
     def __init_subclass__(cls) -> None:
         cls.kind = re.sub(r"\B[A-Z]", r"_\g<0>", cls.__name__).lower()
@@ -76,18 +85,6 @@ class Operation:
         self.arguments, self.detail, self.position = arguments, detail, position
         self._hash = hash((self.kind, arguments, detail))
 
-    @property
-    def first(self) -> Node:
-        return self.arguments[0]
-
-    @property
-    def second(self) -> Node:
-        return self.arguments[1]
-
-    def of(self, *arguments: Node) -> Operation:
-        """The same operation on other operands."""
-        return type(self)(*arguments, detail=self.detail, position=self.position)
-
     def __hash__(self) -> int:
         return self._hash
 
@@ -95,8 +92,9 @@ class Operation:
         same = type(self) is type(other) and self._hash == other._hash
         return same and (self.arguments, self.detail) == (other.arguments, other.detail)
 
-    def __repr__(self) -> str:
-        return f"<{plain(self)}>"
+    def of(self, *arguments: Node) -> Operation:
+        """The same operation on other operands."""
+        return type(self)(*arguments, detail=self.detail, position=self.position)
 
     def text(self) -> tuple[str, int]:
         """The operation in the language, and how tightly it holds: 1 a sum ... 5 a name."""
@@ -105,14 +103,10 @@ class Operation:
     def tex(self, show: Any) -> Any:
         """The operation in LaTeX; `show` is the printer (typesetting.py)."""
         name = self.notation or rf"\operatorname{{{self.kind}}}"
-        return show.function(name, self.first, len(self.kind))
-
-    def is_whole(self) -> bool:
-        """Whether its value, not its operands', is put in where a formula is printed with numbers."""
-        return False
+        return show.function(name, self.u, len(self.kind))
 
     def substituted(self, show: Any) -> Any:
-        """Its value in LaTeX."""
+        """The value of a leaf in LaTeX."""
         return show.numbers_of(self)
 
 
@@ -154,10 +148,6 @@ def substitute(node: Node, values: dict[str, Node]) -> Node:
 # --- shapes ------------------------------------------------------------------------------------
 
 
-class Misfit(Exception):
-    """Why an operation does not take operands of these shapes."""
-
-
 def describe(shape: Shape) -> str:
     """A shape in words."""
     if len(shape) == 0:
@@ -183,15 +173,15 @@ class Shapes:
                 return self.names[name]
         if node not in self._known:
             shapes = [self(argument) for argument in node.arguments]
-            try:
-                self._known[node] = node.shape(*shapes)
-            except Misfit as reason:
+            shape = node.shape(*shapes)
+            if not isinstance(shape, tuple):
                 parts = " and ".join(
                     f"`{plain(argument)}` is {describe(shape)}"
                     for argument, shape in zip(node.arguments, shapes, strict=True)
                 )
-                message = f"{reason} in `{plain(node)}`: {parts}"
-                raise ExpressionError(message, node.position, self.place) from None
+                message = f"{shape or node.wants} in `{plain(node)}`: {parts}"
+                raise ExpressionError(message, node.position, self.place)
+            self._known[node] = shape
         return self._known[node]
 
 

@@ -2,173 +2,117 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from workings.derive.arithmetic import Operands
-from workings.derive.expression import Node, Operation, Shape
-
-# --- constants ---------------------------------------------------------------------------------
+from workings.derive.expression import Node, Operation
 
 
 class Constant(Operation):
-    """A vector or matrix of zeros and ones, given by its `detail`."""
+    """A vector or matrix of zeros and ones, `entries`, given by its `detail`."""
 
-    def entries(self) -> np.ndarray:
-        raise NotImplementedError
+    leaf = True
 
-    def value(self, on: Operands) -> Callable:
+    def value(self, on: Operands) -> Any:
         constant = on.numbers.array(self.entries())
         return lambda: constant
-
-    def is_whole(self) -> bool:
-        return True
 
 
 class Ones(Constant):
     """1 in every place."""
 
-    def entries(self) -> np.ndarray:
-        return np.ones(self.detail, dtype=int)
-
-    def shape(self) -> Shape:
-        return self.detail
-
-    def tex(self, show: Any) -> Any:
-        size = r" \times ".join(map(str, self.detail))
-        return show.symbol(rf"\mathbf{{1}}_{{{size}}}", 2)
+    shape = lambda self: self.detail
+    entries = lambda self: np.ones(self.detail, dtype=int)
+    tex = lambda self, show: show.symbol(rf"\mathbf{{1}}_{{{show.size(self.detail)}}}", 2)
 
 
 class Unit(Constant):
     """e_i of length n."""
 
-    def entries(self) -> np.ndarray:
-        i, n = self.detail
-        return np.eye(n, dtype=int)[i]
-
-    def shape(self) -> Shape:
-        return self.detail[1:]
-
-    def tex(self, show: Any) -> Any:
-        return show.symbol(rf"e_{{{self.detail[0] + 1}}}", 2)
+    shape = lambda self: (self.j,)
+    entries = lambda self: np.eye(self.j, dtype=int)[self.i]
+    tex = lambda self, show: show.symbol(rf"e_{{{self.i + 1}}}", 2)
 
 
 class Identity(Constant):
     """I_n."""
 
-    def entries(self) -> np.ndarray:
-        return np.eye(self.detail[0], dtype=int)
-
-    def shape(self) -> Shape:
-        return self.detail * 2
-
-    def tex(self, show: Any) -> Any:
-        return show.symbol(rf"I_{{{self.detail[0]}}}", 2)
+    shape = lambda self: self.detail * 2
+    entries = lambda self: np.eye(self.i, dtype=int)
+    tex = lambda self, show: show.symbol(rf"I_{{{self.i}}}", 2)
 
 
 class Commutation(Constant):
     """K with vec(A^T) = K vec(A), A m by n (Magnus and Neudecker 2019, ch. 3.7)."""
 
-    def entries(self) -> np.ndarray:
-        m, n = self.detail
-        return np.eye(m * n, dtype=int)[np.arange(m * n).reshape(m, n).T.ravel()]
-
-    def shape(self) -> Shape:
-        return (self.detail[0] * self.detail[1],) * 2
-
-    def tex(self, show: Any) -> Any:
-        return show.symbol(rf"K_{{{self.detail[0]},{self.detail[1]}}}", 3)
-
-    def is_whole(self) -> bool:
-        return False
-
-
-# --- maps --------------------------------------------------------------------------------------
+    leaf = False
+    shape = lambda self: (self.i * self.j,) * 2
+    entries = lambda self: np.eye(self.i * self.j, dtype=int)[self.order()]
+    order = lambda self: np.arange(self.i * self.j).reshape(self.detail).T.ravel()
+    tex = lambda self, show: show.symbol(rf"K_{{{self.i},{self.j}}}", 3)
 
 
 class Diag(Operation):
-    """diag(d)."""
+    """diag(u)."""
 
-    def shape(self, d: Shape) -> Shape:
-        return d * 2
-
-    def value(self, on: Operands) -> Callable:
-        return lambda d: d[..., :, None] * _eye(d)
-
-    def is_whole(self) -> bool:
-        return True
+    leaf = True
+    shape = lambda self, u: u * 2
+    value = lambda self, on: lambda u: u[..., :, None] * _eye(u)
 
     def substituted(self, show: Any) -> Any:
         if show.shapes(self)[0] <= 3:
             return show.numbers_of(self)
-        inner = show.numbers_of(self.first, 4)
+        inner = show.numbers_of(self.u, 4)
         return show.symbol(rf"\operatorname{{diag}} {inner.text}", inner.width + 4)
 
 
 class SoftmaxJacobian(Operation):
-    """diag(y) - y y^T."""
+    """diag(u) - u u^T, where u is a softmax."""
 
-    def shape(self, y: Shape) -> Shape:
-        return y * 2
-
-    def value(self, on: Operands) -> Callable:
-        return lambda y: y[..., :, None] * _eye(y) - y[..., :, None] * y[..., None, :]
-
-    def is_whole(self) -> bool:
-        return True
+    leaf = True
+    shape = lambda self, u: u * 2
+    value = lambda self, on: lambda u: u[..., :, None] * _eye(u) - u[..., :, None] * u[..., None, :]
 
     def tex(self, show: Any) -> Any:
-        y = show(self.first, 4)
-        diagonal = show.symbol(rf"\operatorname{{diag}}\left({y.text}\right)", y.width + 6, 1)
-        square = rf"- {y.text}\,{show.transposed(self.first).text}"
-        return show.joined(diagonal, show.symbol(square, 2 * y.width + 3, 1))
+        u = show(self.u, 4)
+        diagonal = show.symbol(rf"\operatorname{{diag}}\left({u.text}\right)", u.width + 6, 1)
+        square = rf"- {u.text}\,{show.transposed(self.u).text}"
+        return show.joined(diagonal, show.symbol(square, 2 * u.width + 3, 1))
 
 
 class Row(Operation):
-    """v^T, a matrix of one row."""
+    """u^T, a matrix of one row."""
 
-    def shape(self, v: Shape) -> Shape:
-        return (1, *v)
-
-    def value(self, on: Operands) -> Callable:
-        return lambda v: v[..., None, :]
-
-    def tex(self, show: Any) -> Any:
-        return show.transposed(self.first)
+    shape = lambda self, u: (1, *u)
+    value = lambda self, on: lambda u: u[..., None, :]
+    tex = lambda self, show: show.transposed(self.u)
 
 
 class Column(Operation):
-    """v, a matrix of one column."""
+    """u, a matrix of one column."""
 
-    def shape(self, v: Shape) -> Shape:
-        return (*v, 1)
-
-    def value(self, on: Operands) -> Callable:
-        return lambda v: v[..., :, None]
-
-    def tex(self, show: Any) -> Any:
-        return show(self.first)
+    shape = lambda self, u: (*u, 1)
+    value = lambda self, on: lambda u: u[..., :, None]
+    tex = lambda self, show: show(self.u)
 
 
 class Vec(Operation):
     """The rows of a matrix, one after the other."""
 
-    def shape(self, A: Shape) -> Shape:
-        return (A[0] * A[1],)
-
-    def value(self, on: Operands) -> Callable:
-        return lambda A: A.reshape(*A.shape[:-2], -1)
+    shape = lambda self, A: (A[0] * A[1],)
+    value = lambda self, on: lambda A: A.reshape(*A.shape[:-2], -1)
 
 
 class Kronecker(Operation):
     """A (x) B."""
 
-    def shape(self, A: Shape, B: Shape) -> Shape:
-        return (A[0] * B[0], A[1] * B[1])
+    shape = lambda self, A, B: (A[0] * B[0], A[1] * B[1])
+    tex = lambda self, show: show.product(self.A, r" \otimes ", self.B, levels=(3, 3))
 
-    def value(self, on: Operands) -> Callable:
+    def value(self, on: Operands) -> Any:
         def kronecker(A: np.ndarray, B: np.ndarray) -> np.ndarray:
             product = A[..., :, None, :, None] * B[..., None, :, None, :]
             rows, columns = A.shape[-2] * B.shape[-2], A.shape[-1] * B.shape[-1]
@@ -176,76 +120,51 @@ class Kronecker(Operation):
 
         return kronecker
 
-    def tex(self, show: Any) -> Any:
-        return show.product(self.first, r" \otimes ", self.second, levels=(3, 3))
-
 
 class Rows(Operation):
     """The rows i:j of a matrix."""
 
-    def shape(self, A: Shape) -> Shape:
-        return (self.detail[1] - self.detail[0], A[1])
-
-    def value(self, on: Operands) -> Callable:
-        i, j = self.detail
-        return lambda A: A[..., i:j, :]
-
-    def tex(self, show: Any) -> Any:
-        return show.part(self.first, f"{self.detail[0] + 1}:{self.detail[1]}")
+    shape = lambda self, A: (self.j - self.i, A[1])
+    value = lambda self, on: lambda A: A[..., self.i : self.j, :]
+    tex = lambda self, show: show.part(self.A, f"{self.i + 1}:{self.j}")
 
 
 class Embed(Operation):
-    """g at the places i:j of a vector of n, and zeros around it."""
+    """u at the places i:j of a vector of n, and zeros around it."""
 
-    def shape(self, g: Shape) -> Shape:
-        return (self.detail[2],)
+    leaf = True
+    shape = lambda self, u: self.detail[2:]
 
-    def value(self, on: Operands) -> Callable:
-        i, j, n = self.detail
-
-        def embed(g: np.ndarray) -> np.ndarray:
-            result = np.zeros((*g.shape[:-1], n), dtype=g.dtype)
-            if g.dtype == object:
-                result = result * g[..., :1]  # zeros of the same kind of number
-            result[..., i:j] = g
+    def value(self, on: Operands) -> Any:
+        def embed(u: np.ndarray) -> np.ndarray:
+            result = np.zeros((*u.shape[:-1], self.detail[2]), dtype=u.dtype)
+            if u.dtype == object:
+                result = result * u[..., :1]  # zeros of the same kind of number
+            result[..., self.i : self.j] = u
             return result
 
         return embed
 
-    def is_whole(self) -> bool:
-        return True
-
     def tex(self, show: Any) -> Any:
-        i, j, n = self.detail
         zero = [show.symbol("0", 1)]
-        return show.column([*zero * (i > 0), show(self.first), *zero * (j < n)])
+        after = zero * (self.j < self.detail[2])
+        return show.column([*zero * (self.i > 0), show(self.u), *after])
 
 
 class Stack(Operation):
     """A vector of scalars."""
 
-    def shape(self, *scalars: Shape) -> Shape:
-        return (len(scalars),)
-
-    def value(self, on: Operands) -> Callable:
-        return lambda *parts: join(parts, on, 1)
-
-    def is_whole(self) -> bool:
-        return True
-
-    def tex(self, show: Any) -> Any:
-        return show.column([show(part) for part in self.arguments])
+    leaf = True
+    shape = lambda self, *scalars: (len(scalars),)
+    value = lambda self, on: lambda *parts: join(parts, on, 1)
+    tex = lambda self, show: show.column([show(part) for part in self.arguments])
 
 
 class StackRows(Operation):
     """Matrices and row vectors one above the other."""
 
-    def shape(self, *parts: Shape) -> Shape:
-        return (sum(part[0] if len(part) == 2 else 1 for part in parts), parts[0][-1])
-
-    def value(self, on: Operands) -> Callable:
-        return lambda *parts: join(parts, on, 2)
-
+    shape = lambda self, *parts: (sum(p[0] if len(p) == 2 else 1 for p in parts), parts[0][-1])
+    value = lambda self, on: lambda *parts: join(parts, on, 2)
     tex = Stack.tex
 
 
@@ -265,59 +184,50 @@ def _eye(u: np.ndarray) -> np.ndarray:
     return np.eye(u.shape[-1], dtype=int)
 
 
-# --- products with a large matrix that is never made ---------------------------------------------
+# --- products with a large matrix that is never made -----------------------------------------------
 
 
 class ScaleRows(Operation):
-    """diag(d) A."""
+    """diag(u) B."""
 
-    def shape(self, d: Shape, A: Shape) -> Shape:
-        return A
-
-    def value(self, on: Operands) -> Callable:
-        return np.multiply if on.ranks[1] == 1 else lambda d, A: d[..., :, None] * A
+    shape = lambda self, u, B: B
+    value = lambda self, on: np.multiply if on.ranks[1] == 1 else lambda u, B: u[..., :, None] * B
 
 
 class SoftmaxRows(Operation):
-    """(diag(y) - y y^T) A = y * (A - y^T A)."""
+    """(diag(u) - u u^T) B = u * (B - u^T B)."""
 
-    def shape(self, y: Shape, A: Shape) -> Shape:
-        return A
+    shape = lambda self, u, B: B
 
-    def value(self, on: Operands) -> Callable:
-        if on.ranks[1] == 1:
-            return lambda y, g: y * (g - (y * g).sum(-1, keepdims=True))
-
-        def product(y: np.ndarray, A: np.ndarray) -> np.ndarray:
-            y = y[..., :, None]
-            return y * (A - (y * A).sum(-2, keepdims=True))
+    def value(self, on: Operands) -> Any:
+        def product(u: np.ndarray, B: np.ndarray) -> np.ndarray:
+            axis = -on.ranks[1]
+            u = u if axis == -1 else u[..., :, None]
+            return u * (B - (u * B).sum(axis, keepdims=True))
 
         return product
 
 
 class ContractRows(Operation):
-    """(I_m (x) v^T) A, where A has m n rows."""
+    """(I_m (x) u^T) B, where B has m n rows."""
 
-    def shape(self, v: Shape, A: Shape) -> Shape:
-        return (self.detail[0], *A[1:])
+    shape = lambda self, u, B: (self.i, *B[1:])
 
-    def value(self, on: Operands) -> Callable:
-        (m,) = self.detail
-
-        def contract(v: np.ndarray, A: np.ndarray) -> np.ndarray:
-            blocks = A.reshape(*A.shape[:-2], m, v.shape[-1], A.shape[-1])
-            return np.matmul(v[..., None, None, :], blocks)[..., 0, :]
+    def value(self, on: Operands) -> Any:
+        def contract(u: np.ndarray, B: np.ndarray) -> np.ndarray:
+            blocks = B.reshape(*B.shape[:-2], self.i, u.shape[-1], B.shape[-1])
+            return np.matmul(u[..., None, None, :], blocks)[..., 0, :]
 
         return contract
 
 
-def without_large_matrix(left: Node, A: Node) -> Operation | None:
+def without_large_matrix(left: Node, B: Node) -> Operation | None:
     """The product of these two, where there is a shorter way to it."""
     match left:
-        case Diag(d):
-            return ScaleRows(d, A)
-        case SoftmaxJacobian(y):
-            return SoftmaxRows(y, A)
-        case Kronecker(Identity(detail=m), Row(v)):
-            return ContractRows(v, A, detail=m)
+        case Diag(u):
+            return ScaleRows(u, B)
+        case SoftmaxJacobian(u):
+            return SoftmaxRows(u, B)
+        case Kronecker(Identity(detail=m), Row(u)):
+            return ContractRows(u, B, detail=m)
     return None

@@ -30,7 +30,6 @@ import sympy
 
 from workings.derive.arithmetic import SYMBOLIC, Operands
 from workings.derive.expression import (
-    Misfit,
     Name,
     Node,
     Number,
@@ -128,7 +127,7 @@ def ones(*shape: int) -> Node:
 
 def by_itself(shape: Shape) -> Node:
     """The tangent of a name of that shape by the name itself."""
-    return Identity(detail=(_size(shape),)) if shape else ones(1)
+    return _identity(_size(shape)) if shape else ones(1)
 
 
 def zeros(*shape: int) -> Node:
@@ -139,27 +138,41 @@ def _size(shape: Shape) -> int:
     return int(np.prod(shape))
 
 
-def _flat(A: Node, shape: Shapes) -> Node:
-    return Vec(A) if len(shape(A)) == 2 else A
+def power(u: Node, p: int | Fraction) -> Node:
+    """u^p, with u^1 = u."""
+    return u if p == 1 else Power(u, detail=(Fraction(p),))
+
+
+def _flat(A: Node, of: Shapes) -> Node:
+    return Vec(A) if len(of(A)) == 2 else A
+
+
+def _identity(n: int) -> Node:
+    return Identity(detail=(n,))
 
 
 # --- what can be differentiated ------------------------------------------------------------------
 
 
 class Rule(Operation):
-    """An operation z = f(u, v, ...) with its two rules; `z` in them is what its value is called."""
+    """An operation with its two rules, here those of an operation whose Jacobians are matrices.
 
-    def pullback(self, g: Node, z: Node, shape: Shapes) -> list[Node | None]:
+    `z` is what its value is called, and `of` gives shapes. In a subclass `jacobians` lists the J of
+    each operand, `slopes` those of an operation that acts element by element, and `gradients` those of
+    a scalar.
+    """
+
+    def pullback(self, g: Node, z: Node, of: Shapes) -> list[Node | None]:
         """J^T g for every operand; None where the operand does not matter."""
-        raise NotImplementedError
+        return [matmul(transpose(J), g) for J in self.jacobians(z, of)]
 
-    def push(self, k: int, T: Node, z: Node, shape: Shapes) -> Node | None:
+    def push(self, k: int, T: Node, z: Node, of: Shapes) -> Node | None:
         """J T of the k-th operand."""
-        raise NotImplementedError
+        return matmul(self.jacobians(z, of)[k], T)
 
-    def tangent(self, tangents: Sequence[Node | None], z: Node, shape: Shapes) -> Node | None:
+    def tangent(self, tangents: Sequence[Node | None], z: Node, of: Shapes) -> Node | None:
         """The sum of J T over the operands; None stands for a tangent of zero."""
-        pushed = [self.push(k, T, z, shape) for k, T in enumerate(tangents) if T is not None]
+        pushed = [self.push(k, T, z, of) for k, T in enumerate(tangents) if T is not None]
         return functools.reduce(plus, pushed, None)
 
     def failure(self, u: np.ndarray) -> str:
@@ -168,16 +181,19 @@ class Rule(Operation):
 
 
 def tangent_of(
-    node: Node, tangents: Mapping[str, Node], called: Node, shape: Shapes
+    node: Node, tangents: Mapping[str, Node], called: Node, shapes: Shapes
 ) -> Node | None:
     """The tangent of a formula whose names have these tangents; `called` is the name of its value."""
     match node:
         case Name(name=name):
             return tangents.get(name)
         case Rule(arguments=arguments):
-            inner = [tangent_of(u, tangents, u, shape) for u in arguments]
-            return node.tangent(inner, called, shape)
+            inner = [tangent_of(u, tangents, u, shapes) for u in arguments]
+            return node.tangent(inner, called, shapes)
     return None
+
+
+# --- element by element --------------------------------------------------------------------------
 
 
 class ByElements(Rule):
@@ -189,41 +205,29 @@ class ByElements(Rule):
     signs: ClassVar[tuple[int, ...]] = (1, 1)  # of the slopes
     smooth: ClassVar[bool] = True
     whole: ClassVar[bool] = False  # to sympy a function of its own, not a formula of exponentials
+    shape = lambda self, u: u
 
-    def shape(self, u: Shape) -> Shape:
-        return u
-
-    def slopes(self, z: Node, shape: Shapes) -> list[Node | None]:
-        """The s of each operand, without its sign; None for zero."""
-        raise NotImplementedError
-
-    def pullback(self, g: Node, z: Node, shape: Shapes) -> list[Node | None]:
+    def pullback(self, g: Node, z: Node, of: Shapes) -> list[Node | None]:
         def pull(u: Node, s: Node | None) -> Node | None:
             if s is None:
                 return None
-            if shape(u) == shape(g):
-                if len(shape(u)) != 1 or shape(s) == ():
-                    return times(s, g)
-                return matmul(Diag(s), g)
-            if s != ONE and len(shape(g)) == 1:
-                return Dot(s, g)
-            return Sum(times(s, g))
+            if of(u) == of(g):
+                return times(s, g) if len(of(u)) != 1 or of(s) == () else matmul(Diag(s), g)
+            return Dot(s, g) if s != ONE and len(of(g)) == 1 else Sum(times(s, g))
 
-        pulls = map(pull, self.arguments, self.slopes(z, shape))
+        pulls = map(pull, self.arguments, self.slopes(z, of))
         return [minus(p) if sign < 0 else p for p, sign in zip(pulls, self.signs, strict=False)]
 
-    def push(self, k: int, T: Node, z: Node, shape: Shapes) -> Node | None:
-        s, u = self.slopes(z, shape)[k], self.arguments[k]
+    def push(self, k: int, T: Node, z: Node, of: Shapes) -> Node | None:
+        s, u = self.slopes(z, of)[k], self.arguments[k]
         if s is None:
             return None
-        if s == ONE and shape(u) != shape(self):
-            pushed = Outer(ones(_size(shape(self))), T)
-        elif shape(s) == ():
+        if s == ONE and of(u) != of(self):
+            pushed = Outer(ones(_size(of(self))), T)
+        elif of(s) == ():
             pushed = times(s, T)
-        elif shape(u) == ():
-            pushed = Outer(_flat(s, shape), T)
         else:
-            pushed = matmul(Diag(_flat(s, shape)), T)
+            pushed = Outer(_flat(s, of), T) if of(u) == () else matmul(Diag(_flat(s, of)), T)
         return minus(pushed) if self.signs[k] < 0 else pushed
 
 
@@ -232,144 +236,107 @@ class Pair(ByElements):
 
     apply: ClassVar[np.ufunc]
     infix: ClassVar[tuple[str, int]]  # how it is written in the language, and how tightly it holds
+    shape = lambda self, u, v: u if u == v or v == () else v if u == () else None
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         operands = ("u v", "s u", "u s", "s r", "A B", "s A", "A s")
         cls.cases = tuple(pair.replace(" ", f" {cls.infix[0]} ") for pair in operands)
 
-    def shape(self, u: Shape, v: Shape) -> Shape:
-        if u == v or v == ():
-            return u
-        if u == ():
-            return v
-        raise Misfit("the shapes do not fit")
-
     def value(self, on: Operands) -> Callable:
         """Scalars over time (T,) may meet vectors (T, n) and matrices (T, m, n)."""
-        if not any(t and r < on.rank for r, t in zip(on.ranks, on.timed, strict=True)):
+        if not any(
+            timed and rank < on.rank for rank, timed in zip(on.ranks, on.timed, strict=True)
+        ):
             return self.apply
         i, j = (
-            (slice(None), *[None] * (on.rank - r)) if t else ()
-            for r, t in zip(on.ranks, on.timed, strict=True)
+            (slice(None), *[None] * (on.rank - rank)) if timed else ()
+            for rank, timed in zip(on.ranks, on.timed, strict=True)
         )
         return lambda u, v: self.apply(u[i] if i else u, v[j] if j else v)
 
     def text(self) -> tuple[str, int]:
         symbol, level = self.infix
-        return f"{plain(self.first, level)} {symbol} {plain(self.second, level + 1)}", level
+        return f"{plain(self.u, level)} {symbol} {plain(self.v, level + 1)}", level
 
 
 class Add(Pair):
-    apply = np.add
-    infix = ("+", 1)
-
-    def slopes(self, z: Node, shape: Shapes) -> list[Node | None]:
-        return [ONE, ONE]
+    apply, infix = np.add, ("+", 1)
+    slopes = lambda self, z, of: [ONE, ONE]
 
     def tex(self, show: Any) -> Any:
-        match self.second:
+        match self.v:
             case Negative(v):
-                return show.sum(self.first, "-", v)
+                return show.sum(self.u, "-", v)
             case Number(value=value) if value < 0:
-                return show.sum(self.first, "-", Number(-value))
-        return show.sum(self.first, "+", self.second)
+                return show.sum(self.u, "-", Number(-value))
+        return show.sum(self.u, "+", self.v)
 
 
 class Subtract(Pair):
-    apply = np.subtract
-    infix = ("-", 1)
-    signs = (1, -1)
+    apply, infix, signs = np.subtract, ("-", 1), (1, -1)
     slopes = Add.slopes
-
-    def tex(self, show: Any) -> Any:
-        return show.sum(self.first, "-", self.second)
+    tex = lambda self, show: show.sum(self.u, "-", self.v)
 
 
 class Multiply(Pair):
-    apply = np.multiply
-    infix = ("*", 2)
-
-    def slopes(self, z: Node, shape: Shapes) -> list[Node | None]:
-        return [self.second, self.first]
+    apply, infix = np.multiply, ("*", 2)
+    slopes = lambda self, z, of: [self.v, self.u]
 
     def tex(self, show: Any) -> Any:
-        u, v = self.arguments
-        if show.shapes(u) == show.shapes(v) != ():
+        if show.shapes(self.u) == show.shapes(self.v) != ():
             # one level looser than a matrix product: W (r * h) needs its brackets
-            return show.product(u, r" \odot ", v, level=1)
-        return show.product(u, r" \, " if show.numbers is None else r" \cdot ", v)
+            return show.product(self.u, r" \odot ", self.v, level=1)
+        return show.product(self.u, r" \, " if show.numbers is None else r" \cdot ", self.v)
 
 
 class Divide(Pair):
     """z = u / v, with the slopes 1/v and -u/v^2."""
 
-    apply = np.divide
-    infix = ("/", 2)
-    signs = (1, -1)
-
-    def slopes(self, z: Node, shape: Shapes) -> list[Node | None]:
-        u, v = self.arguments
-        return [Divide(ONE, v), Divide(u, Power(v, detail=(Fraction(2),)))]
+    apply, infix, signs = np.divide, ("/", 2), (1, -1)
+    slopes = lambda self, z, of: [Divide(ONE, self.v), Divide(self.u, power(self.v, 2))]
 
     def tex(self, show: Any) -> Any:
-        u, v = self.arguments
-        if show.shapes(v) != ():
-            return show.product(u, r" \oslash ", v, levels=(3, 3))
-        return show.fraction(u, v)
+        if show.shapes(self.v) == ():
+            return show.fraction(self.u, self.v)
+        return show.product(self.u, r" \oslash ", self.v, levels=(3, 3))
 
     def failure(self, u: np.ndarray) -> str:
         return "division by zero in {text}" if np.any(u == 0) else super().failure(u)
 
 
 class Negative(ByElements):
-    signs = (-1,)
-    cases = ("-u", "-s", "-A")
-
-    def slopes(self, z: Node, shape: Shapes) -> list[Node | None]:
-        return [ONE]
-
-    def value(self, on: Operands) -> Callable:
-        return np.negative
-
-    def text(self) -> tuple[str, int]:
-        return f"-{plain(self.first, 3)}", 2
-
-    def tex(self, show: Any) -> Any:
-        return show.negative(self.first)
+    signs, cases = (-1,), ("-u", "-s", "-A")
+    slopes = lambda self, z, of: [ONE]
+    value = lambda self, on: np.negative
+    text = lambda self: (f"-{plain(self.u, 3)}", 2)
+    tex = lambda self, show: show.negative(self.u)
 
 
 class Power(ByElements):
     """z = u^p, with the slope p u^(p-1)."""
 
     cases = ("u**2", "u**3", "u**-1", "u**(1/2)", "s**2", "A**2")
-
-    def slopes(self, z: Node, shape: Shapes) -> list[Node | None]:
-        u, (p,) = self.first, self.detail
-        if p == 1:
-            return [ones(*shape(u))]
-        return [times(Number(p), u if p == 2 else Power(u, detail=(p - 1,)))]
+    slopes = lambda self, z, of: [
+        times(Number(self.i), power(self.u, self.i - 1)) if self.i != 1 else ones(*of(self.u))
+    ]
+    tex = lambda self, show: show.power(self.u, self.i)
 
     def value(self, on: Operands) -> Callable:
-        (p,) = self.detail
-        p = int(p) if p.denominator == 1 else on.numbers.number(p)
+        p = int(self.i) if self.i.denominator == 1 else on.numbers.number(self.i)
         return (lambda u: u * u) if p == 2 else (lambda u: u**p)
 
     def text(self) -> tuple[str, int]:
-        (p,) = self.detail
-        exponent = p if p >= 0 and p.denominator == 1 else f"({p})"
-        return f"{plain(self.first, 5)}**{exponent}", 4
-
-    def tex(self, show: Any) -> Any:
-        return show.power(self.first, self.detail[0])
+        p = self.i if self.i >= 0 and self.i.denominator == 1 else f"({self.i})"
+        return f"{plain(self.u, 5)}**{p}", 4
 
     def failure(self, u: np.ndarray) -> str:
-        if np.min(u) <= 0 and self.detail[0].denominator != 1:
+        if np.min(u) <= 0 and self.i.denominator != 1:
             return f"a broken power of a negative number ({np.min(u):.6g}) in {{text}}"
         return "division by zero in {text}" if np.any(u == 0) else super().failure(u)
 
 
-# --- functions of one number, whose slopes sympy finds --------------------------------------------
+# --- functions of one number, whose slopes sympy finds ---------------------------------------------
 
 X = sympy.Symbol("x")
 Y = sympy.Symbol("y", positive=True)  # so that sqrt(y^2) is y; tanh' and its y^2 do not mind
@@ -378,25 +345,19 @@ Y = sympy.Symbol("y", positive=True)  # so that sqrt(y^2) is y; tanh' and its y^
 class Function(ByElements):
     """z = f(u), element by element."""
 
+    arity = 1
     f: ClassVar[sympy.Expr]  # of X
     inverse: ClassVar[sympy.Expr | None] = None  # of Y = f(X), where f' is shorter in terms of f
-    floats: ClassVar[Callable]
-    complexes: ClassVar[Callable | None] = None  # where `floats` does not do
+    floats: ClassVar[Callable]  # f of an array of floats
+    complexes: ClassVar[Callable | None] = None  # of complex numbers, where `floats` does not do
+    digits = classmethod(lambda cls, context, u: getattr(context, cls.kind)(u))  # by mpmath
+    symbols = classmethod(lambda cls, u: cls.f.subs(X, u))
+    value = lambda self, on: on.numbers.function(type(self))
+    slopes = lambda self, z, of: [substitute(self.slope(), {"z": z, "u": self.u})]
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         cls.cases = (f"{cls.kind}(u)", *cls.cases) if cls.arity else ()
-
-    @classmethod
-    def digits(cls, context: Any, u: Any) -> Any:
-        return getattr(context, cls.kind)(u)
-
-    @classmethod
-    def symbols(cls, u: sympy.Expr) -> sympy.Expr:
-        return cls.f.subs(X, u)
-
-    def value(self, on: Operands) -> Callable:
-        return on.numbers.function(type(self))
 
     @classmethod
     @functools.cache
@@ -408,18 +369,17 @@ class Function(ByElements):
         slope = sympy.powsimp(sympy.simplify(slope.subs(X, cls.inverse)))
         return from_sympy(slope, {Y: Name("z")})
 
-    def slopes(self, z: Node, shape: Shapes) -> list[Node | None]:
-        return [substitute(self.slope(), {"z": z, "u": self.first})]
-
 
 class Tanh(Function):
     f, inverse, floats = sympy.tanh(X), sympy.atanh(Y), np.tanh
-    arity, notation, cases = 1, r"\tanh", ("tanh(s)",)
+    notation, cases = r"\tanh", ("tanh(s)",)
 
 
 class Sigmoid(Function):
     f, inverse, floats = 1 / (1 + sympy.exp(-X)), sympy.log(Y / (1 - Y)), scipy.special.expit
-    arity, whole, cases = 1, True, ("sigmoid(A)",)
+    digits = lambda context, u: 1 / (1 + context.exp(-u))
+    whole, cases = True, ("sigmoid(A)",)
+    tex = lambda self, show: show.function(r"\sigma", self.u, 2)
 
     @staticmethod
     def complexes(u: np.ndarray) -> np.ndarray:
@@ -427,40 +387,26 @@ class Sigmoid(Function):
         e = np.exp(np.where(right, -u, u))  # of non-positive real part: no overflow
         return np.where(right, 1, e) / (1 + e)
 
-    @staticmethod
-    def digits(context: Any, u: Any) -> Any:
-        return 1 / (1 + context.exp(-u))
-
-    def tex(self, show: Any) -> Any:
-        return show.function(r"\sigma", self.first, 2)
-
 
 class Softplus(Function):
     """log(1 + e^u); its slope is the sigmoid, where 1 - e^-z would cancel."""
 
-    f, arity, whole = sympy.log(1 + sympy.exp(X)), 1, True
+    f, whole = sympy.log(1 + sympy.exp(X)), True
+    digits = lambda context, u: context.ln(1 + context.exp(u))
+    slope = classmethod(lambda cls: Sigmoid(Name("u")))
 
     @staticmethod
     def floats(u: np.ndarray) -> np.ndarray:
         right = np.real(u) >= 0
         return np.where(right, u, 0) + np.log1p(np.exp(np.where(right, -u, u)))
 
-    @staticmethod
-    def digits(context: Any, u: Any) -> Any:
-        return context.ln(1 + context.exp(u))
-
-    @classmethod
-    def slope(cls) -> Node:
-        return Sigmoid(Name("u"))
-
 
 class Exp(Function):
-    f, inverse, floats = sympy.exp(X), sympy.log(Y), np.exp
-    arity, notation = 1, r"\exp"
+    f, inverse, floats, notation = sympy.exp(X), sympy.log(Y), np.exp, r"\exp"
 
 
 class Log(Function):
-    f, floats, arity, notation = sympy.log(X), np.log, 1, r"\log"
+    f, floats, notation = sympy.log(X), np.log, r"\log"
 
     def failure(self, u: np.ndarray) -> str:
         if np.min(u) > 0:
@@ -470,10 +416,8 @@ class Log(Function):
 
 
 class Sqrt(Function):
-    f, inverse, floats, arity = sympy.sqrt(X), Y**2, np.sqrt, 1
-
-    def tex(self, show: Any) -> Any:
-        return show.root(self.first)
+    f, inverse, floats = sympy.sqrt(X), Y**2, np.sqrt
+    tex = lambda self, show: show.root(self.u)
 
     def failure(self, u: np.ndarray) -> str:
         if np.min(u) >= 0:
@@ -482,50 +426,30 @@ class Sqrt(Function):
 
 
 class Sin(Function):
-    f, floats, arity, notation = sympy.sin(X), np.sin, 1, r"\sin"
+    f, floats, notation = sympy.sin(X), np.sin, r"\sin"
 
 
 class Cos(Function):
-    f, floats, arity, notation = sympy.cos(X), np.cos, 1, r"\cos"
+    f, floats, notation = sympy.cos(X), np.cos, r"\cos"
 
 
 class Relu(Function):
     """max(u, 0), with the slope 0 at 0, as in torch."""
 
-    f, arity, smooth = sympy.Piecewise((X, X > 0), (0, True)), 1, False
-
-    @staticmethod
-    def floats(u: np.ndarray) -> np.ndarray:
-        return np.maximum(u, 0.0)
-
-    @staticmethod
-    def complexes(u: np.ndarray) -> np.ndarray:
-        return np.where(np.real(u) > 0, u, 0)
-
-    @staticmethod
-    def digits(context: Any, u: Any) -> Any:
-        return u if u > 0 else context.zero
-
-    @classmethod
-    def slope(cls) -> Node:
-        return Step(Name("u"))
+    f, smooth = sympy.Piecewise((X, X > 0), (0, True)), False
+    floats = lambda u: np.maximum(u, 0.0)
+    complexes = lambda u: np.where(np.real(u) > 0, u, 0)
+    digits = lambda context, u: u if u > 0 else context.zero
+    slope = classmethod(lambda cls: Step(Name("u")))
 
 
 class Step(Function):
     """The slope of relu; constant on both sides of its jump."""
 
-    f, smooth = sympy.Piecewise((1, X > 0), (0, True)), False
-
-    @staticmethod
-    def floats(u: np.ndarray) -> np.ndarray:
-        return np.where(np.real(u) > 0, 1.0, 0.0)
-
-    @staticmethod
-    def digits(context: Any, u: Any) -> Any:
-        return context.one if u > 0 else context.zero
-
-    def slopes(self, z: Node, shape: Shapes) -> list[Node | None]:
-        return [None]
+    f, smooth, arity = sympy.Piecewise((1, X > 0), (0, True)), False, 0
+    floats = lambda u: np.where(np.real(u) > 0, 1.0, 0.0)
+    digits = lambda context, u: context.one if u > 0 else context.zero
+    slopes = lambda self, z, of: [None]
 
 
 # --- scalars of vectors ----------------------------------------------------------------------------
@@ -534,64 +458,40 @@ class Step(Function):
 class Functional(Rule):
     """A scalar z of vectors u, with gradients w: u receives g w, and z receives T^T w."""
 
-    def gradients(self, shape: Shapes) -> list[Node]:
-        raise NotImplementedError
-
-    def pullback(self, g: Node, z: Node, shape: Shapes) -> list[Node | None]:
-        return [times(g, w) for w in self.gradients(shape)]
-
-    def push(self, k: int, T: Node, z: Node, shape: Shapes) -> Node | None:
-        return matmul(transpose(T), self.gradients(shape)[k])
+    pullback = lambda self, g, z, of: [times(g, w) for w in self.gradients(of)]
+    push = lambda self, k, T, z, of: matmul(transpose(T), self.gradients(of)[k])
 
 
 class Sum(Functional):
     arity, cases = 1, ("sum(u)", "sum(A)", "sum(s)")
-
-    def shape(self, u: Shape) -> Shape:
-        return ()
+    shape = lambda self, u: ()
+    gradients = lambda self, of: [ones(*of(self.u))]
 
     def value(self, on: Operands) -> Callable:
         axes = tuple(range(-on.ranks[0], 0))
         return (lambda u: np.sum(u, axis=axes)) if axes else (lambda u: u)
 
-    def gradients(self, shape: Shapes) -> list[Node]:
-        return [ones(*shape(self.first))]
-
-    def push(self, k: int, T: Node, z: Node, shape: Shapes) -> Node | None:
-        if shape(self.first) == ():
+    def push(self, k: int, T: Node, z: Node, of: Shapes) -> Node:
+        if of(self.u) == ():
             return T
-        return matmul(transpose(T), ones(shape(T)[0]))  # of a matrix, T has a row per element
+        return matmul(transpose(T), ones(of(T)[0]))  # of a matrix, T has a row per element
 
 
 class Dot(Functional):
-    arity, cases = 2, ("dot(u, v)",)
-
-    def shape(self, u: Shape, v: Shape) -> Shape:
-        if len(u) == 1 and u == v:
-            return ()
-        raise Misfit("dot wants two vectors of one length")
-
-    def value(self, on: Operands) -> Callable:
-        if any(on.timed):
-            return lambda u, v: (u * v).sum(-1)
-        return lambda u, v: u @ v
-
-    def gradients(self, shape: Shapes) -> list[Node]:
-        return [self.second, self.first]
-
-    def tex(self, show: Any) -> Any:
-        return show.inner(self.first, self.second)
+    arity, cases, wants = 2, ("dot(u, v)",), "dot wants two vectors of one length"
+    shape = lambda self, u, v: () if len(u) == 1 and u == v else None
+    value = lambda self, on: (lambda u, v: (u * v).sum(-1)) if any(on.timed) else np.dot
+    gradients = lambda self, of: [self.v, self.u]
+    tex = lambda self, show: show.inner(self.u, self.v)
 
 
 class LogSumExp(Functional):
     """log sum_j e^(u_j), with the gradient softmax(u)."""
 
-    arity, notation, cases = 1, r"\log \sum \exp", ("log_sum_exp(u)",)
-
-    def shape(self, u: Shape) -> Shape:
-        if len(u) == 1:
-            return ()
-        raise Misfit("log_sum_exp wants a vector")
+    arity, cases, wants = 1, ("log_sum_exp(u)",), "log_sum_exp wants a vector"
+    notation = r"\log \sum \exp"
+    shape = lambda self, u: () if len(u) == 1 else None
+    gradients = lambda self, of: [Softmax(self.u)]
 
     def value(self, on: Operands) -> Callable:
         exp, log = on.numbers.function(Exp), on.numbers.function(Log)
@@ -603,37 +503,21 @@ class LogSumExp(Functional):
 
         return log_sum_exp
 
-    def gradients(self, shape: Shapes) -> list[Node]:
-        return [Softmax(self.first)]
-
 
 class Index(Functional):
     """u_i, with the gradient e_i."""
 
-    cases = ("u[1]",)
+    cases, wants = ("u[1]",), "only a vector has elements to index"
+    leaf = property(lambda self: isinstance(self.u, Name))
+    value = lambda self, on: lambda u: u[..., self.i]
+    gradients = lambda self, of: [Unit(detail=(self.i, *of(self.u)))]
+    text = lambda self: (f"{plain(self.u, 5)}[{self.i}]", 5)
+    tex = lambda self, show: show.part(self.u, str(self.i + 1))
 
-    def shape(self, u: Shape) -> Shape:
-        if len(u) != 1:
-            raise Misfit("only a vector has elements to index")
-        if self.detail[0] >= u[0]:
-            raise Misfit(f"the index {self.detail[0]} is beyond the last, {u[0] - 1},")
-        return ()
-
-    def value(self, on: Operands) -> Callable:
-        (i,) = self.detail
-        return lambda u: u[..., i]
-
-    def gradients(self, shape: Shapes) -> list[Node]:
-        return [Unit(detail=(self.detail[0], *shape(self.first)))]
-
-    def text(self) -> tuple[str, int]:
-        return f"{plain(self.first, 5)}[{self.detail[0]}]", 5
-
-    def tex(self, show: Any) -> Any:
-        return show.part(self.first, str(self.detail[0] + 1))
-
-    def is_whole(self) -> bool:
-        return isinstance(self.first, Name)
+    def shape(self, u: Shape) -> Shape | str | None:
+        if len(u) == 1 and self.i >= u[0]:
+            return f"the index {self.i} is beyond the last, {u[0] - 1},"
+        return () if len(u) == 1 else None
 
 
 # --- vectors and matrices --------------------------------------------------------------------------
@@ -642,27 +526,18 @@ class Index(Functional):
 class Softmax(Rule):
     """z_i = e^(u_i) / sum_j e^(u_j), with J = diag(z) - z z^T."""
 
-    arity, cases = 1, ("softmax(u)", "softmax(w)")
-
-    def shape(self, u: Shape) -> Shape:
-        if len(u) == 1:
-            return u
-        raise Misfit("softmax wants a vector")
+    arity, cases, wants = 1, ("softmax(u)", "softmax(w)"), "softmax wants a vector"
+    shape = lambda self, u: u if len(u) == 1 else None
+    jacobians = lambda self, z, of: [SoftmaxJacobian(z)]
 
     def value(self, on: Operands) -> Callable:
-        exp = on.numbers.function(Exp)
+        exp, largest = on.numbers.function(Exp), on.numbers.largest
 
         def softmax(u: np.ndarray) -> np.ndarray:
-            e = exp(u - on.numbers.largest(u))
+            e = exp(u - largest(u))
             return e / e.sum(-1, keepdims=True)
 
         return softmax
-
-    def pullback(self, g: Node, z: Node, shape: Shapes) -> list[Node | None]:
-        return [matmul(SoftmaxJacobian(z), g)]
-
-    def push(self, k: int, T: Node, z: Node, shape: Shapes) -> Node | None:
-        return matmul(SoftmaxJacobian(z), T)
 
 
 class Matmul(Rule):
@@ -672,16 +547,19 @@ class Matmul(Rule):
     """
 
     cases = ("A @ w", "A @ transpose(B)", "transpose(A) @ u", "transpose(A) @ B")
+    text = lambda self: (f"{plain(self.A, 2)} @ {plain(self.B, 3)}", 2)
+    tex = lambda self, show: show.product(self.A, r" \, ", self.B)
+    quicker = lambda self: without_large_matrix(self.A, self.B) or self
 
-    def shape(self, A: Shape, B: Shape) -> Shape:
+    def shape(self, A: Shape, B: Shape) -> Shape | str | None:
         match A, B:
             case (m, n), (k, *p) if n == k:
                 return (m, *p)
             case ((), _) | (_, ()):
-                raise Misfit("@ multiplies by a matrix; write * for a scalar")
+                return "@ multiplies by a matrix; write * for a scalar"
             case (_,), (_,):
-                raise Misfit("@ wants a matrix on its left; write dot or outer for two vectors")
-        raise Misfit("the shapes do not fit")
+                return "@ wants a matrix on its left; write dot or outer for two vectors"
+        return None
 
     def value(self, on: Operands) -> Callable:
         if on.ranks[1] == 2 or not on.timed[1]:
@@ -690,150 +568,88 @@ class Matmul(Rule):
             return lambda A, b: (A @ b[..., None])[..., 0]
         return lambda A, b: b @ A.T  # (T, n) @ (n, m): one product for all steps
 
-    def pullback(self, g: Node, z: Node, shape: Shapes) -> list[Node | None]:
-        A, B = self.arguments
-        by_A = Outer(g, B) if len(shape(B)) == 1 else matmul(g, transpose(B))
-        return [by_A, matmul(transpose(A), g)]
+    def pullback(self, g: Node, z: Node, of: Shapes) -> list[Node | None]:
+        by_A = Outer(g, self.B) if len(of(self.B)) == 1 else matmul(g, transpose(self.B))
+        return [by_A, matmul(transpose(self.A), g)]
 
-    def push(self, k: int, T: Node, z: Node, shape: Shapes) -> Node | None:
-        A, B = self.arguments
-        vector = len(shape(B)) == 1
-        if k == 0:
-            I = Identity(detail=shape(A)[:1])
-            return matmul(Kronecker(I, Row(B) if vector else transpose(B)), T)
-        return matmul(A if vector else Kronecker(A, Identity(detail=shape(B)[1:])), T)
-
-    def quicker(self) -> Operation:
-        """The same product without a large matrix on its left."""
-        return without_large_matrix(*self.arguments) or self
-
-    def text(self) -> tuple[str, int]:
-        return f"{plain(self.first, 2)} @ {plain(self.second, 3)}", 2
-
-    def tex(self, show: Any) -> Any:
-        return show.product(self.first, r" \, ", self.second)
+    def jacobians(self, z: Node, of: Shapes) -> list[Node]:
+        (m, _), (_, *p) = of(self.A), of(self.B)
+        if not p:
+            return [Kronecker(_identity(m), Row(self.B)), self.A]
+        return [Kronecker(_identity(m), transpose(self.B)), Kronecker(self.A, _identity(*p))]
 
 
 class Outer(Rule):
     """Z = u v^T: u receives G v and v receives G^T u; vec dZ = (I (x) v) du + (u (x) I) dv."""
 
-    arity, cases = 2, ("outer(u, w)",)
-
-    def shape(self, u: Shape, v: Shape) -> Shape:
-        if len(u) == len(v) == 1:
-            return u + v
-        raise Misfit("outer wants two vectors")
-
-    def value(self, on: Operands) -> Callable:
-        return lambda u, v: u[..., :, None] * v[..., None, :]
-
-    def pullback(self, g: Node, z: Node, shape: Shapes) -> list[Node | None]:
-        u, v = self.arguments
-        return [matmul(g, v), matmul(transpose(g), u)]
-
-    def push(self, k: int, T: Node, z: Node, shape: Shapes) -> Node | None:
-        u, v = self.arguments
-        if k == 0:
-            return matmul(Kronecker(Identity(detail=shape(u)), Column(v)), T)
-        return matmul(Kronecker(Column(u), Identity(detail=shape(v))), T)
-
-    def tex(self, show: Any) -> Any:
-        return show.outer(self.first, self.second)
+    arity, cases, wants = 2, ("outer(u, w)",), "outer wants two vectors"
+    shape = lambda self, u, v: u + v if len(u) == len(v) == 1 else None
+    value = lambda self, on: lambda u, v: u[..., :, None] * v[..., None, :]
+    pullback = lambda self, g, z, of: [matmul(g, self.v), matmul(transpose(g), self.u)]
+    jacobians = lambda self, z, of: [
+        Kronecker(_identity(*of(self.u)), Column(self.v)),
+        Kronecker(Column(self.u), _identity(*of(self.v))),
+    ]
+    tex = lambda self, show: show.outer(self.u, self.v)
 
 
 class Transpose(Rule):
-    """Z = A^T: vec dZ = K vec dA."""
+    """Z = A^T: A receives G^T; vec dZ = K vec dA. Proved with the matrix products."""
 
-    arity = 1  # proved with the matrix products
-
-    def shape(self, A: Shape) -> Shape:
-        if len(A) == 2:
-            return A[::-1]
-        raise Misfit("transpose wants a matrix")
-
-    def value(self, on: Operands) -> Callable:
-        return lambda A: np.swapaxes(A, -1, -2)
-
-    def pullback(self, g: Node, z: Node, shape: Shapes) -> list[Node | None]:
-        return [transpose(g)]
-
-    def push(self, k: int, T: Node, z: Node, shape: Shapes) -> Node | None:
-        return matmul(Commutation(detail=shape(self.first)), T)
-
-    def tex(self, show: Any) -> Any:
-        return show.transposed(self.first)
+    arity, wants = 1, "transpose wants a matrix"
+    shape = lambda self, A: A[::-1] if len(A) == 2 else None
+    value = lambda self, on: lambda A: np.swapaxes(A, -1, -2)
+    pullback = lambda self, g, z, of: [transpose(g)]
+    jacobians = lambda self, z, of: [Commutation(detail=of(self.A))]
+    tex = lambda self, show: show.transposed(self.A)
 
 
 class Slice(Rule):
     """u_i ... u_j-1."""
 
-    cases = ("w[0:2]", "w[1:3]")
+    cases, wants, leaf = ("w[0:2]", "w[1:3]"), Index.wants, Index.leaf
+    value = lambda self, on: lambda u: u[..., self.i : self.j]
+    pullback = lambda self, g, z, of: [Embed(g, detail=(*self.detail, *of(self.u)))]
+    push = lambda self, k, T, z, of: Rows(T, detail=self.detail)
+    text = lambda self: (f"{plain(self.u, 5)}[{self.i}:{self.j}]", 5)
+    tex = Rows.tex
 
-    def shape(self, u: Shape) -> Shape:
-        i, j = self.detail
-        if len(u) != 1:
-            raise Misfit("only a vector has elements to index")
-        if not 0 <= i < j <= u[0]:
-            raise Misfit(f"the slice {i}:{j} is empty or beyond {u[0]}")
-        return (j - i,)
-
-    def value(self, on: Operands) -> Callable:
-        i, j = self.detail
-        return lambda u: u[..., i:j]
-
-    def pullback(self, g: Node, z: Node, shape: Shapes) -> list[Node | None]:
-        return [Embed(g, detail=(*self.detail, *shape(self.first)))]
-
-    def push(self, k: int, T: Node, z: Node, shape: Shapes) -> Node | None:
-        return Rows(T, detail=self.detail)
-
-    def text(self) -> tuple[str, int]:
-        return f"{plain(self.first, 5)}[{self.detail[0]}:{self.detail[1]}]", 5
-
-    tex, is_whole = Rows.tex, Index.is_whole
+    def shape(self, u: Shape) -> Shape | str | None:
+        if len(u) == 1 and not 0 <= self.i < self.j <= u[0]:
+            return f"the slice {self.i}:{self.j} is empty or beyond {u[0]}"
+        return (self.j - self.i,) if len(u) == 1 else None
 
 
 class Concatenate(Rule):
     """Vectors and scalars one after the other; each receives its own piece of g."""
 
     arity, cases = ANY_NUMBER, ("concatenate(u, s, w)", "concatenate(s, u)")
+    wants = "concatenate joins vectors and scalars"
+    # with numbers one column, not a column of columns
+    leaf = property(lambda self: all(isinstance(u, Name) for u in self.arguments))
+    shape = lambda self, *u: (sum(map(_size, u)),) if all(len(part) < 2 for part in u) else None
+    value = lambda self, on: lambda *parts: join(parts, on, 1)
+    tex = Stack.tex
 
-    def shape(self, *parts: Shape) -> Shape:
-        if any(len(part) == 2 for part in parts):
-            raise Misfit("concatenate joins vectors and scalars")
-        return (sum(map(_size, parts)),)
-
-    def value(self, on: Operands) -> Callable:
-        return lambda *parts: join(parts, on, 1)
-
-    def pullback(self, g: Node, z: Node, shape: Shapes) -> list[Node | None]:
+    def pullback(self, g: Node, z: Node, of: Shapes) -> list[Node | None]:
         pulls, first = [], 0
-        for part in map(shape, self.arguments):
+        for part in map(of, self.arguments):
             stop = first + _size(part)
             pulls.append(Slice(g, detail=(first, stop)) if part else Index(g, detail=(first,)))
             first = stop
         return pulls
 
-    def tangent(self, tangents: Sequence[Node | None], z: Node, shape: Shapes) -> Node | None:
-        parts = list(zip(self.arguments, tangents, strict=True))
-        sizes = {shape(T)[-1] for _, T in parts if T is not None}
-        blocks = [T or zeros(*shape(u), *sizes) for u, T in parts]
-        return StackRows(*blocks) if sizes else None
-
-    tex = Stack.tex
-
-    def is_whole(self) -> bool:  # one column, not a column of columns
-        return all(isinstance(argument, Name) for argument in self.arguments)
+    def tangent(self, tangents: Sequence[Node | None], z: Node, of: Shapes) -> Node | None:
+        sizes = {of(T)[-1] for T in tangents if T is not None}
+        parts = zip(self.arguments, tangents, strict=True)
+        return StackRows(*(T or zeros(*of(u), *sizes) for u, T in parts)) if sizes else None
 
 
 class Next(Operation):
     """A formula at the next step; only printed derivations have it."""
 
-    def shape(self, u: Shape) -> Shape:
-        return u
-
-    def tex(self, show: Any) -> Any:
-        return show.at_next_step(self.first)
+    shape = lambda self, u: u
+    tex = lambda self, show: show.at_next_step(self.u)
 
 
 FUNCTIONS = {kind: operation for kind, operation in Operation.kinds.items() if operation.arity}

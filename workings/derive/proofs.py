@@ -12,7 +12,7 @@ and a cell if this is so for each of its lines, and for the states after two ste
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from workings.derive.cell import Cell, RecurrenceError, Run, place_of
-from workings.derive.expression import LOSS, Name, Node, Number, Shapes, names_in
+from workings.derive.expression import LOSS, Name, Node, Shapes, names_in
 from workings.derive.operations import (
     ONE,
     Add,

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from workings.derive.expression import LOSS, TARGET, Name, Node, Number, Shapes
+from workings.derive.expression import LOSS, TARGET, Name, Node, Number, Shape, Shapes
 
 MOST_ROWS = 8  # beyond: the first three and the last
 LINE_WIDTH = 58  # in digits: 112 mm hold 60 at 10.5 pt
@@ -231,7 +231,7 @@ class Printer:
                 return Tex(text, symbol_width(text), 3 if "frac" in text else 4)
             case Name():
                 return self.numbers_of(node)
-        if self.numbers is not None and node.is_whole():
+        if self.numbers is not None and node.leaf:
             return node.substituted(self)
         return node.tex(self)
 
@@ -244,6 +244,9 @@ class Printer:
 
     def symbol(self, text: str, width: float, level: int = 4) -> Tex:
         return Tex(text, width, level)
+
+    def size(self, shape: Shape) -> str:
+        return r" \times ".join(map(str, shape))
 
     def function(self, name: str, u: Node, width: float) -> Tex:
         """f(u), with a name that is so wide."""
