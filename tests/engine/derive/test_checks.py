@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.engine.derive import cells
-from workings.derive import checks, operations, proofs
+from workings.derive import checks, proofs
 from workings.derive.checks import (
     TOLERANCES,
     central_differences,
@@ -19,8 +19,22 @@ from workings.derive.checks import (
     relative_difference,
     torch_gradients,
 )
-from workings.derive.expression import FUNCTIONS, Name, Operation, parse_formula, plain
-from workings.derive.operations import Shapes
+from workings.derive.expression import Name, Operation, plain, substitute
+from workings.derive.linear import Diag
+from workings.derive.operations import (
+    FUNCTIONS,
+    Add,
+    Exp,
+    Function,
+    Matmul,
+    Multiply,
+    Negative,
+    Sigmoid,
+    Subtract,
+    Tanh,
+    Transpose,
+    zeros,
+)
 from workings.derive.recurrence import Recurrence
 from workings.messages import InputError
 
@@ -79,8 +93,7 @@ def test_many_parameters_are_checked_along_random_directions():
 def _rewrite(node, change):
     """The formula with `change` applied to every part, from the leaves up."""
     if isinstance(node, Operation):
-        arguments = tuple(_rewrite(argument, change) for argument in node.arguments)
-        node = Operation(node.kind, arguments, node.detail)
+        node = node.of(*(_rewrite(argument, change) for argument in node.arguments))
     return change(node)
 
 
@@ -93,29 +106,26 @@ def _changed(change, only=None):
 
 def _no_carry(node):
     match node:
-        case Operation("add", (Name(name=carry), other) | (other, Name(name=carry))) if (
-            carry.startswith("carry_")
-        ):
+        case Add(Name(name=carry), other) | Add(other, Name(name=carry)) if carry[:6] == "carry_":
             return other
     return node
 
 
 def _transposed(name):
-    back = Operation("transpose", (Name(name),))
-    return _changed(lambda node: Name(name) if node == back else node)
+    return _changed(lambda node: Name(name) if node == Transpose(Name(name)) else node)
 
 
 def _no_diag(node):
     match node:
-        case Operation("matmul", (Operation("diag"), g)):
+        case Matmul(Diag(), g):
             return g
     return node
 
 
 def _plus_for_minus(node):
     match node:
-        case Operation("subtract", arguments):
-            return Operation("add", arguments)
+        case Subtract(u, v):
+            return Add(u, v)
     return node
 
 
@@ -124,7 +134,7 @@ def _swapped_gates(one, other):
 
     def fault(lines):
         return {
-            key: operations.substitute(f, names) if key in ("dL_dc", "dL_dg", "dL_dc_prev") else f
+            key: substitute(f, names) if key in ("dL_dc", "dL_dg", "dL_dc_prev") else f
             for key, f in lines.items()
         }
 
@@ -207,9 +217,9 @@ def test_a_fault_in_forward_mode_is_caught(monkeypatch):
     def wrong(self, parameter):
         lines, shapes = right(self, parameter)
         # the tangent of the last state is forgotten
-        forget = {name: Operation("multiply", (parse_formula("0", []), Name(name))) for name in shapes.names
-                  if name.startswith("dh_prev")}  # fmt: skip
-        return {key: operations.substitute(f, forget) for key, f in lines.items()}, shapes
+        last = [name for name in shapes.names if name.startswith("dh_prev")]
+        forget = {name: Multiply(zeros(), Name(name)) for name in last}
+        return {key: substitute(f, forget) for key, f in lines.items()}, shapes
 
     monkeypatch.setattr(Recurrence, "tangent_lines", wrong)
     agreement = check_gradients(cells.cell("elman"), methods=["forward mode", "torch autograd"])
@@ -355,29 +365,21 @@ def test_the_rules_of_every_cell_hold_exactly(name):
     assert [proof for proof in results if not proof.holds] == []
 
 
-@pytest.mark.parametrize("kind", ["tanh", "sigmoid", "exp"])
-def test_a_wrong_derivative_is_not_proved(kind, monkeypatch):
-    right = operations.scalar_derivative
-
-    def wrong(name):
-        where, formula = right(name)
-        return (where, Operation("negative", (formula,))) if name == kind else (where, formula)
-
-    monkeypatch.setattr(operations, "scalar_derivative", wrong)
-    assert not any(proof.holds for proof in proofs.prove_operations((f"{kind}(u)",)))
+@pytest.mark.parametrize("function", [Tanh, Sigmoid, Exp])
+def test_a_wrong_derivative_is_not_proved(function, monkeypatch):
+    wrong = Negative(function.slope())
+    monkeypatch.setattr(function, "slope", staticmethod(lambda: wrong))
+    assert not any(proof.holds for proof in proofs.prove_operations((f"{function.kind}(u)",)))
     assert all(proof.holds for proof in proofs.prove_operations(("cos(u)",)))
 
 
 def test_a_wrong_pullback_is_not_proved(monkeypatch):
-    right = Shapes.pullbacks
+    right = Matmul.pullback
 
-    def wrong(self, node, g, output):
-        pulls = right(self, node, g, output)
-        if node.kind == "matmul":  # the transpose forgotten: W g for W^T g
-            pulls[1] = Operation("matmul", (node.arguments[0], g))
-        return pulls
+    def wrong(self, g, z, of):  # the transpose forgotten: W g for W^T g
+        return [right(self, g, z, of)[0], Matmul(self.A, g)]
 
-    monkeypatch.setattr(Shapes, "pullbacks", wrong)
+    monkeypatch.setattr(Matmul, "pullback", wrong)
     results = proofs.prove_cell(cells.cell("elman"))
     failed = {proof.statement for proof in results if not proof.holds}
     assert "a by h_prev" in failed
@@ -389,17 +391,15 @@ def test_a_large_cell_is_proved_only_through_its_rules():
 
 
 def test_derivatives_found_by_sympy_read_as_a_person_would_write_them():
-    written = {
-        name: plain(operations.scalar_derivative(name)[1]) for name in operations.ELEMENTWISE
-    }
+    written = {f.kind: plain(f.slope()) for f in Function.__subclasses__() if f.arity}
     assert written == {
-        "tanh": "1 - u**2",
-        "sigmoid": "u * (1 - u)",
-        "relu": "step(u)",
+        "tanh": "1 - z**2",
+        "sigmoid": "z * (1 - z)",
         "softplus": "sigmoid(u)",
-        "exp": "u",
+        "exp": "z",
         "log": "1 / u",
-        "sqrt": "1 / (2 * u)",
+        "sqrt": "1 / (2 * z)",
         "sin": "cos(u)",
         "cos": "-sin(u)",
+        "relu": "step(u)",
     }

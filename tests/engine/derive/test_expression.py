@@ -9,17 +9,16 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from workings.derive.expression import (
-    FUNCTIONS,
     ExpressionError,
     Name,
     Number,
     Operation,
     names_in,
     number_from,
-    parse_assignments,
-    parse_formula,
     plain,
 )
+from workings.derive.grammar import parse_assignments, parse_formula
+from workings.derive.operations import FUNCTIONS, Index, Negative, Power
 
 NAMES = {"a", "b", "h", "h_prev", "x", "y", "W", "U"}
 
@@ -101,20 +100,17 @@ _LEAVES = st.sampled_from(sorted(NAMES)).map(Name) | st.fractions(0, 99, max_den
 
 
 def _grow(children):
-    binary = st.builds(
-        lambda kind, u, v: Operation(kind, (u, v)),
-        st.sampled_from(["add", "subtract", "multiply", "divide", "matmul", "dot"]),
-        children,
-        children,
+    def of(*kinds):
+        return st.sampled_from(kinds).map(Operation.kinds.get)
+
+    binary = of("add", "subtract", "multiply", "divide", "matmul", "dot")
+    unary = of("tanh", "softmax", "sum", "negative")
+    return (
+        st.builds(lambda kind, u, v: kind(u, v), binary, children, children)
+        | st.builds(lambda kind, u: kind(u), unary, children)
+        | st.builds(lambda u: Power(u, detail=(Fraction(3),)), children)
+        | st.builds(lambda u, i: Index(u, detail=(i,)), children, st.integers(0, 9))
     )
-    unary = st.builds(
-        lambda kind, u: Operation(kind, (u,)),
-        st.sampled_from(["tanh", "softmax", "sum", "negative"]),
-        children,
-    )
-    power = st.builds(lambda u, p: Operation("power", (u,), (Fraction(p),)), children, st.just(3))
-    index = st.builds(lambda u, i: Operation("index", (u,), (i,)), children, st.integers(0, 9))
-    return binary | unary | power | index
 
 
 @settings(max_examples=300, deadline=None)
@@ -149,7 +145,7 @@ def test_numbers_are_exact(text, expected):
 def test_precedence_is_that_of_mathematics():
     assert plain(parse_formula("b + W @ h_prev * a", NAMES)) == "b + W @ h_prev * a"
     assert plain(parse_formula("(b + W) @ h_prev", NAMES)) == "(b + W) @ h_prev"
-    assert parse_formula("-a**2", NAMES).kind == "negative"
+    assert isinstance(parse_formula("-a**2", NAMES), Negative)
     assert plain(parse_formula("a - (b - h)", NAMES)) == "a - (b - h)"
     assert plain(parse_formula("(y[0] - 1/2)**2 - 1 / y[1]", NAMES)) == "(y[0] - 1/2)**2 - 1 / y[1]"
 
