@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache, cached_property
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from workings.derive.expression import (
     plain,
 )
 from workings.derive.operations import Rule, gradient_by_components
-from workings.derive.program import Program
+from workings.derive.program import Program, evaluate
 
 RecurrenceError = ExpressionError  # one error for all that a description can have wrong
 
@@ -128,6 +129,18 @@ class Cell:
         timed = [*self.lines, *self.states, *self.sequences, *timed]
         return Program(lines, shapes, timed, [*self.parameters, *self.constants], **options)
 
+    def at_every_step(
+        self,
+        formula: Node,
+        run: Run,
+        shapes: Shapes,
+        more: Mapping[str, Any] = MappingProxyType({}),
+    ) -> np.ndarray:
+        """A formula at all steps, (T, *shape); `more` are further values over time."""
+        program, known = self.program({"value": formula}, shapes, more), run.values | run.parameters
+        values = program.run(known | dict(more), self.steps, run.arithmetic)["value"]
+        return np.broadcast_to(values, (self.steps, *shapes(formula)))
+
     @cached_property
     def _program(self) -> Program:
         fixed = [*self.parameters, *self.constants]
@@ -207,8 +220,7 @@ class Cell:
         """The innermost part of a formula that is not finite, and why."""
 
         def value(node: Node) -> np.ndarray:
-            program = Program({"value": node}, self.shapes, [], known)
-            return np.asarray(program.run(known, 1, arithmetic)["value"])
+            return evaluate(node, known, self.shapes, arithmetic)
 
         def search(node: Node) -> Node | None:
             inner = map(search, getattr(node, "arguments", ()))

@@ -34,7 +34,7 @@ from workings.derive.expression import (
 )
 from workings.derive.forward import tangent_name
 from workings.derive.operations import Add, Index, Next, Slice, plus
-from workings.derive.program import Program
+from workings.derive.program import evaluate
 from workings.derive.recurrence import Gradients, Recurrence, Run
 from workings.derive.typesetting import (
     LINE_WIDTH,
@@ -261,8 +261,7 @@ class _Builder:
         inputs: dict[str, np.ndarray] = {}
         formula = resolve(node, step)
         known = Shapes({name: array.shape for name, array in inputs.items()})
-        program = Program({"value": formula}, known, [], inputs)
-        return np.asarray(program.run(inputs, 1)["value"])
+        return evaluate(formula, inputs, known)
 
     def line(
         self,
@@ -562,8 +561,5 @@ def readings(cell: Recurrence, run: Run, parameter: str) -> dict[str, np.ndarray
     forward = cell.forward_mode(run, parameter).per_step
     reverse = np.zeros_like(forward)
     if formula := cell.adjoint_lines().get(f"dL_d{parameter}"):
-        values = run.values | run.parameters | gradients.total
-        program = cell.program({"term": formula}, cell.gradient_shapes, gradients.total)
-        terms = program.run(values, cell.steps, run.arithmetic)["term"]
-        reverse = np.broadcast_to(terms, forward.shape)
+        reverse = cell.at_every_step(formula, run, cell.gradient_shapes, gradients.total)
     return {"forward": forward, "reverse": reverse, "total": gradients[parameter]}

@@ -58,25 +58,6 @@ _BINARY = {
     ast.Pow: Power,
 }
 
-_REFUSED = {
-    ast.Attribute: "attribute access (`a.b`)",
-    ast.Lambda: "a lambda",
-    ast.ListComp: "a comprehension",
-    ast.SetComp: "a comprehension",
-    ast.DictComp: "a comprehension",
-    ast.GeneratorExp: "a comprehension",
-    ast.JoinedStr: "an f-string",
-    ast.Compare: "a comparison",
-    ast.BoolOp: "`and` / `or`",
-    ast.IfExp: "`if` / `else`",
-    ast.NamedExpr: "an assignment inside a formula",
-    ast.Starred: "a starred argument",
-    ast.List: "a list",
-    ast.Tuple: "a tuple",
-    ast.Set: "a set",
-    ast.Dict: "a dictionary",
-}
-
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
 
 
@@ -214,8 +195,8 @@ class _Reader:
                 return self.subscript(node, depth)
             case ast.Call():
                 return self.call(node, depth)
-        what = _REFUSED.get(type(node), f"`{ast.get_source_segment(self.text, node)}`")
-        raise self.refuse(f"{what} is not part of a formula", node)
+        source = ast.get_source_segment(self.text, node)
+        raise self.refuse(f"`{source}` is not part of a formula", node)
 
     def number(self, node: ast.Constant) -> Number:
         source = self.text[node.col_offset : node.end_col_offset]

@@ -26,7 +26,8 @@ class Ones(Constant):
 
     shape = lambda self: self.detail
     entries = lambda self: np.ones(self.detail, dtype=int)
-    tex = lambda self, show: show.symbol(rf"\mathbf{{1}}_{{{show.size(self.detail)}}}", 2)
+    size = property(lambda self: r" \times ".join(map(str, self.detail)))
+    tex = lambda self, show: show.symbol(rf"\mathbf{{1}}_{{{self.size}}}", 2)
 
 
 class Unit(Constant):

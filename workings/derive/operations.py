@@ -482,7 +482,7 @@ class Dot(Functional):
     shape = lambda self, u, v: () if len(u) == 1 and u == v else None
     value = lambda self, on: (lambda u, v: (u * v).sum(-1)) if any(on.timed) else np.dot
     gradients = lambda self, of: [self.v, self.u]
-    tex = lambda self, show: show.inner(self.u, self.v)
+    tex = lambda self, show: show.product(Row(self.u), r" \, ", self.v)
 
 
 class LogSumExp(Functional):
@@ -590,7 +590,7 @@ class Outer(Rule):
         Kronecker(_identity(*of(self.u)), Column(self.v)),
         Kronecker(Column(self.u), _identity(*of(self.v))),
     ]
-    tex = lambda self, show: show.outer(self.u, self.v)
+    tex = lambda self, show: show.product(self.u, r" \, ", Row(self.v))
 
 
 class Transpose(Rule):
@@ -652,7 +652,7 @@ class Next(Operation):
     tex = lambda self, show: show.at_next_step(self.u)
 
 
-FUNCTIONS = {kind: operation for kind, operation in Operation.kinds.items() if operation.arity}
+FUNCTIONS = {k: op for k, op in Operation.kinds.items() if op.arity and not op.__subclasses__()}
 
 # --- formulas from sympy -------------------------------------------------------------------------
 

@@ -169,6 +169,14 @@ class Program:
         return names | {k for place in self._stages[AFTER] for k in self._slots[place].operands}
 
 
+def evaluate(
+    formula: Node, values: Mapping[str, Any], shapes: Shapes, arithmetic: Arithmetic = DOUBLE
+) -> np.ndarray:
+    """One formula on named values."""
+    program = Program({"value": formula}, shapes, [], values)
+    return np.asarray(program.run(values, 1, arithmetic)["value"])
+
+
 def _instruction(
     row: list[Any], place: int, operands: tuple[int, ...], function: Callable
 ) -> Callable[[], None]:

@@ -32,7 +32,7 @@ from workings.derive.operations import (
     times,
     zeros,
 )
-from workings.derive.program import Program
+from workings.derive.program import Program, evaluate
 
 
 @dataclass(frozen=True)
@@ -169,19 +169,17 @@ class ReverseMode(Cell):
 
     def _sum_over_time(self, run: Run, adjoints: Mapping[str, np.ndarray]) -> Callable[[Node], Any]:
         """sum_t of a formula linear in gradients: one matrix product where it is an outer product."""
-        values, shapes = run.values | run.parameters | adjoints, self.gradient_shapes
+        shapes = self.gradient_shapes
+        fixed = run.parameters | {name: run[name] for name in self.constants}
 
         def is_fixed(node: Node) -> bool:
-            return not {*names_in(node)} - {*self.parameters, *self.constants}
+            return fixed.keys() >= set(names_in(node))
 
-        def value(node: Node) -> Any:
-            if isinstance(node, Name):
-                return values[node.name]
-            program = self.program({"value": node}, shapes, adjoints)
-            return program.run(values, self.steps, run.arithmetic)["value"]
+        def value(node: Node) -> np.ndarray:
+            return evaluate(node, fixed, shapes, run.arithmetic)
 
         def every_step(node: Node) -> np.ndarray:
-            return np.broadcast_to(value(node), (self.steps, *shapes(node)))
+            return self.at_every_step(node, run, shapes, adjoints)
 
         def summed(node: Node) -> Any:
             match node:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from workings.derive.expression import LOSS, TARGET, Name, Node, Number, Shape, Shapes
+from workings.derive.expression import LOSS, TARGET, Name, Node, Number, Shapes
 
 MOST_ROWS = 8  # beyond: the first three and the last
 LINE_WIDTH = 58  # in digits: 112 mm hold 60 at 10.5 pt
@@ -245,9 +245,6 @@ class Printer:
     def symbol(self, text: str, width: float, level: int = 4) -> Tex:
         return Tex(text, width, level)
 
-    def size(self, shape: Shape) -> str:
-        return r" \times ".join(map(str, shape))
-
     def function(self, name: str, u: Node, width: float) -> Tex:
         """f(u), with a name that is so wide."""
         return self(u).bracketed(name, width)
@@ -284,12 +281,6 @@ class Printer:
     ) -> Tex:
         """u and v with a joint between them; they must hold as tightly as `levels`."""
         return replace(product(self(u, levels[0]), joint, self(v, levels[1])), level=level)
-
-    def inner(self, u: Node, v: Node) -> Tex:
-        return product(self.transposed(u), r" \, ", self(v, 2))
-
-    def outer(self, u: Node, v: Node) -> Tex:
-        return product(self(u, 2), r" \, ", self.transposed(v))
 
     def fraction(self, u: Node, v: Node) -> Tex:
         top, bottom = self(u), self(v)
