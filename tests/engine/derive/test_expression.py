@@ -58,26 +58,9 @@ def test_hostile_text_is_refused_with_its_place(text):
 
 def test_nothing_is_executed(tmp_path):
     owned = tmp_path / "owned"
-    for text in (
-        f"__import__('pathlib').Path({str(owned)!r}).touch()",
-        f"open({str(owned)!r}, 'w')",
-    ):
-        with pytest.raises(ExpressionError):
-            parse_formula(text, NAMES)
+    with pytest.raises(ExpressionError):
+        parse_formula(f"open({str(owned)!r}, 'w')", NAMES)
     assert not owned.exists()
-
-
-@settings(max_examples=1500, deadline=None)
-@given(st.text(max_size=80))
-@example("\x1c")
-@example("\ud800")
-@example("a" + "[0]" * 150)
-def test_any_text_is_read_or_refused(text):
-    try:
-        node = parse_formula(text, NAMES)
-    except ExpressionError:
-        return
-    assert set(names_in(node)) <= NAMES
 
 
 _PIECES = st.sampled_from(
@@ -86,12 +69,16 @@ _PIECES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=1500, deadline=None)
-@given(st.lists(_PIECES, max_size=30).map("".join))
-def test_any_arrangement_of_tokens_is_read_or_refused(text):
-    for read in (parse_formula, parse_assignments):
-        with contextlib.suppress(ExpressionError):
-            read(text, NAMES)
+@settings(max_examples=2500, deadline=None)
+@given(st.text(max_size=80) | st.lists(_PIECES, max_size=30).map("".join))
+@example("\x1c")
+@example("\ud800")
+@example("a" + "[0]" * 150)
+def test_any_text_is_read_or_refused(text):
+    with contextlib.suppress(ExpressionError):
+        assert set(names_in(parse_formula(text, NAMES))) <= NAMES
+    with contextlib.suppress(ExpressionError):
+        parse_assignments(text, NAMES)
 
 
 _LEAVES = st.sampled_from(sorted(NAMES)).map(Name) | st.fractions(0, 99, max_denominator=8).map(
@@ -118,10 +105,8 @@ def _grow(children):
 def test_printing_and_reading_again_gives_the_same_text(node):
     try:
         again = parse_formula(plain(node), NAMES)
-    except (
-        ExpressionError
-    ) as error:  # constants may fold into a division by zero, or grow too large
-        assert "zero" in error.message or "large" in error.message or "beyond" in error.message
+    except ExpressionError as error:  # constants may fold into 1/0, or grow too large
+        assert re.search("zero|large|beyond", error.message)
         return
     assume(not re.search(r"\d{41}", plain(again)))  # folded to more digits than may be written
     assert plain(parse_formula(plain(again), NAMES)) == plain(again)
@@ -129,25 +114,20 @@ def test_printing_and_reading_again_gives_the_same_text(node):
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [
-        ("0.1", Fraction(1, 10)),
-        ("1/2 + 1/3", Fraction(5, 6)),
-        ("-2**2", Fraction(-4)),
-        ("2**-2", Fraction(1, 4)),
-        ("1e-3", Fraction(1, 1000)),
-        ("3 - 2 - 1", Fraction(0)),
-    ],
-)
+    [("0.1", "1/10"), ("1/2 + 1/3", "5/6"), ("-2**2", "-4"), ("2**-2", "1/4"), ("1e-3", "1/1000"),
+     ("3 - 2 - 1", "0"), ("2 * 3 / 4", "3/2")],
+)  # fmt: skip
 def test_numbers_are_exact(text, expected):
-    assert parse_formula(text, NAMES) == Number(expected)
+    assert parse_formula(text, NAMES) == Number(Fraction(expected))
 
 
 def test_precedence_is_that_of_mathematics():
-    assert plain(parse_formula("b + W @ h_prev * a", NAMES)) == "b + W @ h_prev * a"
-    assert plain(parse_formula("(b + W) @ h_prev", NAMES)) == "(b + W) @ h_prev"
     assert isinstance(parse_formula("-a**2", NAMES), Negative)
-    assert plain(parse_formula("a - (b - h)", NAMES)) == "a - (b - h)"
-    assert plain(parse_formula("(y[0] - 1/2)**2 - 1 / y[1]", NAMES)) == "(y[0] - 1/2)**2 - 1 / y[1]"
+    for text in (
+        "b + W @ h_prev * a", "(b + W) @ h_prev", "a - (b - h)", "(y[0] - 1/2)**2 - 1 / y[1]",
+        "-(a + b)", "-a / b", "a / (b / h)", "(a @ b)[1:3]", "dot(a, -b)**(-1/2)",
+    ):  # fmt: skip
+        assert plain(parse_formula(text, NAMES)) == text
 
 
 def test_lines_are_read_in_order_and_may_use_those_above():
@@ -160,7 +140,7 @@ def test_lines_are_read_in_order_and_may_use_those_above():
     ("text", "line", "column", "words"),
     [
         ("p = a\nq = tanh(p) + W @ hprev", 2, 19, "did you mean `h_prev`"),
-        ("p = a\n  q = p.real", 2, 7, "attribute"),
+        ("p = a\n  q = p.real", 2, 7, "`p.real` is not part of a formula"),
         ("p = a\np = b", 2, 1, "already has a value"),
         ("a = b", 1, 1, "already has a value"),
         ("p = a\n\nq = r\nr = a", 3, 5, "unknown name `r`"),
