@@ -149,15 +149,13 @@ class Cell:
     @cached_property
     def _converted(self) -> Callable[[str, Arithmetic], dict[str, np.ndarray]]:
         """The arrays of a group in numbers of some kind, made once and then read only."""
-        arrays: dict[tuple[str, str], dict[str, np.ndarray]] = {}
 
+        @cache
         def converted(group: str, arithmetic: Arithmetic) -> dict[str, np.ndarray]:
-            key = (group, arithmetic.name)
-            if key not in arrays:
-                arrays[key] = {k: arithmetic.array(a) for k, a in getattr(self, group).items()}
-                for array in arrays[key].values():
-                    array.flags.writeable = False
-            return arrays[key]
+            arrays = {name: arithmetic.array(a) for name, a in getattr(self, group).items()}
+            for array in arrays.values():
+                array.flags.writeable = False
+            return arrays
 
         return converted
 

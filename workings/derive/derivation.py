@@ -254,7 +254,7 @@ class _Builder:
                 case Next(inner):
                     return resolve(inner, at + 1)
                 case Operation(arguments=arguments):
-                    return part.of(*(resolve(argument, at) for argument in arguments))
+                    return part.applied_to(*(resolve(argument, at) for argument in arguments))
             return part
 
         inputs: dict[str, np.ndarray] = {}

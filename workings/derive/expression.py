@@ -92,7 +92,7 @@ class Operation:
         same = type(self) is type(other) and self._hash == other._hash
         return same and (self.arguments, self.detail) == (other.arguments, other.detail)
 
-    def of(self, *arguments: Node) -> Operation:
+    def applied_to(self, *arguments: Node) -> Operation:
         """The same operation on other operands."""
         return type(self)(*arguments, detail=self.detail, position=self.position)
 
@@ -141,7 +141,7 @@ def substitute(node: Node, values: dict[str, Node]) -> Node:
         case Name(name=name):
             return values.get(name, node)
         case Operation(arguments=arguments):
-            return node.of(*(substitute(argument, values) for argument in arguments))
+            return node.applied_to(*(substitute(argument, values) for argument in arguments))
     return node
 
 

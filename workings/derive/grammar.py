@@ -20,6 +20,7 @@ import warnings
 from collections.abc import Collection
 from fractions import Fraction
 
+from workings.derive import operations as op
 from workings.derive.expression import (
     LARGEST,
     NUMBER,
@@ -27,21 +28,7 @@ from workings.derive.expression import (
     Name,
     Node,
     Number,
-    Operation,
     Position,
-)
-from workings.derive.operations import (
-    ANY_NUMBER,
-    FUNCTIONS,
-    Add,
-    Divide,
-    Index,
-    Matmul,
-    Multiply,
-    Negative,
-    Power,
-    Slice,
-    Subtract,
 )
 
 MAX_LENGTH = 500  # characters of one formula
@@ -50,12 +37,12 @@ MAX_DEPTH = 40
 MAX_POWER_BITS = 512  # of a number raised to a number
 
 _BINARY = {
-    ast.Add: Add,
-    ast.Sub: Subtract,
-    ast.Mult: Multiply,
-    ast.Div: Divide,
-    ast.MatMult: Matmul,
-    ast.Pow: Power,
+    ast.Add: op.Add,
+    ast.Sub: op.Subtract,
+    ast.Mult: op.Multiply,
+    ast.Div: op.Divide,
+    ast.MatMult: op.Matmul,
+    ast.Pow: op.Power,
 }
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
@@ -110,7 +97,7 @@ def parse_assignments(
         name = statement.targets[0].id
         if not is_name(name):
             raise ExpressionError(f"`{name}` cannot be a name", position, place)
-        if name in FUNCTIONS:
+        if name in op.FUNCTIONS:
             raise ExpressionError(f"`{name}` is a function and cannot be assigned", position, place)
         if name in known:
             raise ExpressionError(f"`{name}` already has a value", position, place)
@@ -188,7 +175,7 @@ class _Reader:
                 operand = self.read(node.operand, depth + 1)
                 if isinstance(operand, Number):
                     return Number(-operand.value, self.position(node))
-                return Negative(operand, position=self.position(node))
+                return op.Negative(operand, position=self.position(node))
             case ast.BinOp() if type(node.op) in _BINARY:
                 return self.binary(node, depth)
             case ast.Subscript():
@@ -214,7 +201,9 @@ class _Reader:
             near = difflib.get_close_matches(node.id, sorted(self.names), n=1)
             known = f"did you mean `{near[0]}`?" if near else f"known: {_list(self.names)}"
             hint = (
-                "it is a function: write it with its arguments" if node.id in FUNCTIONS else known
+                "it is a function: write it with its arguments"
+                if node.id in op.FUNCTIONS
+                else known
             )
             raise self.refuse(f"unknown name `{node.id}`; {hint}", node)
         return Name(node.id, self.position(node))
@@ -223,7 +212,7 @@ class _Reader:
         kind = _BINARY[type(node.op)]
         left, right = self.read(node.left, depth + 1), self.read(node.right, depth + 1)
         position, numeric = self.position(node), isinstance(right, Number)
-        if kind is Power:
+        if kind is op.Power:
             if not numeric:
                 raise self.refuse("the exponent must be a number", node.right)
             if isinstance(left, Number):
@@ -231,10 +220,10 @@ class _Reader:
                 return self.exact(left.value**right.value.numerator, node)
             if abs(right.value) > MAX_POWER_BITS:
                 raise self.refuse(f"an exponent beyond {MAX_POWER_BITS}", node.right)
-            return Power(left, detail=(right.value,), position=position)
-        if kind is Divide and numeric and right.value == 0:
+            return op.Power(left, detail=(right.value,), position=position)
+        if kind is op.Divide and numeric and right.value == 0:
             raise self.refuse("division by zero", node.right)
-        if isinstance(left, Number) and numeric and kind is not Matmul:
+        if isinstance(left, Number) and numeric and kind is not op.Matmul:
             return self.exact(kind.apply(left.value, right.value), node)
         return kind(left, right, position=position)
 
@@ -249,30 +238,32 @@ class _Reader:
         if base == 0 and exponent < 0:
             raise self.refuse("division by zero", node)
 
-    def subscript(self, node: ast.Subscript, depth: int) -> Operation:
+    def subscript(self, node: ast.Subscript, depth: int) -> Node:
         value = self.read(node.value, depth + 1)
         index = node.slice
         if isinstance(index, ast.Slice):
             if index.lower is None or index.upper is None or index.step is not None:
                 raise self.refuse("write a slice as [first:stop], both given", index)
             bounds = (self.whole(index.lower), self.whole(index.upper))
-            return Slice(value, detail=bounds, position=self.position(node))
-        return Index(value, detail=(self.whole(index),), position=self.position(node))
+            return op.Slice(value, detail=bounds, position=self.position(node))
+        return op.Index(value, detail=(self.whole(index),), position=self.position(node))
 
     def whole(self, node: ast.expr) -> int:
         if isinstance(node, ast.Constant) and type(node.value) is int and node.value < 10**6:
             return node.value
         raise self.refuse("an index must be a whole number from 0", node)
 
-    def call(self, node: ast.Call, depth: int) -> Operation:
-        if not isinstance(node.func, ast.Name) or node.func.id not in FUNCTIONS:
+    def call(self, node: ast.Call, depth: int) -> Node:
+        if not isinstance(node.func, ast.Name) or node.func.id not in op.FUNCTIONS:
             source = ast.get_source_segment(self.text, node.func)
-            raise self.refuse(f"`{source}` is not a function here; known: {_list(FUNCTIONS)}", node)
+            raise self.refuse(
+                f"`{source}` is not a function here; known: {_list(op.FUNCTIONS)}", node
+            )
         if node.keywords:
             raise self.refuse("a function takes no keyword arguments", node)
-        kind = FUNCTIONS[node.func.id]
-        if len(node.args) != kind.arity and not (kind.arity is ANY_NUMBER and node.args):
-            many = kind.arity is ANY_NUMBER
+        kind = op.FUNCTIONS[node.func.id]
+        many = kind.arity == op.ANY_NUMBER
+        if not node.args if many else len(node.args) != kind.arity:
             wanted = "one argument or more" if many else f"{kind.arity} argument(s)"
             raise self.refuse(f"{kind.kind} takes {wanted}, not {len(node.args)}", node)
         arguments = [self.read(argument, depth + 1) for argument in node.args]

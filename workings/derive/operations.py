@@ -157,10 +157,10 @@ def _identity(n: int) -> Node:
 class Rule(Operation):
     """An operation with its two rules, here those of an operation whose Jacobians are matrices.
 
-    `z` is what its value is called, and `of` gives shapes. In a subclass `jacobians` lists the J of
-    each operand, `slopes` those of an operation that acts element by element, and `gradients` those of
-    a scalar.
+    `z` is what its value is called, and `of` gives the shape of a formula.
     """
+
+    jacobians: ClassVar[Callable[[Rule, Node, Shapes], list[Node]]]  # J of each operand
 
     def pullback(self, g: Node, z: Node, of: Shapes) -> list[Node | None]:
         """J^T g for every operand; None where the operand does not matter."""
@@ -202,6 +202,7 @@ class ByElements(Rule):
     u receives s * g, summed where u is a scalar that acts on every element; z receives diag(s) T.
     """
 
+    slopes: ClassVar[Callable[[ByElements, Node, Shapes], list[Node | None]]]  # None for zero
     signs: ClassVar[tuple[int, ...]] = (1, 1)  # of the slopes
     smooth: ClassVar[bool] = True
     whole: ClassVar[bool] = False  # to sympy a function of its own, not a formula of exponentials
@@ -458,6 +459,7 @@ class Step(Function):
 class Functional(Rule):
     """A scalar z of vectors u, with gradients w: u receives g w, and z receives T^T w."""
 
+    gradients: ClassVar[Callable[[Functional, Shapes], list[Node]]]
     pullback = lambda self, g, z, of: [times(g, w) for w in self.gradients(of)]
     push = lambda self, k, T, z, of: matmul(transpose(T), self.gradients(of)[k])
 

@@ -130,7 +130,7 @@ def prove_operations(cases: tuple[str, ...] = CASES) -> list[Proof]:
         names = {argument: Name(name) for name, argument in inner.items()}
         arguments = tuple(names.get(argument, argument) for argument in formula.arguments)
         sizes = _SHAPES | {name: Shapes(_SHAPES)(argument) for name, argument in inner.items()}
-        proofs += prove_formula(formula.of(*arguments), sizes)
+        proofs += prove_formula(formula.applied_to(*arguments), sizes)
         proofs += [proof for part in inner.values() for proof in prove_formula(part, _SHAPES)]
     return proofs
 

@@ -18,20 +18,10 @@ from typing import Any
 
 import numpy as np
 
+from workings.derive import operations as op
 from workings.derive.cell import Cell, RecurrenceError, Run, place_of
 from workings.derive.expression import LOSS, Name, Node, Shapes, names_in
-from workings.derive.operations import (
-    ONE,
-    Add,
-    Matmul,
-    Multiply,
-    Negative,
-    Outer,
-    Transpose,
-    plus,
-    times,
-    zeros,
-)
+from workings.derive.operations import ONE, plus, times, zeros
 from workings.derive.program import Program, evaluate
 
 
@@ -183,21 +173,21 @@ class ReverseMode(Cell):
 
         def summed(node: Node) -> Any:
             match node:
-                case Add(u, v) if shapes(u) == shapes(v):
+                case op.Add(u, v) if shapes(u) == shapes(v):
                     return summed(u) + summed(v)
-                case Negative(u):
+                case op.Negative(u):
                     return -summed(u)
-                case Outer(g, v):
+                case op.Outer(g, v):
                     return every_step(g).T @ every_step(v)  # (m, T) @ (T, n)
-                case Transpose(A):
+                case op.Transpose(A):
                     return summed(A).T
-                case Multiply(u, v) if is_fixed(u):
+                case op.Multiply(u, v) if is_fixed(u):
                     return value(u) * summed(v)
-                case Multiply(u, v) if is_fixed(v):
+                case op.Multiply(u, v) if is_fixed(v):
                     return summed(u) * value(v)
-                case Matmul(A, B) if is_fixed(A):
+                case op.Matmul(A, B) if is_fixed(A):
                     return value(A) @ summed(B)
-                case Matmul(A, B) if is_fixed(B):
+                case op.Matmul(A, B) if is_fixed(B):
                     return summed(A) @ value(B)
             return every_step(node).sum(axis=0)
 

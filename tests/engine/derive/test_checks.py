@@ -93,7 +93,7 @@ def test_many_parameters_are_checked_along_random_directions():
 def _rewrite(node, change):
     """The formula with `change` applied to every part, from the leaves up."""
     if isinstance(node, Operation):
-        node = node.of(*(_rewrite(argument, change) for argument in node.arguments))
+        node = node.applied_to(*(_rewrite(argument, change) for argument in node.arguments))
     return change(node)
 
 
@@ -105,10 +105,9 @@ def _changed(change, only=None):
 
 
 def _no_carry(node):
-    match node:
-        case Add(Name(name=carry), other) | Add(other, Name(name=carry)) if carry[:6] == "carry_":
-            return other
-    return node
+    parts = getattr(node, "arguments", ())
+    kept = [part for part in parts if not getattr(part, "name", "").startswith("carry_")]
+    return kept[0] if isinstance(node, Add) and len(kept) == 1 else node
 
 
 def _transposed(name):
@@ -116,17 +115,11 @@ def _transposed(name):
 
 
 def _no_diag(node):
-    match node:
-        case Matmul(Diag(), g):
-            return g
-    return node
+    return node.B if isinstance(node, Matmul) and isinstance(node.A, Diag) else node
 
 
 def _plus_for_minus(node):
-    match node:
-        case Subtract(u, v):
-            return Add(u, v)
-    return node
+    return Add(*node.arguments) if isinstance(node, Subtract) else node
 
 
 def _swapped_gates(one, other):
@@ -177,14 +170,9 @@ def _faulty(fault, steps):
 
 @pytest.mark.parametrize("steps", [3, 12])
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_planted_fault_is_caught_by_every_float_check(fault, steps):
-    assert caught_by(check_gradients(_faulty(fault, steps), methods=IN_FLOATS)) == {*IN_FLOATS}
-
-
-@pytest.mark.parametrize("fault", ["dropped carry", "omitted diag", "swapped gates"])
-def test_a_planted_fault_is_caught_in_many_digits(fault):
-    agreement = check_gradients(_faulty(fault, 3), methods=["multiprecision"])
-    assert not agreement.passed
+def test_a_planted_fault_is_caught_by_every_check(fault, steps):
+    methods = IN_FLOATS if steps > 3 or "LSTM" in fault else [*IN_FLOATS, "multiprecision"]
+    assert caught_by(check_gradients(_faulty(fault, steps), methods=methods)) == {*methods}
 
 
 @pytest.mark.parametrize(("steps", "window"), [(3, 2), (12, 5)])
@@ -326,11 +314,12 @@ def test_the_error_curve_falls_and_rises_again():
     assert slope == pytest.approx(-1, abs=0.2)  # rounding, 1/eps
 
 
-def test_relative_difference():
-    assert relative_difference([1.0, 2.0], [1.0, 4.0]) == 0.5
-    assert relative_difference([0.0], [0.0]) == 0
-    assert relative_difference([1.0], [0.0]) == np.inf
-    assert relative_difference([np.nan], [1.0]) == np.inf
+@pytest.mark.parametrize(
+    ("a", "b", "gap"),
+    [([1, 2], [1, 4], 0.5), ([0], [0], 0), ([1], [0], np.inf), ([np.nan], [1], np.inf)],
+)
+def test_relative_difference(a, b, gap):
+    assert relative_difference(a, b) == gap
 
 
 def test_what_cannot_be_run_says_so_and_is_no_pass():
