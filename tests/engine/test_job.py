@@ -163,6 +163,9 @@ def test_what_was_computed_once_is_restored(give):
     assert run(8) == "restored 8 input"
     assert run(8, "other") == "computed 8 other"
     assert run(9) == "restored 9 input"
+    Path("elsewhere").mkdir()
+    IN.rename("elsewhere/in.txt")
+    assert job.run(planned(inputs="elsewhere/in.txt"), STORE) == "restored"  # folders do not count
 
 
 def test_where_a_measurement_was_recorded_is_kept_with_it(give):
