@@ -1,8 +1,9 @@
-"""The ledger lists every printed number once: where it is printed, and where it comes from."""
+"""The ledger lists every printed value once: where it is printed, and where it comes from."""
 
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import re
 from pathlib import Path
@@ -10,10 +11,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from workings import config
+from workings.build import fingerprint
 from workings.messages import InputError
 from workings.page import ledger
 
-ROOT = Path(__file__).parents[2]
+from .changing import commit, git
 
 
 def quote(key: str, value) -> dict:
@@ -21,134 +24,199 @@ def quote(key: str, value) -> dict:
 
 
 QUOTES = {
-    "digits": [quote("digits.rows", 28), quote("digits.mean_grey", 0.13)],
-    "occlusion": [quote("occlusion.maps.10", 3), quote("digits.rows", 28)],
-    "built": [quote("occlusion.maps.9", True), quote("digits.rows", 28)],
+    "lengths": [quote("lengths.birds", 28), quote("lengths.mean_bill", 43.9)],
+    "mass": [quote("mass.maps.10", 3), quote("lengths.birds", 28), quote("config.mass.bin", 2)],
+    "last": [quote("mass.maps.9", 0), quote("lengths.birds", 28)],
 }
+CHOSEN = {
+    "config.lengths.bin": 1,
+    "config.mass.bin": 2,
+    "config.mass.seed": 3,
+    "config.report.date": None,
+}
+LABELLED = {"lengths": True, "mass": False, "last": True}
+SCRIPT = """
+from workings.measurements import record, write
+
+def main(config, inputs, outputs):
+    values = record(
+        birds=28,
+    )
+    values["mean_bill"] = 43.9
+    write("build/measurements/lengths.json", values)
+    save(outputs.figure)
+    save(outputs.other)
+"""
+
+
+def line_of(text: str, file: str = "analysis/lengths.py") -> int:
+    lines = Path(file).read_text().splitlines()
+    return next(number for number, line in enumerate(lines, 1) if text in line)
 
 
 def test_a_key_has_one_row_with_all_its_uses():
-    rows = ledger.rows(QUOTES)
+    rows = ledger.rows(QUOTES, LABELLED)
     assert [row["key"] for row in rows] == [
-        "digits.mean_grey",
-        "digits.rows",
-        "occlusion.maps.9",  # 9 before 10
-        "occlusion.maps.10",
-    ]
+        "config.mass.bin", "lengths.birds", "lengths.mean_bill", "mass.maps.9", "mass.maps.10",
+    ]  # fmt: skip
     printed = {"text": "…", "place": "templates/x.tex.j2:7"}
     assert rows[1] == {
-        "key": "digits.rows",
+        "key": "lengths.birds",
         "value": 28,
-        "job": "digits",
+        "job": "lengths",
         "uses": [
-            {"anchor": "digits.1", "section": "digits", **printed},
-            {"anchor": "occlusion.2", "section": "occlusion", **printed},
-            {"anchor": "built.2", "section": "built", **printed},
+            {"anchor": "lengths.1", "section": "lengths", "labelled": True, **printed},
+            {"anchor": "mass.2", "section": "mass", "labelled": False, **printed},
+            {"anchor": "last.2", "section": "last", "labelled": True, **printed},
         ],
     }
 
 
 def test_keys_with_numbers_and_words_in_one_place_are_sorted_all_the_same():
     mixed = {"s": [quote("a.b", 1), quote("a.1", 1), quote("a.1.x", 1), quote("a.b.2", 1)]}
-    assert [row["key"] for row in ledger.rows(mixed)] == ["a.b", "a.b.2", "a.1", "a.1.x"]
-
-
-def test_a_long_value_is_cut():
-    assert ledger.raw([1] * 5) == "[1, 1, 1, 1, 1]"
-    cut = ledger.raw(list(range(100)))
-    assert len(cut) == ledger.LONGEST and cut.endswith(" …")
-    assert ledger.raw("é") == '"é"' and ledger.raw(True) == "true"
-
-
-def test_a_link_names_commit_file_and_line():
-    assert ledger.link("https://e.org/w/", "abc", "analysis/a.py", 3) == (
-        "https://e.org/w/blob/abc/analysis/a.py#L3"
-    )
-    assert ledger.link(None, "abc", "analysis/a.py", 3) == ""
-    assert ledger.link("https://e.org/w", "", "analysis/a.py", 3) == ""
+    rows = ledger.rows(mixed, {"s": True})
+    assert [row["key"] for row in rows] == ["a.b", "a.b.2", "a.1", "a.1.x"]
 
 
 # -- the whole job ---------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch) -> Path:
-    """A small project: two jobs, one with an input, a figure, and the ledger's own template."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("analysis/maths", "templates/sections", "build/measurements", "build/figures"):
+@pytest.fixture(autouse=True)
+def report(in_folder) -> Path:
+    """A small report: two jobs, the first recorded by its script, with an input and two figures."""
+    for known in (fingerprint.reached, fingerprint._parsed, config._composed):
+        known.cache_clear()  # as in a build of its own
+    for name in ("analysis", "config", "build/measurements", "build/origins", "build/figures"):
         Path(name).mkdir(parents=True)
-    Path("analysis/digits.py").write_text(
-        'values = {\n    "rows": 28,\n    "mean_grey": 0.13,\n}\n'
-        "def main(config, inputs, outputs):\n    save(outputs.figure)\n"
-    )
-    Path("analysis/occlusion.py").write_text('values["maps"] = [1]\n')
-    Path("templates/sections/ledger.tex.j2").write_text(
-        (ROOT / "templates/sections/ledger.tex.j2").read_text()
-    )
-    Path("build/measurements/digits.json").write_text('{"rows": 28, "mean_grey": 0.13}')
-    Path("build/measurements/occlusion.json").write_text('{"maps": [0, 1, 2]}')
-    Path("build/figures/digits.pdf").write_bytes(b"%PDF")
+    Path("analysis/lengths.py").write_text(SCRIPT)
+    Path("analysis/mass.py").write_text("def main(config, inputs, outputs): ...\n")
+    spec = importlib.util.spec_from_file_location("lengths", "analysis/lengths.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    with pytest.raises(NameError):  # there is no `save`; the measurements are written
+        module.main({}, None, SimpleNamespace(figure=""))
+    Path("build/measurements/mass.json").write_text(json.dumps({"maps": list(range(11))}))
+    Path("build/origins/mass.json").write_text("{}")
+    Path("config/default.yaml").write_text("lengths:\n  bin: 1\nmass: {bin: 1, seed: 1}\n")
+    Path("mine.yaml").write_text("mass:\n  bin: 2\n")
+    Path("t.tex.j2").write_text("\\BLOCK{ unprinted mass.maps because 'too many' }")
+    Path("build/figures/lengths.pdf").write_bytes(b"%PDF")
     Path("data.gz").write_bytes(b"data")
-    for section, quoted in QUOTES.items():
+    return in_folder
+
+
+def run(repository: str | None = None, quotes: dict = QUOTES, **built) -> tuple[str, dict]:
+    """What the job `ledger` writes: the section, and the whole."""
+    for section, quoted in quotes.items():
         Path(f"{section}.json").write_text(json.dumps(quoted))
     Path("claims.json").write_text('[{"name": "c"}]')
-    return tmp_path
-
-
-def run(repository: str | None = None, sha: str = "", changed: list[str] | None = None):
-    inputs = SimpleNamespace(
-        templates=["templates/sections/ledger.tex.j2"],
-        quotes=[f"{section}.json" for section in QUOTES],
-        claims=["claims.json"],
-        measurements=["build/measurements/digits.json", "build/measurements/occlusion.json"],
-        figures=["build/figures/digits.pdf"],
-        digits=["data.gz"],
-        occlusion=[],
+    figures = {"figure": "build/figures/lengths.pdf", "other": "build/figures/not_shown.pdf"}
+    jobs = {
+        name: {
+            "script": f"analysis/{name}.py", "measurements": f"build/measurements/{name}.json",
+            "inputs": inputs, "figures": drawn, "configuration": chosen,
+        }
+        for name, inputs, drawn, chosen in (
+            ("lengths", ["data.gz"], figures, {"lengths": {"bin": 1}}), ("mass", [], {}, {})
+        )
+    }  # fmt: skip
+    given = {
+        "jobs": jobs, "sections": LABELLED, "figures": ["lengths"], "report": {"repository": repository},
+        "commit": {"sha": "", "date": "", "why": "without git", "changed": []} | built,
+        "places": {
+            "files": [str(config.ENGINE / "defaults.yaml"), "config/default.yaml", "mine.yaml"],
+            "given": {"mass": {"seed": 3}},
+        },
+    }  # fmt: skip
+    ledger.main(
+        given,
+        SimpleNamespace(
+            templates=["t.tex.j2"], quotes=[f"{s}.json" for s in quotes], claims=["claims.json"]
+        ),
+        SimpleNamespace(section="ledger.tex", ledger="ledger.json"),
     )
-    outputs = SimpleNamespace(section="ledger.tex", ledger="ledger.json")
-    built = {"sha": sha, "changed": changed or []}
-    ledger.main({"report": {"repository": repository}, "commit": built}, inputs, outputs)
     return Path("ledger.tex").read_text(), json.loads(Path("ledger.json").read_text())
 
 
-def test_every_quote_is_linked_there_and_back(folder):
+def test_every_quote_is_linked_there_and_back():
     text, _ = run()
     rows = re.findall(r"\\ledgerrow\{(.*?)\}", text)
-    assert rows == ["figure.digits", *(r["key"] for r in ledger.rows(QUOTES))]
+    keys = [row["key"] for row in ledger.rows(QUOTES, LABELLED)]
+    assert rows == ["figure.lengths", *keys[1:], keys[0]]  # the choices last
     anchors = [f"{s}.{n}" for s, quoted in QUOTES.items() for n in range(1, len(quoted) + 1)]
-    assert sorted(re.findall(r"\\ledgeruse\{(.*?)\}", text)) == sorted(["figure.digits", *anchors])
+    assert sorted(re.findall(r"\\ledgeruse\{(.*?)\}", text)) == sorted(["figure.lengths", *anchors])
     assert r"mean\_" in text  # what is printed of a key is escaped
+    assert r"\ref*{sec:lengths}" in text and r"\ref*{sec:mass}" not in text  # it has no label
 
 
-def test_a_job_has_its_script_lines_inputs_and_results(folder):
+def test_a_job_has_its_script_lines_inputs_choices_and_results():
     text, whole = run()
-    digits, occlusion = whole["jobs"]
+    lengths, mass = whole["jobs"]
     data = hashlib.sha256(b"data").hexdigest()
-    assert digits["inputs"] == [{"path": "data.gz", "sha256": data}] and occlusion["inputs"] == []
+    assert lengths["inputs"] == [{"path": "data.gz", "sha256": data}] and mass["inputs"] == []
     assert data[:12] in text and "no input files" in text
-    lines = {row["key"]: (row["file"], row["line"]) for row in digits["numbers"]}
-    assert lines == {
-        "digits.rows": ("analysis/digits.py", 2),
-        "digits.mean_grey": ("analysis/digits.py", 3),
+    assert {row["key"]: (row["file"], row["line"]) for row in lengths["rows"]} == {
+        "lengths.birds": ("analysis/lengths.py", line_of("birds=")),
+        "lengths.mean_bill": ("analysis/lengths.py", line_of("mean_bill")),
     }
-    assert [row["line"] for row in occlusion["numbers"]] == [1, 1]
-    assert digits["figures"][0]["line"] == 6
+    assert {(row["file"], row["line"]) for row in mass["rows"]} == {("analysis/mass.py", None)}
+    choice = {"key": "lengths.bin", "value": "1", "place": "config/default.yaml:2"}
+    assert lengths["configuration"] == [choice]
+    (figure,) = lengths["figures"]  # the other is not shown
+    assert (figure["name"], figure["line"]) == ("lengths", line_of("outputs.figure"))
     assert whole["claims"] == [{"name": "c"}]
-    assert "outside a git repository" in text and "\\href" not in text
+    assert "built without git" in text and "\\href" not in text and "\\ledgerlink" not in text
     assert hashlib.sha256(Path("ledger.json").read_bytes()).hexdigest() in text.splitlines()[-1]
 
 
-def test_with_a_repository_each_row_links_to_its_line_at_the_commit(folder):
-    text, _ = run("https://e.org/w", "0123456789abcdef")
-    assert r"\ledgerlink{https://e.org/w/blob/0123456789abcdef/analysis/digits.py\#L2}" in text
-    assert "0123456789ab" in text and "with nothing changed" in text
-    text, _ = run("https://e.org/w", "0123456789abcdef", ["analysis/digits.py 3f2a91c05d77"])
-    assert "analysis/digits.py" not in "".join(re.findall(r"\\ledgerlink\{(.*?)\}", text))
+def test_the_line_is_the_present_one_though_a_comment_was_put_above():
+    run()
+    script = Path("analysis/lengths.py")
+    script.write_text(script.read_text().replace("    values[", "    # new\n\n    values["))
+    _, whole = run()
+    assert whole["jobs"][0]["rows"][1]["line"] == line_of("mean_bill") == 10
+    script.write_text(script.read_text().replace("    values[", "    x = values = 1; values["))
+    with pytest.raises(InputError, match="its code is not that which recorded"):
+        run()
+
+
+def test_a_choice_is_traced_to_the_file_that_made_it():
+    quotes = {"lengths": QUOTES["lengths"], "mass": [quote("mass.maps", [])]}
+    text, whole = run(quotes=quotes | {"last": [quote(*choice) for choice in CHOSEN.items()]})
+    defaults = (config.ENGINE / "defaults.yaml").read_text().splitlines()
+    (date,) = (n for n, line in enumerate(defaults, 1) if line.startswith("  date:"))
+    assert {row["key"]: (row["file"], row["line"]) for row in whole["choices"]} == {
+        "config.lengths.bin": ("config/default.yaml", 2),
+        "config.mass.bin": ("mine.yaml", 2),
+        "config.mass.seed": ("--config", None),
+        "config.report.date": ("workings/defaults.yaml", date),
+    }
+    assert "mine.yaml:2" in text.replace(r"\allowbreak{}", "")
+
+
+def test_a_long_value_is_cut():
+    text, _ = run(quotes=QUOTES | {"last": [quote("mass.maps", list(range(100)))]})
+    assert f"{json.dumps(list(range(100)))[: ledger.LONGEST - 2]} …" in re.sub(
+        r"\\\w+\{\}", "", text
+    )
+
+
+def test_a_link_names_commit_file_and_line_where_the_commit_has_the_code():
+    commit(Path(), "first")
+    sha = git(Path(), "rev-parse", "HEAD").strip()
+    text, whole = run("https://e.org/w/", sha=sha)
+    link = f"https://e.org/w/blob/{sha}/analysis/lengths.py#L{line_of('birds=')}"
+    assert whole["jobs"][0]["rows"][0]["link"] == link
+    assert f"\\ledgerlink{{{link}}}" in text.replace(r"\#", "#")
+    assert sha[:12] in text and "with nothing changed" in text
+    text, whole = run("https://e.org/w", sha=sha, changed=["analysis/lengths.py 3f2a91c05d77"])
+    assert "lengths.py" not in "".join(re.findall(r"\\ledgerlink\{(.*?)\}", text))
+    assert whole["jobs"][0]["changed"] == ["analysis/lengths.py"]
     assert "changes that are not committed" in text
 
 
-def test_the_ledger_refuses_what_the_lint_finds(folder):
-    Path("build/measurements/occlusion.json").write_text('{"maps": [0], "left_over": 1}')
-    with pytest.raises(InputError, match=r"'occlusion.left_over' is quoted nowhere"):
-        run()
+def test_the_ledger_refuses_what_the_lint_finds():
+    Path("t.tex.j2").write_text("")
+    with pytest.raises(InputError, match=r"build/measurements/mass\.json:1: .*'mass\.maps.*' is"):
+        run(quotes={"lengths": QUOTES["lengths"]})
     assert not Path("ledger.tex").exists()
