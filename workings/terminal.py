@@ -215,7 +215,7 @@ def _change(key: str, before: dict, now: dict) -> str:
     if kind == "code":
         return name
     old, new = (side.get(key, "nothing") for side in (before, now))
-    return f"{name}{' =' if kind == 'config' else ''} {old} → {new}"
+    return f"{name or kind}{' =' if kind == 'config' else ''} {old} → {new}"
 
 
 def _few(names: list[str]) -> str:
