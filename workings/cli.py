@@ -33,7 +33,10 @@ def main(arguments: list[str] | None = None) -> int:
         )
         module.add_arguments(command)
         command.set_defaults(run=module.run)
-    given = parser.parse_args(arguments)
+    given, options = parser.parse_known_args(arguments)
+    if options and not hasattr(given, "options"):
+        parser.error(f"unrecognized arguments: {' '.join(options)}")
+    given.options = options
     try:
         return given.run(given)
     except InputError as error:

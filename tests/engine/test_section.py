@@ -1,4 +1,4 @@
-"""A section is filled from what its template quotes, and says what it quoted."""
+"""A section's job: files in, the filled section with its quotes and claims out."""
 
 from __future__ import annotations
 
@@ -9,73 +9,70 @@ from types import SimpleNamespace
 import pytest
 
 from workings import measurements
-from workings.measurements import Measurements
 from workings.messages import InputError
-from workings.page import latex, section
+from workings.page import section
+from workings.page.tex import escape
 
 TITLE = "100 % of $5 & #1: a_b {c} ~d ^e \\f"
 TEMPLATE = r"""
-\title{\VAR{value('config.report.title')}}
-Loss \VAR{num('job.loss', digits=3)}, again \VAR{plain('job.loss', digits=1)};
-\BLOCK{ for part in parts('job') }\VAR{heading('job', part)}\BLOCK{ endfor }
+Loss \VAR{job.loss | digits(3)}, of a bin of \VAR{config.job.bin};
+\BLOCK{ for part in derivation.job.parts }\VAR{part.heading | tex}\BLOCK{ endfor }
 """
+FRONT = r"\BLOCK{ frontmatter }Loss \VAR{job.loss | digits(1)}.\BLOCK{ endfrontmatter }"
 
 
-def run(folder: Path, template: str, values: dict) -> tuple[str, list[dict]]:
-    (folder / "templates/sections").mkdir(parents=True, exist_ok=True)
-    (folder / "templates/sections/job.tex.j2").write_text(template)
-    measurements.write(folder / "job.json", values)
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Fill the section `job` from a template and values."""
+    monkeypatch.chdir(tmp_path)
+    for folder in ("templates/sections", "derivations", "report"):
+        Path(folder).mkdir(parents=True)
+    Path("report/report.tex").write_text(r"\documentclass{IEEEtran}" "\n\\begin{document}\n")
     part = {"name": "p", "heading": r"The \(h\)", "note": "", "lines": []}
-    (folder / "derivations").mkdir(exist_ok=True)
-    (folder / "derivations/job.json").write_text(json.dumps({"names": [], "parts": [part]}))
-    section.main(
-        {"report": {"title": TITLE, "claims": "fail"}},
-        SimpleNamespace(
-            template=["templates/sections/job.tex.j2"],
-            measurements=["job.json"],
-            derivations=["derivations/job.json"],
-        ),
-        SimpleNamespace(section="out.tex", quotes="quotes.json", claims="claims.json"),
-    )
-    return Path("out.tex").read_text(), json.loads(Path("quotes.json").read_text())
+    Path("derivations/job.json").write_text(json.dumps({"names": [], "parts": [part]}))
+
+    def fill(template: str, values: dict, **report) -> tuple[str, list[dict]]:
+        Path("templates/sections/job.tex.j2").write_text(template)
+        measurements.write("job.json", values)
+        section.main(
+            {"report": {"claims": "fail", **report}, "job": {"bin": 2}},
+            SimpleNamespace(
+                template=["templates/sections/job.tex.j2"],
+                measurements=["job.json"],
+                derivations=["derivations/job.json"],
+            ),
+            SimpleNamespace(section="out.tex", quotes="quotes.json", claims="claims.json"),
+        )
+        return Path("out.tex").read_text(), json.loads(Path("quotes.json").read_text())
+
+    return fill
 
 
-def test_a_section_is_filled_from_measurements_config_and_derivation(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    text, quotes = run(tmp_path, TEMPLATE, {"loss": 9.4348})
-    assert r"Loss \measured{job.loss}{job.1}{9.435}, again 9.4;" in text
+def test_it_is_filled_from_measurements_choices_and_derivation(run):
+    text, quotes = run(TEMPLATE, {"loss": 9.4348})
+    assert r"Loss \measured{job.loss}{job.1}{9.435}, of a bin of" in text
     assert r"The \(h\)" in text
-    assert (
-        r"\title{100 \% of \$5 \& \#1: a\_b \{c\} \textasciitilde{}d \textasciicircum{}e"
-        r" \textbackslash{}f}"
-    ) in text
-    place = "templates/sections/job.tex.j2:3"
-    assert quotes == [{"key": "job.loss", "value": 9.4348, "text": "9.435", "place": place}]
+    place = "templates/sections/job.tex.j2:2"
+    assert quotes == [
+        {"key": "job.loss", "value": 9.4348, "text": "9.435", "place": place},
+        {"key": "config.job.bin", "value": 2, "text": "2", "place": place},
+    ]
 
 
-def test_one_changed_value_changes_exactly_its_occurrences(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    before, _ = run(tmp_path, TEMPLATE, {"loss": 9.4348})
-    after, _ = run(tmp_path, TEMPLATE, {"loss": 2.5})
-    assert before.replace("9.435", "2.500").replace("9.4;", "2.5;") == after
+def test_one_changed_value_changes_exactly_its_occurrences(run):
+    before, _ = run(TEMPLATE, {"loss": 9.4348})
+    after, _ = run(TEMPLATE, {"loss": 2.5})
+    assert before.replace("9.435", "2.500") == after != before
 
 
-def test_a_measurement_that_the_job_no_longer_makes_is_named(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=r"templates/sections/job\.tex\.j2:3: .*'job\.loss'"):
-        run(tmp_path, TEMPLATE, {"los": 9.4348})
+def test_a_measurement_that_the_job_no_longer_makes_is_named(run):
+    with pytest.raises(InputError, match=r"templates/sections/job\.tex\.j2:2: .*'job\.loss'"):
+        run(TEMPLATE, {"los": 9.4348})
     assert not Path("out.tex").exists()
 
 
-def test_the_title_page_prints_a_hostile_title_literally(root, tmp_path):
-    page = (root / "templates/sections/frontmatter.tex.j2").read_text(encoding="utf-8")
-    head, maketitle, _ = page.partition("\\maketitle")
-    assert maketitle
-    (tmp_path / "head.tex.j2").write_text(head, encoding="utf-8")
-    chosen = {"title": TITLE, "subtitle": "Ł_1", "author": "Å & Ö"}
-    made = latex.Section("frontmatter", Measurements({"config": {"report": chosen}}))
-    text, _ = latex.fill("head.tex.j2", made, tmp_path)
-    assert rf"\title{{{latex.escape(TITLE)}}}" in text
-    assert r"\subtitle{Ł\_1}" in text
-    assert r"\author{Å \& Ö}" in text
-    assert rf"pdftitle={{{latex.escape(TITLE)}}}" in text
+def test_the_title_block_is_that_of_the_class_with_hostile_texts_literally(run):
+    text, _ = run(FRONT, {"loss": 9.43}, title=TITLE, authors=["Å & Ö"])
+    assert rf"\title{{{escape(TITLE)}}}" in text
+    assert r"\IEEEauthorblockN{Å \& Ö}" in text
+    assert r"\begin{abstract}" in text and r"{9.4}" in text

@@ -12,16 +12,16 @@ import pytest
 
 from workings.commands import watch
 
+from . import scaffold
 from .running import environment, page
-from .small import project
 
 
 @pytest.fixture
 def watching(tmp_path):
-    """A watched small project, and the lines that are said of it."""
-    folder = project(tmp_path / "small")
+    """A watched report, and the lines that are said of it."""
+    folder = scaffold.plain(tmp_path / "watched")
     running = subprocess.Popen(
-        [sys.executable, "-u", "-m", "workings.commands.watch", "--cores", "1"], cwd=folder,
+        [sys.executable, "-u", "-m", "workings.cli", "watch", "--cores", "2"], cwd=folder,
         env=environment(folder), stdout=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     lines: queue.Queue[str] = queue.Queue()
@@ -37,24 +37,31 @@ def test_a_saved_file_is_rebuilt_and_an_error_is_shown(watching):
     folder, line = watching
     assert "watching" in line()
     assert "report/report.pdf is up to date" in line()
-    template = folder / "templates/partial.tex.j2"
-    template.write_text("This is whispered.\n")
+    template = folder / "templates/sections/frontmatter.tex.j2"
+    right = template.read_text()
+    template.write_text(right.replace("We measured", "We weighed"))
     said = line()
-    assert "computed: section first, report" in said
-    assert "whispered" in page(folder)
-    template.write_text("This is \\VAR{num('counted.wrods')}.\n")
-    assert "no measurement 'counted.wrods'" in (said := line()), said
-    assert "templates/partial.tex.j2:1" in said
-    assert "whispered" in page(folder)
-    template.write_text("This is said again.\n")
+    assert "report/report.pdf is up to date" in said and "section frontmatter" in said
+    assert "We weighed" in page(folder)
+    template.write_text(right.replace("bills.birds", "bills.brids"))
+    said = line()
+    assert f"{template.relative_to(folder)}:2: no 'bills.brids'" in said
+    assert "We weighed" in page(folder)
+    template.write_text(right)
     assert "report/report.pdf is up to date" in line()
-    assert "said again" in page(folder)
+    assert "We measured" in page(folder)
 
 
-def test_what_is_refused_before_any_job_is_told():
-    output = (
-        'Using profile\nWorkflowError in file "Snakefile", line 11:\n\n'
-        "my.yaml:2: occlusion.patch: 40; expected\n"
-    )
-    assert watch.told(1, output, 1.0) == "my.yaml:2: occlusion.patch: 40; expected"
-    assert watch.told(0, "Nothing to be done", 1.0) == "nothing to rebuild [1.0 s]"
+@pytest.mark.parametrize(
+    ("status", "output", "told"),
+    [
+        (1, "Using profile\n\nworkings: my.yaml:2: a.b: 40; expected\n", "my.yaml:2: a.b: 40; expected"),
+        (1, "a: failed\n\nworkings: the job 'a' stopped\n  a.py:3, in f: x\nNameError: x\n",
+         "the job 'a' stopped\n  a.py:3, in f: x\nNameError: x"),
+        (1, "one\ntwo\n", "one\ntwo"),
+        (0, "Using profile\nnothing to do\n", "nothing to rebuild [1.0 s]"),
+        (0, "a: A.\nworkings: done (3 s; computed: a)\n", "done (3 s; computed: a) [1.0 s]"),
+    ],
+)  # fmt: skip
+def test_what_is_told_of_a_build(status, output, told):
+    assert watch.told(status, output, 1.0) == told

@@ -25,6 +25,7 @@ from typing import Any
 from workings import config as configuration
 from workings import terminal
 from workings.build.commit import git
+from workings.commands import hold_in_a_report
 from workings.measurements import read
 from workings.messages import InputError, say
 from workings.page import changes, marked
@@ -179,14 +180,13 @@ def _commit(base: str) -> str:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("base", metavar="BASE", help="a commit, or a saved build folder")
-    parser.add_argument(
-        "options", nargs=argparse.REMAINDER, metavar="OPTION", help="of snakemake, for both builds"
-    )
+    parser.set_defaults(options=[])  # what else is given goes to snakemake, for both builds
 
 
 def run(given: argparse.Namespace) -> int:
     if not given.base:
         raise InputError("say what to compare with: a commit or a saved build folder")
+    hold_in_a_report()
     options = [  # a configuration file is this folder's, also for the build of BASE
         str(Path(word).resolve()) if word.endswith((".yaml", ".yml")) else word
         for word in given.options

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from workings import classes
 from workings.messages import InputError, did_you_mean
+from workings.page.tex import escape
 
 SCAFFOLD = Path(__file__).parents[1] / "scaffold"
 DOTTED = ("gitignore", "gitattributes", "github")  # stored without the dot that git would heed
@@ -23,7 +24,8 @@ def lay_down(folder: Path, title: str, authors: list[str], document_class: str) 
     """Write the scaffold into `folder`.
 
     Raises:
-        InputError: the folder holds something, its name cannot be used, or the class is unknown.
+        InputError: the folder holds something, its name or a text cannot be used, or the class is
+            unknown.
     """
     if not re.fullmatch(r"[\w.+-]+", folder.name, flags=re.ASCII):
         raise InputError(
@@ -35,6 +37,11 @@ def lay_down(folder: Path, title: str, authors: list[str], document_class: str) 
         raise InputError(
             f"{folder}: there is something already; name a folder that is new or empty"
         )
+    for option, text in (("--title", title), *(("--author", author) for author in authors)):
+        try:
+            escape(text)
+        except InputError as error:
+            raise InputError(f"{option}: {error}") from None
     known = [name for name in classes.CLASSES if "[" not in name]
     if document_class not in known:
         raise InputError(
@@ -57,9 +64,7 @@ def lay_down(folder: Path, title: str, authors: list[str], document_class: str) 
         place.parent.mkdir(parents=True, exist_ok=True)
         data = source.read_bytes()
         if b"@" in data:
-            text = data.decode("utf-8")
-            for word, meaning in words.items():
-                text = text.replace(word, meaning)
+            text = re.sub("|".join(words), lambda word: words[word[0]], data.decode("utf-8"))
             data = text.encode("utf-8")
         place.write_bytes(data)
 

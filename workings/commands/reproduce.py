@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from workings.build.store import sum_of
+from workings.commands import hold_in_a_report
 
 # Folders of build/ that hold no results, but working files of TeX and what was downloaded.
 WORKING = ("latex", "downloads", "diff")
@@ -80,10 +81,11 @@ def tell(one: Path, other: Path, names: tuple[str, str]) -> bool:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--against", type=Path, metavar="BUILD", help="build/ of another machine")
-    parser.add_argument("options", nargs=argparse.REMAINDER, metavar="OPTION", help="of snakemake")
+    parser.set_defaults(options=[])  # what else is given goes to snakemake
 
 
 def run(given: argparse.Namespace) -> int:
+    hold_in_a_report()
     with tempfile.TemporaryDirectory(prefix="workings-") as temporary:
         place = Path(temporary)
         builds = {

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from workings import terminal
+from workings.commands import hold_in_a_report
 
 SOURCES = ("Snakefile", "config", "analysis", "templates", "report", "profiles", "data", "workings")
 PAUSE = 0.3  # seconds between two looks
@@ -50,10 +51,11 @@ def told(status: int, output: str, seconds: float) -> str:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("options", nargs=argparse.REMAINDER, metavar="OPTION", help="of snakemake")
+    parser.set_defaults(options=[])  # what else is given goes to snakemake
 
 
 def run(given: argparse.Namespace) -> int:
+    hold_in_a_report()
     options = given.options or ["--cores", str(os.cpu_count() or 1)]
     print("workings: watching; Control-C ends it", flush=True)
     before: dict = {}

@@ -92,7 +92,8 @@ def readable(tex: str) -> str:
     text = re.sub(r"\\measured\{[^{}]*\}\{[^{}]*\}", "", tex)
     text = re.sub(r"\\(?:c|C)ref\{[^{}]*\}", "…", text)
     text = re.sub(r"\\[,;!]", " ", text)
-    text = re.sub(r"\\[a-zA-Z]+\*?|[{}]|\\[()\[\]]", " ", text)
+    text = re.sub(r"\\[a-zA-Z]+\*?\{|[{}]|\\[()\[\]]", "", text.replace("}{", " "))
+    text = re.sub(r"\\[a-zA-Z]+\*?", " ", text)
     return " ".join(re.sub(r"\\([%&_#$])", r"\1", text).split())[:300]
 
 

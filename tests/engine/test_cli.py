@@ -1,0 +1,53 @@
+"""The command `workings`: it says what there is, and a user's mistake in one line."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import subprocess
+import sys
+
+import pytest
+
+from workings import cli
+
+
+@pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in cli.COMMANDS)])
+def test_help_answers_at_once_and_starts_nothing(in_folder, root, arguments):
+    ran = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "workings.cli", *arguments],
+        env={"PYTHONPATH": str(root), "PATH": ""}, capture_output=True, text=True, timeout=20,
+    )  # fmt: skip
+    assert ran.returncode == 0 and ran.stdout.startswith("usage: workings")
+    imported = {line.split()[-1] for line in ran.stderr.splitlines()}
+    assert "argparse" in imported and not imported & {"snakemake", "matplotlib", "torch", "sympy"}
+    assert list(in_folder.iterdir()) == []
+
+
+def test_help_names_each_command_and_the_version_is_the_packages(capsys):
+    for arguments in (["--help"], ["--version"]):
+        with pytest.raises(SystemExit) as ended:
+            cli.main(arguments)
+        assert ended.value.code == 0
+    said = capsys.readouterr().out
+    assert all(f"\n    {name} " in said or f"\n    {name}\n" in said for name in cli.COMMANDS)
+    assert said.endswith(f"workings {importlib.metadata.version('workings')}\n")
+
+
+@pytest.mark.usefixtures("in_folder")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["diff", ""], "say what to compare with: a commit or a saved build folder"),
+        (["explain", "a.b"], "build/ledger.json is not there; build the report first"),
+        (["lint"], "report/report.tex: not there; it holds the report's class and its sections"),
+        (["tex"], "report/report.tex: not there"),
+        (["watch"], "Snakefile: not there; run this in the folder of a report"),
+        (["reproduce"], "Snakefile: not there; run this in the folder of a report"),
+        (["diff", "HEAD"], "Snakefile: not there; run this in the folder of a report"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_one_line_and_exit_code_two(capsys, arguments, message):
+    assert cli.main(arguments) == 2
+    said = capsys.readouterr()
+    assert said.err.startswith(f"workings: {message}") and said.err.count("\n") == 1
+    assert said.out == ""
