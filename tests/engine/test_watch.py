@@ -12,23 +12,22 @@ import pytest
 
 from workings.commands import watch
 
+from .changing import replace
 from .running import environment, page
-from .small import project
 
 
 @pytest.fixture
-def watching(tmp_path):
-    """A watched small project, and the lines that are said of it."""
-    folder = project(tmp_path / "small")
+def watching(built):
+    """A watched report, and the lines that are said of it."""
     running = subprocess.Popen(
-        [sys.executable, "-u", "-m", "workings.commands.watch", "--cores", "1"], cwd=folder,
-        env=environment(folder), stdout=subprocess.PIPE, text=True, start_new_session=True,
+        [sys.executable, "-u", "-m", "workings.cli", "watch", "--cores", "1"], cwd=built,
+        env=environment(built), stdout=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     lines: queue.Queue[str] = queue.Queue()
     threading.Thread(
         target=lambda: [lines.put(line) for line in running.stdout], daemon=True
     ).start()
-    yield folder, lambda: lines.get(timeout=90)
+    yield built, lambda: lines.get(timeout=90)
     os.killpg(running.pid, 9)
     running.wait()
 
@@ -36,25 +35,20 @@ def watching(tmp_path):
 def test_a_saved_file_is_rebuilt_and_an_error_is_shown(watching):
     folder, line = watching
     assert "watching" in line()
-    assert "report/report.pdf is up to date" in line()
-    template = folder / "templates/partial.tex.j2"
-    template.write_text("This is whispered.\n")
+    assert "nothing to rebuild" in line()
+    replace("templates/partial.tex.j2", "said", "whispered")(folder)
     said = line()
-    assert "computed: section first, report" in said
+    assert "report/report.pdf is up to date" in said and "computed: section doubled, ledger, report" in said
     assert "whispered" in page(folder)
-    template.write_text("This is \\VAR{num('counted.wrods')}.\n")
-    assert "no measurement 'counted.wrods'" in (said := line()), said
-    assert "templates/partial.tex.j2:1" in said
+    replace("templates/partial.tex.j2", "whispered", "\\VAR{mass.slpoe | digits(1)}")(folder)
+    assert "templates/partial.tex.j2:1: no 'mass.slpoe': did you mean 'slope'?" in line()
     assert "whispered" in page(folder)
-    template.write_text("This is said again.\n")
-    assert "report/report.pdf is up to date" in line()
-    assert "said again" in page(folder)
+    replace("templates/partial.tex.j2", "\\VAR{mass.slpoe | digits(1)}", "said")(folder)
+    assert "restored: section doubled, ledger, report" in line()
+    assert "This is said in a partial" in page(folder)
 
 
 def test_what_is_refused_before_any_job_is_told():
-    output = (
-        'Using profile\nWorkflowError in file "Snakefile", line 11:\n\n'
-        "my.yaml:2: occlusion.patch: 40; expected\n"
-    )
-    assert watch.told(1, output, 1.0) == "my.yaml:2: occlusion.patch: 40; expected"
-    assert watch.told(0, "Nothing to be done", 1.0) == "nothing to rebuild [1.0 s]"
+    output = "Using profile\n\nworkings: my.yaml:2: a.b: 40; expected\nmy.yaml:3: a.c: 1\n"
+    assert watch.told(1, output, 1.0) == "my.yaml:2: a.b: 40; expected\nmy.yaml:3: a.c: 1"
+    assert watch.told(0, "nothing to do", 1.0) == "nothing to rebuild [1.0 s]"

@@ -180,9 +180,7 @@ def _commit(base: str) -> str:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("base", metavar="BASE", help="a commit, or a saved build folder")
-    parser.add_argument(
-        "options", nargs=argparse.REMAINDER, metavar="OPTION", help="of snakemake, for both builds"
-    )
+    parser.set_defaults(options=[])  # of snakemake
 
 
 def run(given: argparse.Namespace) -> int:

@@ -51,7 +51,7 @@ def told(status: int, output: str, seconds: float) -> str:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("options", nargs=argparse.REMAINDER, metavar="OPTION", help="of snakemake")
+    parser.set_defaults(options=[])  # of snakemake
 
 
 def run(given: argparse.Namespace) -> int:
