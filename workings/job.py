@@ -16,6 +16,7 @@ import errno
 import importlib
 import json
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,7 +30,8 @@ from workings import config as configuration  # noqa: E402
 from workings.build import lock, manifests, plan, store  # noqa: E402
 from workings.build.files import written_whole  # noqa: E402
 from workings.measurements import origins_path  # noqa: E402
-from workings.messages import InputError, note, of_exception, say  # noqa: E402
+from workings.messages import InputError, say  # noqa: E402
+from workings.notes import note, of_exception  # noqa: E402
 
 
 def run(planned: plan.Plan, kept: store.Store | None = None) -> str:
@@ -138,4 +140,5 @@ def _of_a_full_disk(error: BaseException | None) -> bool:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Control-C ends it, and the build says so
     sys.exit(main())

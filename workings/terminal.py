@@ -18,8 +18,9 @@ from typing import Any, ClassVar
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from workings import messages
 from workings.build.fingerprint import keyed
+from workings.messages import GLANCE
+from workings.notes import Notes
 
 WIDTH = 240  # characters of a line: what is longer is cut
 LONGEST = 24  # lines of an error
@@ -53,7 +54,7 @@ class LogHandler(LogHandlerBase):
         self.errors: list[str] = []
         self.done = self.total = 0
         self.interrupted = False
-        self.notes = messages.Notes()
+        self.notes = Notes()
         self.ended = threading.Event()
         self.bar = threading.Thread(target=self._redraw, daemon=True)
         if self.stream.isatty():
@@ -155,7 +156,7 @@ class LogHandler(LogHandlerBase):
         self.stream.flush()
 
     def _redraw(self) -> None:
-        while not self.ended.wait(messages.GLANCE):
+        while not self.ended.wait(GLANCE):
             if self.running:
                 width = os.get_terminal_size(self.stream.fileno()).columns or 80
                 full = round(20 * self.done / max(self.total, 1))

@@ -106,7 +106,7 @@ class Report:
     def __init__(self, workflow) -> None:
         self._workflow = workflow
         given = workflow.config_settings
-        self._configuration = configuration.load(given.configfiles, given.config)
+        self._configuration = configuration.load(map(_from_here, given.configfiles), given.config)
         self.config = self._configuration.values
         # For the messages of jobs alone, so that they can name the file and line of a key.
         places = {
@@ -230,20 +230,21 @@ class Report:
 
     @cached_property
     def jobs(self) -> dict[str, Job]:
-        """The rules that record measurements, in the order of the Snakefile."""
+        """The rules that record measurements, in the order of the Snakefile; the seeds' runs last."""
         found = {}
         for rule in self._workflow.rules:
             outputs = dict(rule.output.items())
-            if "measurements" in outputs and not rule.wildcard_names:
+            if "measurements" in outputs and not rule.wildcard_names and rule.name != SEEDS:
                 found[rule.name] = Job(
                     rule.name,
-                    "workings/page/seeds.py" if rule.name == SEEDS else f"analysis/{rule.name}.py",
+                    f"{fingerprint.REPORT}/{rule.name}.py",
                     [str(path) for path in rule.input if isinstance(path, str)],
                     str(outputs["measurements"]),
                     str(outputs["derivation"]) if "derivation" in outputs else None,
                     {name: str(p) for name, p in outputs.items() if FIGURES in str(p)},
                 )
-        return found
+        runs = f"build/measurements/{SEEDS}.json"
+        return found | {SEEDS: Job(SEEDS, f"workings/page/{SEEDS}.py", [], runs, None, {})}
 
     @cached_property
     def sections(self) -> dict[str, Section]:
@@ -305,6 +306,15 @@ class Report:
             for name in self.jobs
             if name not in named and name != SEEDS
         ]
+        # Where the report is built already, Snakemake would take it for a file that nothing makes.
+        rules = list(self._workflow.rules)
+        problems += [
+            f"{SNAKEFILE}: rule {rule.name}: its input {path} is not there, and no rule makes it"
+            for rule in rules
+            for path in (rule.input if rule.name in self.jobs else ())
+            if isinstance(path, str) and not path.is_storage and not Path(path).exists()
+            if not any(other.is_producer(path) for other in rules)
+        ]
         if problems:
             raise InputError("\n".join(problems))
 
@@ -361,12 +371,14 @@ class Report:
 
         A job depends on a seed when its configuration has it, or one of its inputs does.
         """
-        tried, decided = self.config["seeds"]["blocks"], set()
-        for rule in self._workflow.rules:
-            given = self._given.get(rule.name, {})
-            seeded = any("seed" in given.get(block, {}) for block in tried)
-            if seeded or decided & set(map(str, rule.input)):
-                decided |= set(map(str, rule.output))
+        tried, decided, before = self.config["seeds"]["blocks"], set(), None
+        while decided != before:  # the rules stand in any order
+            before = set(decided)
+            for rule in self._workflow.rules:
+                given = self._given.get(rule.name, {})
+                seeded = any("seed" in given.get(block, {}) for block in tried)
+                if seeded or decided & set(map(str, rule.input)):
+                    decided |= set(map(str, rule.output))
         paths = [job.measurements for job in self.jobs.values() if job.measurements in decided]
         return [
             path.replace("build/", f"build/seeds/{seed}/", 1)
@@ -437,6 +449,12 @@ def _seeded(config: dict, blocks: Iterable[str], seed: str | None) -> dict:
         return config
     tried = {block: config[block] | {"seed": int(seed)} for block in blocks if block in config}
     return config | tried
+
+
+def _from_here(file: str | Path) -> Path:
+    """The file by its name in this folder, where it is in it."""
+    path = Path(file)
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _named(files) -> dict:

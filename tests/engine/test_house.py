@@ -20,6 +20,7 @@ LAYERS = [
     {"workings.commands"},
     {"workings.workflow"},
     {"workings.job", "workings.terminal"},
+    {"workings.notes"},
     {"workings.page"},
     {"workings.measurements", "workings.derive"},
     {"workings.build"},

@@ -19,7 +19,7 @@ def findings(folder: Path, text: str, **others: str) -> list[str]:
     for name, content in {"a": text, **others}.items():
         files.append(folder / f"{name}.tex.j2")
         files[-1].write_text(content, encoding="utf-8")
-    found = lint.of_templates(files, folder / "references.bib")
+    found = lint.of_templates(files, [folder / "references.bib"])
     return [str(finding).replace(f"{folder}/", "") for finding in found]
 
 

@@ -1,4 +1,4 @@
-"""A section is filled from what its template names, and says what it printed and claimed."""
+"""A section's job: files in, the filled section with its quotes and claims out."""
 
 from __future__ import annotations
 
@@ -13,67 +13,66 @@ from workings.messages import InputError
 from workings.page import section
 from workings.page.tex import escape
 
-pytestmark = pytest.mark.usefixtures("in_folder")
 TITLE = "100 % of $5 & #1: a_b {c} ~d ^e \\f"
 TEMPLATE = r"""
-\BLOCK{ frontmatter }
-Loss \VAR{job.loss | digits(3)}, again \VAR{job.loss | digits(3)}.
-\BLOCK{ endfrontmatter }
-Of \VAR{config.report.title}: \VAR{derivation.job.parts[0].heading | tex}
-\BLOCK{ claim 'small' if job.loss < 20 }It is small.\BLOCK{ endclaim }
+Loss \VAR{job.loss | digits(3)}, of a bin of \VAR{config.job.bin};
+\BLOCK{ for part in derivation.job.parts }\VAR{part.heading | tex}\BLOCK{ endfor }
 """
+FRONT = r"\BLOCK{ frontmatter }Loss \VAR{job.loss | digits(1)}.\BLOCK{ endfrontmatter }"
 
 
-def run(template: str, values: dict, **report: str) -> tuple[str, list[dict], list[dict]]:
-    """The section, its quotes and its claims."""
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Fill the section `job` from a template and values."""
+    monkeypatch.chdir(tmp_path)
     for folder in ("templates/sections", "derivations", "report"):
-        Path(folder).mkdir(parents=True, exist_ok=True)
-    Path("templates/sections/job.tex.j2").write_text(template)
-    Path("report/report.tex").write_text(r"\documentclass{article}")
-    measurements.write("job.json", values)
+        Path(folder).mkdir(parents=True)
+    Path("report/report.tex").write_text(r"\documentclass{IEEEtran}" "\n\\begin{document}\n")
     part = {"name": "p", "heading": r"The \(h\)", "note": "", "lines": []}
     Path("derivations/job.json").write_text(json.dumps({"names": [], "parts": [part]}))
-    section.main(
-        {"report": {"title": TITLE, "claims": "fail"} | report, "commit": {"date": "2026-03-01"}},
-        SimpleNamespace(
-            template=["templates/sections/job.tex.j2"],
-            measurements=["job.json"],
-            derivations=["derivations/job.json"],
-        ),
-        SimpleNamespace(section="out.tex", quotes="quotes.json", claims="claims.json"),
-    )
-    return Path("out.tex").read_text(), *(
-        json.loads(Path(f"{name}.json").read_text()) for name in ("quotes", "claims")
-    )
+
+    def fill(template: str, values: dict, **report) -> tuple[str, list[dict]]:
+        Path("templates/sections/job.tex.j2").write_text(template)
+        measurements.write("job.json", values)
+        section.main(
+            {"report": {"claims": "fail", **report}, "job": {"bin": 2}},
+            SimpleNamespace(
+                template=["templates/sections/job.tex.j2"],
+                measurements=["job.json"],
+                derivations=["derivations/job.json"],
+            ),
+            SimpleNamespace(section="out.tex", quotes="quotes.json", claims="claims.json"),
+        )
+        return Path("out.tex").read_text(), json.loads(Path("quotes.json").read_text())
+
+    return fill
 
 
-def test_a_section_is_filled_from_measurements_choices_and_a_derivation():
-    text, quotes, claims = run(TEMPLATE, {"loss": 9.4348}, date="commit", subtitle="Ł_1")
-    measured = [rf"\measured{{job.loss}}{{job.{n}}}{{9.435}}" for n in (1, 2)]
-    assert f"Loss {measured[0]}, again {measured[1]}." in text
-    assert rf"\title{{{escape(TITLE)}" in text and r"Ł\_1" in text and r"\month=3" in text
-    assert rf"\measured{{config.report.title}}{{job.3}}{{{escape(TITLE)}}}: The \(h\)" in text
-    place = "templates/sections/job.tex.j2:3"
-    assert quotes[1] == {"key": "job.loss", "value": 9.4348, "text": "9.435", "place": place}
-    assert [quote["key"] for quote in quotes[1:4]] == [
-        "job.loss",
-        "config.report.title",
-        "job.loss",
+def test_it_is_filled_from_measurements_choices_and_derivation(run):
+    text, quotes = run(TEMPLATE, {"loss": 9.4348})
+    assert r"Loss \measured{job.loss}{job.1}{9.435}, of a bin of" in text
+    assert r"The \(h\)" in text
+    place = "templates/sections/job.tex.j2:2"
+    assert quotes == [
+        {"key": "job.loss", "value": 9.4348, "text": "9.435", "place": place},
+        {"key": "config.job.bin", "value": 2, "text": "2", "place": place},
     ]
-    assert (claims[0]["name"], claims[0]["values"]) == ("small", {"job.loss": 9.4348})
 
 
-def test_one_changed_value_changes_exactly_its_occurrences():
-    before, *_ = run(TEMPLATE, {"loss": 9.4348})
-    after, *_ = run(TEMPLATE, {"loss": 2.5})
-    assert before.replace("9.435", "2.500").replace("9.4348", "2.5") == after != before
+def test_one_changed_value_changes_exactly_its_occurrences(run):
+    before, _ = run(TEMPLATE, {"loss": 9.4348})
+    after, _ = run(TEMPLATE, {"loss": 2.5})
+    assert before.replace("9.435", "2.500") == after != before
 
 
-def test_what_cannot_be_filled_is_named_with_its_line_and_leaves_no_section():
-    with pytest.raises(InputError, match=r"^templates/sections/job\.tex\.j2:3: no 'job\.loss'"):
+def test_a_measurement_that_the_job_no_longer_makes_is_named(run):
+    with pytest.raises(InputError, match=r"templates/sections/job\.tex\.j2:2: .*'job\.loss'"):
         run(TEMPLATE, {"los": 9.4348})
-    with pytest.raises(InputError, match=r"job\.tex\.j2:6: the claim 'small' does not hold"):
-        run(TEMPLATE, {"loss": 30.0})
     assert not Path("out.tex").exists()
-    _, _, claims = run(TEMPLATE, {"loss": 30.0}, claims="report")
-    assert not claims[0]["holds"]
+
+
+def test_the_title_block_is_that_of_the_class_with_hostile_texts_literally(run):
+    text, _ = run(FRONT, {"loss": 9.43}, title=TITLE, authors=["Å & Ö"])
+    assert rf"\title{{{escape(TITLE)}}}" in text
+    assert r"\IEEEauthorblockN{Å \& Ö}" in text
+    assert r"\begin{abstract}" in text and r"{9.4}" in text

@@ -152,6 +152,8 @@ def test_a_missing_package_is_named_with_who_has_it(monkeypatch):
     file.write_text(known.replace("{article}", "{nowhere}"))
     with pytest.raises(InputError, match=r"`nowhere\.cls' not found.*the package texlive-x"):
         typeset.typeset(file)
+    said = typeset.why("a.tex:1: LaTeX Error: File `ulem.sty' not found.\n", "")
+    assert said.endswith("On Debian install the package texlive-plain-generic")
 
 
 @pytest.mark.usefixtures("in_folder")

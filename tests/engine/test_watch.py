@@ -48,7 +48,16 @@ def test_a_saved_file_is_rebuilt_and_an_error_is_shown(watching):
     assert "This is said in a partial" in page(folder)
 
 
-def test_what_is_refused_before_any_job_is_told():
-    output = "Using profile\n\nworkings: my.yaml:2: a.b: 40; expected\nmy.yaml:3: a.c: 1\n"
-    assert watch.told(1, output, 1.0) == "my.yaml:2: a.b: 40; expected\nmy.yaml:3: a.c: 1"
-    assert watch.told(0, "nothing to do", 1.0) == "nothing to rebuild [1.0 s]"
+@pytest.mark.parametrize(
+    ("status", "output", "told"),
+    [
+        (1, "Using profile\n\nworkings: my.yaml:2: a.b: 40; expected\n", "my.yaml:2: a.b: 40; expected"),
+        (1, "a: failed\n\nworkings: the job 'a' stopped\n  a.py:3, in f: x\nNameError: x\n",
+         "the job 'a' stopped\n  a.py:3, in f: x\nNameError: x"),
+        (1, "one\ntwo\n", "one\ntwo"),
+        (0, "Using profile\nnothing to do\n", "nothing to rebuild [1.0 s]"),
+        (0, "a: A.\nworkings: done (3 s; computed: a)\n", "done (3 s; computed: a) [1.0 s]"),
+    ],
+)  # fmt: skip
+def test_what_is_told_of_a_build(status, output, told):
+    assert watch.told(status, output, 1.0) == told

@@ -25,4 +25,6 @@ def fill(name: str, config: dict | None = None, derivations: dict | None = None,
     """The section of that name; the blocks of `config` stand for those of the default ones."""
     chosen = settings.read_yaml(ROOT / "config/default.yaml") | (config or {})
     folder = ROOT / "templates"
-    return template.fill(f"sections/{name}.tex.j2", measured, chosen, derivations, folder=folder).text
+    return template.fill(
+        f"sections/{name}.tex.j2", measured, chosen, derivations, folder=folder
+    ).text

@@ -13,13 +13,12 @@ import pytest
 from analysis import originals
 from analysis.gradient_check import by_hand
 from analysis.recurrence import measure as measure_recurrence
+from tests.report import studies
 from workings import config as settings
 from workings import measurements
 from workings.derive.derivation import derive
 from workings.derive.recurrence import Recurrence
-from workings.measurements import Measurements
 from workings.messages import InputError
-from workings.page import latex
 
 ROOT = Path(__file__).parents[2]
 
@@ -118,23 +117,21 @@ def test_the_default_settings_are_the_originals_and_others_are_named(original, c
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "leaky_esn", "two_layer"])
-def test_another_cell_leaves_nothing_to_compare_and_says_so(in_root, tmp_path, config, cell):
+def test_another_cell_leaves_nothing_to_compare_and_says_so(tmp_path, config, cell):
     other = config | settings.read_yaml(ROOT / f"config/cells/{cell}.yaml")
-    inputs = SimpleNamespace(original="config/original.yaml", recurrence="none", gradient_check="-")
+    inputs = SimpleNamespace(original=ROOT / "config/original.yaml")
     outputs = SimpleNamespace(measurements=tmp_path / "originals.json")
     originals.main(other, inputs, outputs)
     values = measurements.read(outputs.measurements)
     assert list(values) == ["settings_that_differ"] and values["settings_that_differ"]
-    section = latex.Section("originals", Measurements({"originals": values}))
-    text, _ = latex.fill("sections/originals.tex.j2", section)
-    assert " differ. So there is nothing here to compare" in text and "table" not in text
+    text = studies.fill("originals", originals=values)
+    assert "differ. So there is nothing here to compare" in text and "table" not in text
 
 
-def test_the_section_prints_every_departure(in_root, values, recomputed):
-    jobs = {"originals": {"settings_that_differ": [], **values}, "recurrence": recomputed[0]}
-    section = latex.Section("originals", Measurements(jobs))
-    text, _ = latex.fill("sections/originals.tex.j2", section)
+def test_the_section_prints_every_departure(values, recomputed):
+    measured = {"settings_that_differ": [], **values}
+    text = studies.fill("originals", originals=measured, recurrence=recomputed[0])
     for number in values["departures"]:
         assert (number["printed"] or "").lstrip("-") in text
         assert (number["should"] or "").lstrip("-") in text
-    assert [c["name"] for c in latex.claims_of(section) if not c["holds"]] == []
+    assert text.count(r"\claim{") == text.count("}{holds}{") == 2

@@ -13,6 +13,7 @@ from analysis.data import storage
 from analysis.maths import network as cnn
 from analysis.maths.occlusion import FlippingPatch, SizeSweep, occlude_dense
 from analysis.patch_search import Searched, measure, passed_over
+from tests.report import studies
 from workings import measurements
 from workings.messages import InputError
 
@@ -118,6 +119,8 @@ def test_nothing_flips_at_all(tmp_path):
     assert values["smallest"] is values["median"] is values["largest_needed"] is None
     assert values["own"]["flips"] is False and values["easiest"] == values["hardest"]
     measurements.write(tmp_path / "m.json", values)  # and no NaN among them
+    text = studies.fill("patch_search", patch_search=measurements.read(tmp_path / "m.json"))
+    assert "{No black patch turns any" in text and text.count("& – & – & –") == 10
     figure = patch_search.draw(never, np.zeros((20, 1, 28, 28)), 6, 12)
     patch_search.figures.save(figure, tmp_path / "f.pdf")
     patch_search.figures.save(patch_search.draw_moves(values["moves"]), tmp_path / "m.pdf")

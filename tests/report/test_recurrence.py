@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 from copy import deepcopy
-from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,11 +14,14 @@ import pytest
 import yaml
 
 from analysis import recurrence
+from tests.report import studies
 from workings import config as settings
 from workings import measurements
+from workings.derive.derivation import derive
 from workings.derive.proofs import Proof
 from workings.derive.recurrence import Recurrence
 from workings.messages import InputError
+from workings.page.typeset import STYLE
 
 ROOT = Path(__file__).parents[2]
 ORIGINAL = yaml.safe_load((ROOT / "config/original.yaml").read_text(encoding="utf-8"))["rnn"]
@@ -35,13 +37,16 @@ def rounded(value: float, printed: str) -> bool:
     return float(f"{value:.{decimals}f}") == float(printed)
 
 
+def run(folder: Path, block: dict) -> tuple[dict, dict]:
+    """What the job writes: measurements and derivation."""
+    outputs = SimpleNamespace(measurements=folder / "m.json", derivation=folder / "d.json")
+    recurrence.main({"recurrence": block}, SimpleNamespace(), outputs)
+    return measurements.read(outputs.measurements), measurements.read(outputs.derivation)
+
+
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory) -> tuple[dict, dict]:
-    """What the job writes for the shipped configuration: measurements and derivation."""
-    folder = tmp_path_factory.mktemp("recurrence")
-    outputs = SimpleNamespace(measurements=folder / "m.json", derivation=folder / "d.json")
-    recurrence.main({"recurrence": BLOCK}, SimpleNamespace(), outputs)
-    return measurements.read(outputs.measurements), measurements.read(outputs.derivation)
+    return run(tmp_path_factory.mktemp("recurrence"), BLOCK)
 
 
 def line_of(name: str, t: int) -> str:
@@ -57,13 +62,6 @@ TABLE = [
     for name, printed in row.items()
     if name != "t" and not (isinstance(printed, dict) and printed.get("doubtful"))
 ]
-
-
-def test_the_shipped_problem_is_the_original_one():
-    for name in ("b", "W", "U", "V", "c"):
-        assert BLOCK["parameters"][name] == ORIGINAL["parameters"][name]
-    assert BLOCK["inputs"] == ORIGINAL["inputs"]
-    assert BLOCK["loss"] == ORIGINAL["loss_per_step"]
 
 
 def test_the_loss_of_the_original(recorded):
@@ -89,9 +87,6 @@ def test_every_clean_entry_of_the_backpropagation_table(recorded, t, name, print
 
 def test_the_table_is_there_to_be_compared():
     assert len(TABLE) == 22  # of 28 entries, six of them damaged
-    assert [name for t, name, _ in TABLE if t == 1] == [
-        "dl_dy", "do_dh", "dl_dh", "dh_da", "dl_db",
-    ]  # fmt: skip
 
 
 def test_the_gradient_of_the_original(recorded):
@@ -109,64 +104,43 @@ def test_the_update_of_the_original(recorded):
 def test_a_changed_weight_is_noticed():
     block = deepcopy(BLOCK)
     block["parameters"]["W"][0][0] = "1.0000001"
-    run = recurrence.read(block).forward()
-    assert repr(float(run.loss)) != ORIGINAL["forward"]["loss"]
+    assert repr(float(Recurrence.from_config(block).forward().loss)) != ORIGINAL["forward"]["loss"]
     assert not rounded(0.94921602, "0.94921601") and not rounded(-1.0, "1")
     assert rounded(-1e-12, "0.") and rounded(-19.6912436494, "-19.69124365")
 
 
-def test_both_readings_have_the_same_sum_and_other_rows(recorded):
-    both = recorded[0]["readings"]
-    for reading in ("forward", "reverse"):
-        np.testing.assert_allclose(np.sum(both[reading], axis=0), both["total"], rtol=1e-13)
-    for t, row in enumerate(both["forward"]):
+def test_the_readings_by_steps_are_the_original_ones_forwards(recorded):
+    for t, row in enumerate(recorded[0]["readings"]["forward"]):
         assert all(map(rounded, row, ORIGINAL["backpropagation"][t]["dl_db"]))
-    assert both["largest_difference_in_a_row"] > 1e-3
 
 
 def test_every_line_with_numbers_is_recorded_under_its_printed_key(recorded):
     values, derivation = recorded
     keys = [line["key"] for part in derivation["parts"] for line in part["lines"] if line["key"]]
     assert set(keys) == set(values["lines"]) and len(keys) == values["lines_with_numbers"]
-    assert not any("." in key for key in keys)  # a point separates keys
-    assert values["largest_residual_of_a_line"] < 1e-12
-
-
-def test_the_loss_is_the_sum_of_its_steps(recorded):
-    per_step = sum(map(Decimal, map(repr, (recorded[0]["lines"][f"loss[{t}]"] for t in range(3)))))
-    assert float(per_step) == pytest.approx(recorded[0]["loss"], rel=1e-15)
 
 
 def test_a_cell_without_update_and_forward_mode_is_derived_too(tmp_path):
     block = {
-        "cell": "h = tanh(k * h_prev + x)",
-        "loss": "h**2",
-        "parameters": {"k": "1/2"},
-        "initial_state": {"h": 0},
-        "inputs": [1, 2],
-    }
-    outputs = SimpleNamespace(measurements=tmp_path / "m.json", derivation=tmp_path / "d.json")
-    recurrence.main({"recurrence": block}, SimpleNamespace(), outputs)
-    values = measurements.read(outputs.measurements)
+        "cell": "h = tanh(k * h_prev + x)", "loss": "h**2", "parameters": {"k": "1/2"},
+        "initial_state": {"h": 0}, "inputs": [1, 2],
+    }  # fmt: skip
+    values, derivation = run(tmp_path, block)
     h1 = np.tanh(1.0)
     h2 = np.tanh(0.5 * h1 + 2)
     assert values["loss"] == pytest.approx(h1**2 + h2**2, rel=1e-15)
     assert values["gradients"]["k"] == pytest.approx(2 * h2 * (1 - h2**2) * h1, rel=1e-13)
-    assert (values["has_update"], values["has_readings"]) == (False, False)
+    text = studies.fill("recurrence", None, {"recurrence": derivation}, recurrence=values)
+    assert "{Every rule holds" in text and "Which way" not in text and "Two readings" not in text
 
 
-def test_one_step_is_derived_and_proved(tmp_path):
+@pytest.mark.parametrize("state", [{"h": 1}, {}])
+def test_one_step_with_and_without_a_state_is_derived_and_proved(tmp_path, state):
     block = {
-        "cell": "h = tanh(k * h_prev + x)",
-        "loss": "(h - target)**2",
-        "parameters": {"k": "1/2"},
-        "initial_state": {"h": 1},
-        "inputs": [1],
-        "targets": [2],
-    }
-    outputs = SimpleNamespace(measurements=tmp_path / "m.json", derivation=tmp_path / "d.json")
-    recurrence.main({"recurrence": block}, SimpleNamespace(), outputs)
-    values = measurements.read(outputs.measurements)
+        "cell": f"h = tanh(k * {'h_prev' if state else 1} + x)", "loss": "(h - target)**2",
+        "parameters": {"k": "1/2"}, "initial_state": state, "inputs": [1], "targets": [2],
+    }  # fmt: skip
+    values, _ = run(tmp_path, block)
     h = np.tanh(1.5)
     assert values["gradients"]["k"] == pytest.approx(2 * (h - 2) * (1 - h**2), rel=1e-13)
     assert values["proofs"]["hold"] == values["proofs"]["statements"]
@@ -183,41 +157,29 @@ def test_one_step_is_derived_and_proved(tmp_path):
         ({"loss": "__import__('os').system('true')"}, "loss"),
         ({"cell": BLOCK["cell"].replace("tanh(a)", "tanh(aa)")}, "aa"),
         ({"forward_mode": ["q"]}, "q"),
-        (
-            {"update": {"parameter": "c", "rate": 1e299}},
-            "update: a step of .*; a smaller rate is right",
-        ),
+        ({"update": {"parameter": "c", "rate": 1e299}}, "update: a .*; a smaller rate is right"),
         ({"parameters": {**BLOCK["parameters"], "W": [[1, "x"], [0, 2]]}}, "W"),
     ],
 )
 def test_what_does_not_fit_is_refused(tmp_path, change, said):
-    outputs = SimpleNamespace(measurements=tmp_path / "m.json", derivation=tmp_path / "d.json")
     with pytest.raises(InputError, match=rf"\b{said}\b") as caught:
-        recurrence.main({"recurrence": {**BLOCK, **change}}, SimpleNamespace(), outputs)
+        run(tmp_path, {**BLOCK, **change})
     assert caught.value.key.startswith("recurrence")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_rules_are_proved_and_a_large_cell_only_through_them(recorded):
+def test_the_rules_are_proved(recorded):
     proofs = recorded[0]["proofs"]
     assert proofs["rules"] > 100 and proofs["cell"] > 10
     assert proofs["hold"] == proofs["statements"] == proofs["rules"] + proofs["cell"]
-    wide = Recurrence.from_config(
-        {
-            "cell": "h = tanh(W @ h_prev + x)",
-            "loss": "sum(h)",
-            "parameters": {"W": np.eye(4)},
-            "initial_state": {"h": [0, 0, 0, 0]},
-            "inputs": [[1, 0, 0, 0]],
-        }
-    )
-    assert recurrence.proofs(wide)["cell"] == 0
 
 
-def test_a_wrong_rule_makes_the_claim_false(recorded, monkeypatch):
+def test_a_wrong_rule_fails_the_build(recorded, monkeypatch):
+    values, derivation = recorded
     monkeypatch.setattr(recurrence, "prove_operations", lambda: [Proof("u + v", "tangent", False)])
-    proofs = recurrence.proofs(recurrence.read(BLOCK))
-    assert proofs["hold"] == proofs["statements"] - 1
+    values = values | {"proofs": recurrence.proofs(Recurrence.from_config(BLOCK))}
+    with pytest.raises(InputError, match=r"the claim 'recurrence_rules' does not hold.* 28 == 29"):
+        studies.fill("recurrence", None, {"recurrence": derivation}, recurrence=values)
 
 
 def test_the_example_of_the_documents_is_derived(root):
@@ -268,13 +230,14 @@ def too_wide(folder: Path, parts: list[list[list[str]]]) -> list[str]:
         for part in parts
     )  # fmt: skip
     (folder / "wide.tex").write_text(
-        "\\documentclass[fontsize=10.5pt]{scrartcl}\\usepackage{workings}\n\\begin{document}\n"
+        "\\documentclass[fontsize=10.5pt]{scrartcl}\n\\usepackage{workings,workings-house}\n"
+        + "\\begin{document}\n"
         + "\n".join(shown)
         + "\n\\end{document}\n"
     )
     ran = subprocess.run(
         ["pdflatex", "-no-shell-escape", "-interaction=nonstopmode", "-halt-on-error", "wide.tex"],
-        cwd=folder, env=os.environ | {"TEXINPUTS": f"{ROOT / 'report'}:"}, capture_output=True,
+        cwd=folder, env=os.environ | {"TEXINPUTS": f"{STYLE}:"}, capture_output=True,
         text=True, errors="replace",
     )  # fmt: skip
     assert ran.returncode == 0, ran.stdout[-2000:]
@@ -284,8 +247,7 @@ def too_wide(folder: Path, parts: list[list[list[str]]]) -> list[str]:
 
 @pytest.mark.parametrize("name", AWKWARD)
 def test_every_row_fits_the_text_column(tmp_path, name):
-    cell = recurrence.read(AWKWARD[name])
-    derivation = cell.derivation(cell.forward(), digits=recurrence.DIGITS)
+    derivation = derive(Recurrence.from_config(AWKWARD[name]), digits=recurrence.DIGITS)
     assert too_wide(tmp_path, [part.rows() for part in derivation.parts]) == []
     unbroken = [[line.rows(left=-1000) for line in part.lines] for part in derivation.parts]
     assert len(too_wide(tmp_path, unbroken)) > 3  # the check can fail

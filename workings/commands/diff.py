@@ -180,7 +180,7 @@ def _commit(base: str) -> str:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("base", metavar="BASE", help="a commit, or a saved build folder")
-    parser.set_defaults(options=[])  # of snakemake
+    parser.set_defaults(options=[])  # what else is given goes to snakemake, for both builds
 
 
 def run(given: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from importlib.metadata import version
+from importlib.metadata import distribution, version
 from pathlib import Path
 
 from workings import classes
@@ -54,7 +54,7 @@ def lay_down(folder: Path, title: str, authors: list[str], document_class: str) 
         "@authors@": json.dumps(authors, ensure_ascii=False),
         "@preamble@": classes.opening(document_class, "report/references.bib"),
         "@bibliography@": classes.references(document_class, "report/references.bib"),
-        "@version@": version("workings"),
+        "@engine@": _engine(),
     }
     for source in sorted(SCAFFOLD.rglob("*")):
         if not source.is_file() or "__pycache__" in source.parts:
@@ -67,6 +67,20 @@ def lay_down(folder: Path, title: str, authors: list[str], document_class: str) 
             text = re.sub("|".join(words), lambda word: words[word[0]], data.decode("utf-8"))
             data = text.encode("utf-8")
         place.write_bytes(data)
+
+
+def _engine() -> str:
+    """The engine as pip names it: where it was installed from, or its release."""
+    told = distribution("workings").read_text("direct_url.json")
+    if not told:
+        return f"workings=={version('workings')}"
+    source = json.loads(told)
+    vcs = source.get("vcs_info")
+    return (
+        f"workings @ {vcs['vcs']}+{source['url']}@{vcs['commit_id']}"
+        if vcs
+        else (f"workings @ {source['url']}")
+    )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

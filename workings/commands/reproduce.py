@@ -81,7 +81,7 @@ def tell(one: Path, other: Path, names: tuple[str, str]) -> bool:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--against", type=Path, metavar="BUILD", help="build/ of another machine")
-    parser.set_defaults(options=[])  # of snakemake
+    parser.set_defaults(options=[])  # what else is given goes to snakemake
 
 
 def run(given: argparse.Namespace) -> int:

@@ -15,22 +15,7 @@ from pathlib import Path
 from workings import classes
 from workings.messages import InputError, say
 from workings.page import document
-
-# Programs and TeX's files, and the Debian packages that have them.
-NEEDED = {
-    "latexmk": "latexmk",
-    "pdflatex": "texlive-latex-base",
-    "latexdiff": "latexdiff",
-    "pdftotext": "poppler-utils",
-    "qpdf": "qpdf",
-    "microtype.sty": "texlive-latex-recommended",
-    "cleveref.sty": "texlive-latex-extra",
-    "ulem.sty": "texlive-plain-generic",
-    "lmodern.sty": "lmodern",
-    "phvr8t.tfm": "texlive-fonts-recommended",
-}
-FOR_HOUSE = {"tgpagella.sty": "tex-gyre", "scrlayer-scrpage.sty": "texlive-latex-recommended"}
-FOR_BIBER = {"biber": "biber", "biblatex.sty": "texlive-bibtex-extra"}
+from workings.page.typeset import FOR_BIBER, FOR_HOUSE, NEEDED
 
 
 def needed(report: document.Document) -> dict[str, str]:

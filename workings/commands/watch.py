@@ -51,7 +51,7 @@ def told(status: int, output: str, seconds: float) -> str:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(options=[])  # of snakemake
+    parser.set_defaults(options=[])  # what else is given goes to snakemake
 
 
 def run(given: argparse.Namespace) -> int:

@@ -18,7 +18,6 @@ and its digits -log10. With many parameters, components give way to random direc
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -29,9 +28,8 @@ from typing import Any
 import numpy as np
 
 from workings.derive.arithmetic import COMPLEX, DOUBLE, multiprecision
-from workings.derive.description import LOSS
-from workings.derive.expression import Name, Node, Number, Operation
-from workings.derive.operations import ELEMENTWISE, substitute
+from workings.derive.expression import LOSS, Name, Node, Number, substitute
+from workings.derive.operations import Add, Multiply
 from workings.derive.recurrence import Gradients, Recurrence
 from workings.messages import InputError
 
@@ -203,8 +201,7 @@ def forward_gradient(cell: Recurrence, parameter: str, along: Sequence[Array]) -
 
 def _moved_along(cell: Recurrence, parameter: str, d: Array) -> Recurrence:
     """The cell with p + shift * d in the place of p, and the scalar parameter shift = 0."""
-    step = Operation("multiply", (Name("shift"), Name("direction")))
-    moved = Operation("add", (Name(parameter), step))
+    moved = Add(Name(parameter), Multiply(Name("shift"), Name("direction")))
     lines = {name: substitute(formula, {parameter: moved}) for name, formula in cell.lines.items()}
     constants = cell.constants | cell.parameters | {"direction": d}
     return replace(cell, lines=lines, parameters={"shift": np.array(0.0)}, constants=constants)
@@ -227,38 +224,26 @@ def torch_gradients(cell: Recurrence) -> tuple[float, dict[str, Array]]:
     def tensor(array: Any) -> torch.Tensor:
         return torch.tensor(DOUBLE.array(array), dtype=torch.float64)
 
-    functions = {name: getattr(torch, name) for name in ELEMENTWISE if name != "softplus"} | {
-        "add": operator.add,
-        "subtract": operator.sub,
-        "multiply": operator.mul,
-        "divide": operator.truediv,
-        "negative": operator.neg,
-        "matmul": operator.matmul,
-        # torch's default is linear beyond 20
-        "softplus": lambda u: torch.nn.functional.softplus(u, threshold=1e9),
+    # where torch has another name for it, or other arguments
+    functions = {
+        "softplus": lambda u: torch.nn.functional.softplus(u, threshold=1e9),  # default: 20
         "softmax": lambda u: torch.softmax(u, -1),
         "log_sum_exp": lambda u: torch.logsumexp(u, -1),
-        "sum": torch.sum,
-        "dot": torch.dot,
-        "outer": torch.outer,
-        "transpose": lambda a: a.T,
+        "transpose": lambda A: A.T,
         "concatenate": lambda *parts: torch.cat([part.reshape(-1) for part in parts]),
+        "power": lambda u, p: u ** float(p),
+        "index": lambda u, i: u[i],
+        "slice": lambda u, i, j: u[i:j],
     }
 
     def value(node: Node, names: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        if isinstance(node, Number):
-            return tensor(float(node.value))
-        if isinstance(node, Name):
-            return names[node.name]
-        parts = [value(argument, names) for argument in node.arguments]
-        match node.kind:
-            case "power":
-                return parts[0] ** float(node.detail[0])
-            case "index":
-                return parts[0][node.detail[0]]
-            case "slice":
-                return parts[0][slice(*node.detail)]
-        return functions[node.kind](*parts)
+        match node:
+            case Number(value=number):
+                return tensor(float(number))
+            case Name(name=name):
+                return names[name]
+        function = functions.get(node.kind) or getattr(torch, node.kind)
+        return function(*(value(u, names) for u in node.arguments), *node.detail)
 
     parameters = {k: tensor(v).requires_grad_() for k, v in cell.parameters.items()}
     fixed = {name: tensor(array) for name, array in cell.constants.items()}

@@ -11,8 +11,7 @@ Functions and powers of vectors act element by element. Components are counted f
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -20,11 +19,22 @@ from typing import Any
 
 import numpy as np
 
-from workings.derive.description import INPUT, LOSS, TARGET
-from workings.derive.expression import Name, Node, Operation, names_in
-from workings.derive.operations import Shapes, describe, plus, substitute
-from workings.derive.program import Program
-from workings.derive.recurrence import Gradients, Recurrence, Run, tangent_name
+from workings.derive.expression import (
+    INPUT,
+    LOSS,
+    TARGET,
+    Name,
+    Node,
+    Operation,
+    Shapes,
+    describe,
+    names_in,
+    substitute,
+)
+from workings.derive.forward import tangent_name
+from workings.derive.operations import Add, Index, Next, Slice, plus
+from workings.derive.program import evaluate
+from workings.derive.recurrence import Gradients, Recurrence, Run
 from workings.derive.typesetting import (
     LINE_WIDTH,
     Printer,
@@ -174,28 +184,30 @@ class _Builder:
         else:
             self.steps, self.note = list(range(self.T)), ""
 
+        self.shapes, self.quotients = Shapes(dict(cell.gradient_shapes.names)), {}
+        self.tangents: dict[str, dict[str, Node]] = {}  # p -> the lines of forward mode
+        for u in cell.shapes.names:
+            self.quotients[f"dL_d{u}"] = ("d", "", u)
+            if u not in cell.parameters:  # of the loss by a parameter there is only the total
+                self.quotients[f"dl_d{u}"] = (r"\partial ", LOSS, u)
+        for p in cell.forward_parameters:
+            self.tangents[p], shapes = cell.tangent_lines(p)
+            self.shapes.names.update(shapes.names)
+            for name, array in cell.forward_mode(run, p).derivatives.items():
+                self.raw[name] = array.reshape(self.T, *shapes.names[name])
+            self.quotients |= {tangent_name(v, p): ("d", v, p) for v in cell.reached(p)}
+
     def label(self, name: str, t: str) -> str:
         """The LaTeX of a name of the cell, of its gradients or of its tangents, at step t."""
-        if name in self.fixed:
-            return symbol(name)
-        for prefix, top in (("dL_d", "dL"), ("dl_d", rf"\partial \ell_{{{t}}}")):
-            of = name.removeprefix(prefix)
-            if prefix == "dl_d" and of in self.cell.parameters:
-                continue  # of the loss by a parameter there is only the total
-            if name.startswith(prefix) and of in self.cell.shapes.names:
-                d = "d" if top == "dL" else r"\partial "
-                below = self.label(of, t)
-                return rf"\frac{{{top}}}{{{d}{below}}}"
-        match = re.fullmatch(r"d(\w+)_d(\w+)", name)
-        if match and name not in self.cell.shapes.names:
-            below = symbol(match[2])
-            if len(self.cell.shape(match[2])) == 2:
+        if name in self.quotients:
+            d, v, u = self.quotients[name]
+            above, below = self.label(v, t) if v else "L", self.label(u, t)
+            if v and u in self.cell.parameters and len(self.cell.shape(u)) == 2:
                 below = rf"\operatorname{{vec}}({below})"
-            above = LOSS if match[1] == "l" else match[1]
-            return rf"\frac{{d{self.label(above, t)}}}{{d{below}}}"
+            return rf"\frac{{{d}{above}}}{{{d}{below}}}"
         if name in self.cell.states:
             return symbol(self.cell.states[name], later(t, -1))
-        return symbol(name, t)
+        return symbol(name) if name in self.fixed else symbol(name, t)
 
     @cached_property
     def room(self) -> float:
@@ -212,71 +224,56 @@ class _Builder:
         """Numbers, beside something `less` digits wide."""
         return typeset(np.asarray(values), self.digits, self.room - less)
 
-    def printer(self, shapes: Shapes) -> Printer:
-        return Printer(shapes, self.label, self.digits, self.room)
+    def printer(self, t: int | str = "t", numbers: Any = None) -> Printer:
+        return Printer(self.shapes, self.label, self.digits, self.room, str(t), numbers)
 
-    def numbers(self, values: dict[str, Any], shapes: Shapes) -> Callable[[Node, str], Any]:
-        def value(node: Node, t: str) -> Any:
-            step = int(t)
-            if isinstance(node, Operation) and node.kind == "index":
-                return np.asarray(value(node.arguments[0], t))[node.detail[0]]
-            if isinstance(node, Operation) and node.kind == "slice":
-                return np.asarray(value(node.arguments[0], t))[slice(*node.detail)]
-            if isinstance(node, Name):
-                array = values[node.name]
-                return array if node.name in self.fixed else array[step]
-            if not names_in(node):
-                exact = self.evaluate(node, step, values, shapes)
-                return np.vectorize(lambda v: Fraction(int(v)), otypes=[object])(exact)
-            return self.evaluate(node, step, values, shapes)
+    def number(self, node: Node, t: str) -> Any:
+        """What is put in for a part of a formula: exact numbers where there are such."""
+        match node:
+            case Index(u, detail=(i,)):
+                return np.asarray(self.number(u, t))[i]
+            case Slice(u, detail=(i, j)):
+                return np.asarray(self.number(u, t))[i:j]
+            case Name(name=name):
+                array = self.exact.get(name, self.raw.get(name))
+                return array if name in self.fixed else array[int(t)]
+        value = self.evaluate(node, int(t))
+        if names_in(node):
+            return value
+        return np.vectorize(lambda v: Fraction(int(v)), otypes=[object])(value)
 
-        return value
-
-    def evaluate(self, node: Node, step: int, values: dict[str, Any], shapes: Shapes) -> np.ndarray:
+    def evaluate(self, node: Node, step: int) -> np.ndarray:
         """The value of a formula at one step, run by itself."""
 
         def resolve(part: Node, at: int) -> Node:
-            if isinstance(part, Name):
-                array = values[part.name]
-                array = array if part.name in self.fixed else array[at]
-                key = f"{part.name}@{at}"
-                inputs[key] = np.asarray(array, dtype=np.float64)
-                return Name(key)
-            if isinstance(part, Operation):
-                if part.kind == "next":
-                    return resolve(part.arguments[0], at + 1)
-                arguments = tuple(resolve(argument, at) for argument in part.arguments)
-                return Operation(part.kind, arguments, part.detail)
+            match part:
+                case Name(name=name):
+                    array = self.raw[name] if name in self.fixed else self.raw[name][at]
+                    inputs[f"{name}@{at}"] = np.asarray(array, dtype=np.float64)
+                    return Name(f"{name}@{at}")
+                case Next(inner):
+                    return resolve(inner, at + 1)
+                case Operation(arguments=arguments):
+                    return part.applied_to(*(resolve(argument, at) for argument in arguments))
             return part
 
         inputs: dict[str, np.ndarray] = {}
         formula = resolve(node, step)
-        known = Shapes({name: array.shape for name, array in inputs.items()})
-        program = Program({"value": formula}, known, [], inputs)
-        return np.asarray(program.run(inputs, 1)["value"])
+        return evaluate(formula, inputs, Shapes({k: array.shape for k, array in inputs.items()}))
 
-    def line(
-        self,
-        name: str,
-        formula: Node,
-        shapes: Shapes,
-        values: dict[str, Any],
-        step: int,
-        result: Any,
-    ) -> Line:
-        """The line of a name at one step, with its numbers; `values` are those of tangents."""
-        printer, t = self.printer(shapes), str(step)
-        substituted = printer(formula, t, self.numbers(self.raw | self.exact | values, shapes))
-        pieces = [printer(formula, t), substituted, self.matrix(result)]
+    def line(self, name: str, formula: Node, step: int) -> Line:
+        """The line of a name at one step, with its numbers."""
+        result = self.raw[name][step]
+        substituted = self.printer(step, self.number)(formula)
+        pieces = [self.printer(step)(formula), substituted, self.matrix(result)]
         if substituted.text == pieces[-1].text:
             del pieces[1]
-        recomputed = self.evaluate(formula, step, self.raw | values, shapes)
-        lhs = self.label(name, t)
+        lhs, recomputed = self.label(name, str(step)), self.evaluate(formula, step)
         return Line(f"{name}[{step}]", lhs, tuple(pieces), np.asarray(result), recomputed)
 
-    def symbolic(self, name: str, formula: Node, shapes: Shapes) -> Line:
+    def symbolic(self, name: str, formula: Node) -> Line:
         """The line of a name at any step."""
-        return Line(name, self.label(name, "t"), (self.printer(shapes)(formula, "t"),))
+        return Line(name, self.label(name, "t"), (self.printer()(formula),))
 
     def part(self, name: str, heading: str, lines: Sequence[Line], steps: bool = True) -> Part:
         """A part that says what is left out: steps, and rows or columns of any of its lines."""
@@ -293,7 +290,7 @@ class _Builder:
 
     def definition(self) -> Part:
         cell = self.cell
-        lines = [self.symbolic(name, formula, cell.shapes) for name, formula in cell.lines.items()]
+        lines = [self.symbolic(name, formula) for name, formula in cell.lines.items()]
         total = Tex(rf"\sum_{{t=0}}^{{{self.T - 1}}} \ell_{{t}}", 6)
         lines.append(Line("total_loss", "L", (total,)))
         for name, array in (cell.parameters | cell.constants).items():
@@ -302,9 +299,8 @@ class _Builder:
         return self.part("definition", heading, lines, steps=False)
 
     def forward_pass(self) -> Part:
-        shapes = self.cell.shapes
         lines = [
-            self.line(name, formula, shapes, {}, t, self.run[name][t])
+            self.line(name, formula, t)
             for t in self.steps
             for name, formula in self.cell.lines.items()
         ]
@@ -351,105 +347,81 @@ class _Builder:
             return rf"\frac{{\partial^{{+}} {above}}}{{\partial {below}}}"
 
         key = f"jacobian.{tangent_name(name, leaf)}"
-        shapes, printer = self.cell.shapes, self.printer(self.cell.shapes)
-        lines = [Line(key, lhs("t"), (printer(formula, "t"),))]
+        lines = [Line(key, lhs("t"), (self.printer()(formula),))]
         if self.fixed.issuperset(names_in(formula)):
             return lines
         values = self.cell.jacobian(self.run, name, leaf)
         for t in self.steps:
-            pieces = (printer(formula, str(t)), self.matrix(values[t]))
-            recomputed = self.evaluate(formula, t, self.raw, shapes).reshape(values[t].shape)
+            pieces = (self.printer(t)(formula), self.matrix(values[t]))
+            recomputed = self.evaluate(formula, t).reshape(values[t].shape)
             lines.append(Line(f"{key}[{t}]", lhs(str(t)), pieces, values[t], recomputed))
         return lines
 
     def reverse(self) -> Part:
-        cell, shapes = self.cell, self.cell.gradient_shapes
-        formulas = cell.adjoint_lines()
+        cell, formulas = self.cell, self.cell.adjoint_lines()
         from_the_next = {
-            f"carry_{state}": Operation("next", (formulas[f"dL_d{previous}"],))
+            f"carry_{state}": Next(formulas[f"dL_d{previous}"])
             for previous, state in cell.states.items()
             if f"dL_d{previous}" in formulas
         }
-        lines = self._adjoints("dL_d", formulas, from_the_next, self.gradients.total)
-        for previous in cell.states:
-            name = f"dL_d{previous}"
+        lines = self._adjoints("dL_d", formulas, from_the_next)
+        for name in (f"dL_d{previous}" for previous in cell.states):
             if name in formulas:
-                result = self.gradients.total[name][0]
-                lines.append(self.line(name, formulas[name], shapes, {}, 0, result))
+                lines.append(self.line(name, formulas[name], 0))
         for parameter in cell.parameters:
             if f"dL_d{parameter}" in formulas:
                 lines.append(self._parameter_gradient(parameter, formulas[f"dL_d{parameter}"]))
         return self.part("reverse", "Reverse mode: backpropagation through time", lines)
 
     def immediate(self) -> Part:
-        formulas = self.cell.adjoint_lines(through_time=False)
-        lines = self._adjoints("dl_d", formulas, {}, self.gradients.immediate)
+        lines = self._adjoints("dl_d", self.cell.adjoint_lines(through_time=False), {})
         return self.part("immediate", "The loss of one step, through that step alone", lines)
 
     def _adjoints(
-        self,
-        d: str,
-        formulas: dict[str, Node],
-        from_the_next: dict[str, Node],
-        values: dict[str, np.ndarray],
+        self, d: str, formulas: dict[str, Node], from_the_next: dict[str, Node]
     ) -> list[Line]:
         """The gradients of the cell's own lines: in symbols, then step by step from the last."""
-        shapes = self.cell.gradient_shapes
         inner = {name: f for name, f in formulas.items() if name.removeprefix(d) in self.cell.lines}
-        lines = []
-        for name, formula in inner.items():
-            general = _without_carry(substitute(formula, from_the_next))
-            if general is not None:
-                lines.append(self.symbolic(name, general, shapes))
+        general = {name: substitute(formula, from_the_next) for name, formula in inner.items()}
+
+        def some(lines: dict[str, Node]) -> dict[str, Node]:
+            """Where something depends on it."""
+            without = {name: _without_carry(formula) for name, formula in lines.items()}
+            return {name: formula for name, formula in without.items() if formula is not None}
+
+        lines = [self.symbolic(name, formula) for name, formula in some(general).items()]
         for t in reversed(self.steps):
-            for name, formula in inner.items():
-                last = t + 1 == self.T
-                here = _without_carry(formula if last else substitute(formula, from_the_next))
-                if here is not None:  # something after the last step depends on it
-                    lines.append(self.line(name, here, shapes, {}, t, values[name][t]))
+            here = some(inner if t + 1 == self.T else general)
+            lines += [self.line(name, formula, t) for name, formula in here.items()]
         return lines
 
     def _parameter_gradient(self, parameter: str, formula: Node) -> Line:
-        shapes = self.cell.gradient_shapes
-        summand = self.printer(shapes)(formula, "t").within(1)
+        summand = self.printer()(formula, level=1)
         symbols = summand.enclosed(rf"\sum_{{t=0}}^{{{self.T - 1}}} ", width=4)
-        by_step = [self.evaluate(formula, t, self.raw, shapes) for t in self.steps]
+        by_step = [self.evaluate(formula, t) for t in self.steps]
         result = self.gradients[parameter]
-        return Line(
-            f"dL_d{parameter}",
-            rf"\frac{{dL}}{{d{symbol(parameter)}}}",
-            (symbols, self.terms([self.matrix(term) for term in by_step]), self.matrix(result)),
-            result,
-            np.sum(by_step, axis=0) if len(by_step) == self.T else None,
-        )
+        pieces = (symbols, self.terms([self.matrix(term) for term in by_step]), self.matrix(result))
+        recomputed = np.sum(by_step, axis=0) if len(by_step) == self.T else None
+        name = f"dL_d{parameter}"
+        return Line(name, self.label(name, "t"), pieces, result, recomputed)
 
     def forward_mode(self, parameter: str) -> Part:
-        cell = self.cell
-        formulas, shapes = cell.tangent_lines(parameter)
-        values = {
-            key: array.reshape(self.T, *shapes.names[key])
-            for key, array in cell.forward_mode(self.run, parameter).derivatives.items()
-        }
-        lines = [self.symbolic(name, formula, shapes) for name, formula in formulas.items()]
+        formulas = self.tangents[parameter]
+        starts = [tangent_name(previous, parameter) for previous in self.cell.states]
+        starts = [name for name in starts if name in self.raw]
+        lines = [self.symbolic(name, formula) for name, formula in formulas.items()]
         for t in self.steps:
-            for previous in cell.states:
-                key = tangent_name(previous, parameter)
-                if key in values:
-                    result = self.matrix(values[key][t])
-                    pieces = (result,) if t else (Tex("0", 1), result)
-                    lines.append(
-                        Line(f"{key}[{t}]", self.label(key, str(t)), pieces, values[key][t])
-                    )
-            for name, formula in formulas.items():
-                lines.append(self.line(name, formula, shapes, values, t, values[name][t]))
+            for name in starts:
+                value = self.raw[name][t]
+                pieces = (self.matrix(value),) if t else (Tex("0", 1), self.matrix(value))
+                lines.append(Line(f"{name}[{t}]", self.label(name, str(t)), pieces, value))
+            lines += [self.line(name, formula, t) for name, formula in formulas.items()]
         loss = tangent_name(LOSS, parameter)
-        below = self.label(loss, "t").partition("}{")[2]
-        terms = [rf"\frac{{d\ell_{{{t}}}}}{{{below}" for t in range(self.T)]
-        total = self.total(
-            f"dL_d{parameter}.forwards", rf"\frac{{dL}}{{{below}", terms, values[loss]
-        )
+        terms = [self.label(loss, str(t)) for t in range(self.T)]
+        whole = terms[0].replace(rf"d{symbol(LOSS, '0')}", "dL")
+        lines.append(self.total(f"dL_d{parameter}.forwards", whole, terms, self.raw[loss]))
         heading = f"Forward mode: the sensitivity to \\({symbol(parameter)}\\)"
-        return self.part(f"forward_mode.{parameter}", heading, [*lines, total])
+        return self.part(f"forward_mode.{parameter}", heading, lines)
 
     def update(self, parameter: str, rate: Fraction) -> Part:
         """One step of the given rate down the gradient, and the same step up."""
@@ -493,31 +465,27 @@ class _Builder:
             *own,
             (symbol(LOSS, "t"), words[LOSS]),
             ("L", "the total loss, the sum over the steps"),
-            (
-                r"\frac{\partial^{+} v_{t}}{\partial u_{t}}",
-                "the immediate derivative of one line of the cell, all other names held fixed",
-            ),
-            (
-                r"\frac{dL}{du_{t}}",
-                "the total derivative of the total loss: through step t and all later steps",
-            ),
-            (
-                r"\frac{\partial \ell_{t}}{\partial u_{t}}",
-                "the derivative of the loss of step t through step t alone, the earlier state held fixed",
-            ),
-            (
-                r"\frac{dv_{t}}{dp}",
-                "the total derivative by a parameter: through step t and all earlier steps",
-            ),
+            *_DERIVATIVES.items(),
         ]
+
+
+_DERIVATIVES = {
+    r"\frac{\partial^{+} v_{t}}{\partial u_{t}}": "the immediate derivative of one line of the cell, "
+    "all other names held fixed",
+    r"\frac{dL}{du_{t}}": "the total derivative of the total loss: through step t and all later steps",
+    r"\frac{\partial \ell_{t}}{\partial u_{t}}": "the derivative of the loss of step t through step t "
+    "alone, the earlier state held fixed",
+    r"\frac{dv_{t}}{dp}": "the total derivative by a parameter: through step t and all earlier steps",
+}
 
 
 def _without_carry(node: Node) -> Node | None:
     """A sum without the terms that stand for what the next step sends back."""
-    if isinstance(node, Name) and node.name.startswith("carry_"):
-        return None
-    if isinstance(node, Operation) and node.kind == "add":
-        return plus(*map(_without_carry, node.arguments))
+    match node:
+        case Name(name=name) if name.startswith("carry_"):
+            return None
+        case Add(u, v):
+            return plus(_without_carry(u), _without_carry(v))
     return node
 
 
@@ -552,8 +520,5 @@ def readings(cell: Recurrence, run: Run, parameter: str) -> dict[str, np.ndarray
     forward = cell.forward_mode(run, parameter).per_step
     reverse = np.zeros_like(forward)
     if formula := cell.adjoint_lines().get(f"dL_d{parameter}"):
-        values = run.values | run.parameters | gradients.total
-        program = cell.program({"term": formula}, cell.gradient_shapes, gradients.total)
-        terms = program.run(values, cell.steps, run.arithmetic)["term"]
-        reverse = np.broadcast_to(terms, forward.shape)
+        reverse = cell.at_every_step(formula, run, cell.gradient_shapes, gradients.total)
     return {"forward": forward, "reverse": reverse, "total": gradients[parameter]}

@@ -12,18 +12,17 @@ from typing import Any
 import numpy as np
 
 from workings.derive.expression import (
-    FUNCTIONS,
+    INPUT,
+    LOSS,
+    TARGET,
     ExpressionError,
-    is_name,
+    describe,
     names_in,
     number_from,
-    parse_assignments,
-    parse_formula,
 )
-from workings.derive.operations import describe
+from workings.derive.grammar import is_name, parse_assignments, parse_formula
+from workings.derive.operations import FUNCTIONS
 from workings.messages import InputError
-
-INPUT, TARGET, LOSS = "x", "target", "loss"  # the names that a cell is given, and that it gives
 
 _KEYS = {
     "cell", "loss", "parameters", "constants", "initial_state", "inputs", "targets", "steps",

@@ -1,4 +1,5 @@
-r"""The operations of a recurrence: shape, value, and the two rules of differentiation of each.
+r"""The operations of the language, each in one place: what it takes, computes, and how it is
+differentiated, written and checked.
 
 A value is a scalar `()`, a vector `(n,)` or a matrix `(m, n)`. For a formula z = f(u, v, ...) with
 Jacobian J = \partial z / \partial u:
@@ -21,23 +22,45 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from typing import Any, ClassVar
 
 import numpy as np
+import scipy.special
 import sympy
 
+from workings.derive.arithmetic import SYMBOLIC, Operands
 from workings.derive.expression import (
-    ExpressionError,
     Name,
     Node,
     Number,
     Operation,
+    Shape,
+    Shapes,
     names_in,
     plain,
+    substitute,
+)
+from workings.derive.linear import (
+    Column,
+    Commutation,
+    Diag,
+    Embed,
+    Identity,
+    Kronecker,
+    Ones,
+    Row,
+    Rows,
+    SoftmaxJacobian,
+    Stack,
+    StackRows,
+    Unit,
+    Vec,
+    join,
+    without_large_matrix,
 )
 
-Shape = tuple[int, ...]
-
-ELEMENTWISE = ("tanh", "sigmoid", "relu", "softplus", "exp", "log", "sqrt", "sin", "cos")
+ANY_NUMBER = -1  # of arguments, one at least
+ONE = Number(Fraction(1))
 
 # --- building formulas -------------------------------------------------------------------------
 
@@ -46,16 +69,17 @@ def plus(u: Node | None, v: Node | None) -> Node | None:
     """u + v, where None stands for zero."""
     if u is None or v is None:
         return v if u is None else u
-    return Operation("add", (u, v))
+    return Add(u, v)
 
 
 def minus(u: Node) -> Node:
     """-u."""
-    if isinstance(u, Number):
-        return Number(-u.value)
-    if isinstance(u, Operation) and u.kind == "negative":
-        return u.arguments[0]
-    return Operation("negative", (u,))
+    match u:
+        case Number(value=value):
+            return Number(-value)
+        case Negative(v):
+            return v
+    return Negative(u)
 
 
 def times(u: Node, v: Node) -> Node:
@@ -63,151 +87,613 @@ def times(u: Node, v: Node) -> Node:
     if isinstance(u, Number) and isinstance(v, Number):
         return Number(u.value * v.value)
     for one, other in ((u, v), (v, u)):
-        if one == Number(Fraction(1)):
+        if one == ONE:
             return other
         if one == Number(Fraction(-1)):
             return minus(other)
-    return Operation("multiply", (u, v))
+    return Multiply(u, v)
 
 
-def matmul(a: Node, b: Node) -> Node:
-    """The matrix product, with I A = A, (-A) B = -(A B), (s I) A = s A, and the same on the right."""
-    match a, b:
-        case Operation("identity"), _:
-            return b
-        case _, Operation("identity"):
-            return a
-        case Operation("negative", (inner,)), _:
-            return minus(matmul(inner, b))
-        case _, Operation("negative", (inner,)):
-            return minus(matmul(a, inner))
-        case Operation("multiply", (scale, Operation("identity"))), _:
-            return times(scale, b)
-        case _, Operation("multiply", (scale, Operation("identity"))):
-            return times(scale, a)
-    return Operation("matmul", (a, b))
+def matmul(A: Node, B: Node) -> Node:
+    """A B, with I A = A, (-A) B = -(A B), (s I) A = s A, and the same on the right."""
+    match A, B:
+        case Identity(), _:
+            return B
+        case _, Identity():
+            return A
+        case Negative(inner), _:
+            return minus(matmul(inner, B))
+        case _, Negative(inner):
+            return minus(matmul(A, inner))
+        case Multiply(s, Identity()), _:
+            return times(s, B)
+        case _, Multiply(s, Identity()):
+            return times(s, A)
+    return Matmul(A, B)
 
 
-def transpose(a: Node) -> Node:
-    match a:
-        case Operation("transpose", (inner,)):
+def transpose(A: Node) -> Node:
+    match A:
+        case Transpose(inner):
             return inner
-        case Operation("identity") | Operation("diag") | Operation("softmax_jacobian"):
-            return a  # symmetric
-    return Operation("transpose", (a,))
-
-
-def identity(n: int) -> Node:
-    return Operation("identity", (), (n,))
+        case Identity() | Diag() | SoftmaxJacobian():
+            return A  # symmetric
+    return Transpose(A)
 
 
 def ones(*shape: int) -> Node:
-    return Operation("ones", (), shape) if shape else Number(Fraction(1))
+    return Ones(detail=shape) if shape else ONE
 
 
 def by_itself(shape: Shape) -> Node:
     """The tangent of a name of that shape by the name itself."""
-    return identity(int(np.prod(shape))) if shape else ones(1)
+    return _identity(_size(shape)) if shape else ones(1)
 
 
-def unit(i: int, n: int) -> Node:
-    """The i-th unit vector of length n."""
-    return Operation("unit", (), (i, n))
+def zeros(*shape: int) -> Node:
+    return times(Number(Fraction(0)), ones(*shape))
 
 
-def _apply(kind: str, *arguments: Node, detail: tuple = ()) -> Node:
-    return Operation(kind, arguments, detail)
+def _size(shape: Shape) -> int:
+    return int(np.prod(shape))
 
 
-# --- the scalar rules, by sympy ----------------------------------------------------------------
-
-VARIABLE = sympy.Symbol("x")
-_y = sympy.Symbol("y", positive=True)  # so that sqrt(y^2) is y; tanh' and its y^2 do not mind
-
-SCALAR_DEFINITIONS: dict[str, sympy.Expr] = {
-    "tanh": sympy.tanh(VARIABLE),
-    "sigmoid": 1 / (1 + sympy.exp(-VARIABLE)),
-    "softplus": sympy.log(1 + sympy.exp(VARIABLE)),
-    "exp": sympy.exp(VARIABLE),
-    "log": sympy.log(VARIABLE),
-    "sqrt": sympy.sqrt(VARIABLE),
-    "sin": sympy.sin(VARIABLE),
-    "cos": sympy.cos(VARIABLE),
-}
-
-# x = f^-1(y), for the functions whose derivative is shorter in terms of the output y = f(x).
-_INVERSES = {
-    "tanh": sympy.atanh(_y),
-    "sigmoid": sympy.log(_y / (1 - _y)),
-    "exp": sympy.log(_y),
-    "sqrt": _y**2,
-}
+def power(u: Node, p: int | Fraction) -> Node:
+    """u^p, with u^1 = u."""
+    return u if p == 1 else Power(u, detail=(Fraction(p),))
 
 
-@functools.cache
-def scalar_derivative(kind: str) -> tuple[str, Node]:
-    """f' as a formula in `u`, and whether u is the `output` f(x) or the `input` x.
+def _flat(A: Node, of: Shapes) -> Node:
+    return Vec(A) if len(of(A)) == 2 else A
 
-    tanh' = 1 - y^2, sigmoid' = y (1 - y), exp' = y, sqrt' = 1 / (2 y); the others in x.
+
+def _identity(n: int) -> Node:
+    return Identity(detail=(n,))
+
+
+# --- what can be differentiated ------------------------------------------------------------------
+
+
+class Rule(Operation):
+    """An operation with its two rules, here those of an operation whose Jacobians are matrices.
+
+    `z` is what its value is called, and `of` gives the shape of a formula.
     """
-    if kind == "relu":
-        return "input", _apply("step", Name("u"))  # relu'(0) = 0, as in torch
-    derivative = sympy.diff(SCALAR_DEFINITIONS[kind], VARIABLE)
-    if kind in _INVERSES:
-        return "output", from_sympy(
-            sympy.powsimp(sympy.simplify(derivative.subs(VARIABLE, _INVERSES[kind]))),
-            {_y: Name("u")},
+
+    jacobians: ClassVar[Callable[[Rule, Node, Shapes], list[Node]]]  # J of each operand
+
+    def pullback(self, g: Node, z: Node, of: Shapes) -> list[Node | None]:
+        """J^T g for every operand; None where the operand does not matter."""
+        return [matmul(transpose(J), g) for J in self.jacobians(z, of)]
+
+    def push(self, k: int, T: Node, z: Node, of: Shapes) -> Node | None:
+        """J T of the k-th operand."""
+        return matmul(self.jacobians(z, of)[k], T)
+
+    def tangent(self, tangents: Sequence[Node | None], z: Node, of: Shapes) -> Node | None:
+        """The sum of J T over the operands; None stands for a tangent of zero."""
+        pushed = [self.push(k, T, z, of) for k, T in enumerate(tangents) if T is not None]
+        return functools.reduce(plus, pushed, None)
+
+    def failure(self, u: np.ndarray) -> str:
+        """Why the value is not finite; `u` is the last operand."""
+        return "overflow: {text} is beyond 1.8e308"
+
+
+def tangent_of(
+    node: Node, tangents: Mapping[str, Node], called: Node, shapes: Shapes
+) -> Node | None:
+    """The tangent of a formula whose names have these tangents; `called` is the name of its value."""
+    match node:
+        case Name(name=name):
+            return tangents.get(name)
+        case Rule(arguments=arguments):
+            inner = [tangent_of(u, tangents, u, shapes) for u in arguments]
+            return node.tangent(inner, called, shapes)
+    return None
+
+
+# --- element by element --------------------------------------------------------------------------
+
+
+class ByElements(Rule):
+    r"""z_i = f(u_i, v_i), with J = diag(s) of the slopes s_i = \partial z_i / \partial u_i.
+
+    u receives s * g, summed where u is a scalar that acts on every element; z receives diag(s) T.
+    """
+
+    slopes: ClassVar[Callable[[ByElements, Node, Shapes], list[Node | None]]]  # None for zero
+    signs: ClassVar[tuple[int, ...]] = (1, 1)  # of the slopes
+    smooth: ClassVar[bool] = True
+    whole: ClassVar[bool] = False  # to sympy a function of its own, not a formula of exponentials
+    shape = lambda self, u: u
+
+    def pullback(self, g: Node, z: Node, of: Shapes) -> list[Node | None]:
+        def pull(u: Node, s: Node | None) -> Node | None:
+            if s is None:
+                return None
+            if of(u) == of(g):
+                return times(s, g) if len(of(u)) != 1 or of(s) == () else matmul(Diag(s), g)
+            return Dot(s, g) if s != ONE and len(of(g)) == 1 else Sum(times(s, g))
+
+        pulls = map(pull, self.arguments, self.slopes(z, of))
+        return [minus(p) if sign < 0 else p for p, sign in zip(pulls, self.signs, strict=False)]
+
+    def push(self, k: int, T: Node, z: Node, of: Shapes) -> Node | None:
+        s, u = self.slopes(z, of)[k], self.arguments[k]
+        if s is None:
+            return None
+        if s == ONE and of(u) != of(self):
+            pushed = Outer(ones(_size(of(self))), T)
+        elif of(s) == ():
+            pushed = times(s, T)
+        else:
+            pushed = Outer(_flat(s, of), T) if of(u) == () else matmul(Diag(_flat(s, of)), T)
+        return minus(pushed) if self.signs[k] < 0 else pushed
+
+
+class Pair(ByElements):
+    """z = u o v, element by element; a scalar goes with every element."""
+
+    apply: ClassVar[np.ufunc]
+    infix: ClassVar[tuple[str, int]]  # how it is written in the language, and how tightly it holds
+    shape = lambda self, u, v: u if u == v or v == () else v if u == () else None
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        operands = ("u v", "s u", "u s", "s r", "A B", "s A", "A s")
+        cls.cases = tuple(pair.replace(" ", f" {cls.infix[0]} ") for pair in operands)
+
+    def value(self, on: Operands) -> Callable:
+        """Scalars over time (T,) may meet vectors (T, n) and matrices (T, m, n)."""
+        if not any(
+            timed and rank < on.rank for rank, timed in zip(on.ranks, on.timed, strict=True)
+        ):
+            return self.apply
+        i, j = (
+            (slice(None), *[None] * (on.rank - rank)) if timed else ()
+            for rank, timed in zip(on.ranks, on.timed, strict=True)
         )
-    # softplus' is the sigmoid; keeping it so avoids the cancellation in 1 - exp(-y).
-    if sympy.simplify(derivative - SCALAR_DEFINITIONS["sigmoid"]) == 0:
-        return "input", _apply("sigmoid", Name("u"))
-    return "input", from_sympy(derivative, {VARIABLE: Name("u")})
+        return lambda u, v: self.apply(u[i] if i else u, v[j] if j else v)
+
+    def text(self) -> tuple[str, int]:
+        symbol, level = self.infix
+        return f"{plain(self.u, level)} {symbol} {plain(self.v, level + 1)}", level
+
+
+class Add(Pair):
+    apply, infix = np.add, ("+", 1)
+    slopes = lambda self, z, of: [ONE, ONE]
+
+    def tex(self, show: Any) -> Any:
+        match self.v:
+            case Negative(v):
+                return show.sum(self.u, "-", v)
+            case Number(value=value) if value < 0:
+                return show.sum(self.u, "-", Number(-value))
+        return show.sum(self.u, "+", self.v)
+
+
+class Subtract(Pair):
+    apply, infix, signs = np.subtract, ("-", 1), (1, -1)
+    slopes = Add.slopes
+    tex = lambda self, show: show.sum(self.u, "-", self.v)
+
+
+class Multiply(Pair):
+    apply, infix = np.multiply, ("*", 2)
+    slopes = lambda self, z, of: [self.v, self.u]
+
+    def tex(self, show: Any) -> Any:
+        if show.shapes(self.u) == show.shapes(self.v) != ():
+            # one level looser than a matrix product: W (r * h) needs its brackets
+            return show.product(self.u, r" \odot ", self.v, level=1)
+        return show.product(self.u, r" \, " if show.numbers is None else r" \cdot ", self.v)
+
+
+class Divide(Pair):
+    """z = u / v, with the slopes 1/v and -u/v^2."""
+
+    apply, infix, signs = np.divide, ("/", 2), (1, -1)
+    slopes = lambda self, z, of: [Divide(ONE, self.v), Divide(self.u, power(self.v, 2))]
+
+    def tex(self, show: Any) -> Any:
+        if show.shapes(self.v) == ():
+            return show.fraction(self.u, self.v)
+        return show.product(self.u, r" \oslash ", self.v, levels=(3, 3))
+
+    def failure(self, u: np.ndarray) -> str:
+        return "division by zero in {text}" if np.any(u == 0) else super().failure(u)
+
+
+class Negative(ByElements):
+    signs, cases = (-1,), ("-u", "-s", "-A")
+    slopes = lambda self, z, of: [ONE]
+    value = lambda self, on: np.negative
+    text = lambda self: (f"-{plain(self.u, 3)}", 2)
+    tex = lambda self, show: show.negative(self.u)
+
+
+class Power(ByElements):
+    """z = u^p, with the slope p u^(p-1)."""
+
+    cases = ("u**2", "u**3", "u**-1", "u**(1/2)", "s**2", "A**2")
+    slopes = lambda self, z, of: [
+        times(Number(self.i), power(self.u, self.i - 1)) if self.i != 1 else ones(*of(self.u))
+    ]
+    tex = lambda self, show: show.power(self.u, self.i)
+
+    def value(self, on: Operands) -> Callable:
+        p = int(self.i) if self.i.denominator == 1 else on.numbers.number(self.i)
+        return (lambda u: u * u) if p == 2 else (lambda u: u**p)
+
+    def text(self) -> tuple[str, int]:
+        p = self.i if self.i >= 0 and self.i.denominator == 1 else f"({self.i})"
+        return f"{plain(self.u, 5)}**{p}", 4
+
+    def failure(self, u: np.ndarray) -> str:
+        if np.min(u) <= 0 and self.i.denominator != 1:
+            return f"a broken power of a negative number ({np.min(u):.6g}) in {{text}}"
+        return "division by zero in {text}" if np.any(u == 0) else super().failure(u)
+
+
+# --- functions of one number, whose slopes sympy finds ---------------------------------------------
+
+X = sympy.Symbol("x")
+Y = sympy.Symbol("y", positive=True)  # so that sqrt(y^2) is y; tanh' and its y^2 do not mind
+
+
+class Function(ByElements):
+    """z = f(u), element by element."""
+
+    arity = 1
+    f: ClassVar[sympy.Expr]  # of X
+    inverse: ClassVar[sympy.Expr | None] = None  # of Y = f(X), where f' is shorter in terms of f
+    floats: ClassVar[Callable]  # f of an array of floats
+    complexes: ClassVar[Callable | None] = None  # of complex numbers, where `floats` does not do
+    digits = classmethod(lambda cls, context, u: getattr(context, cls.kind)(u))  # by mpmath
+    symbols = classmethod(lambda cls, u: cls.f.subs(X, u))
+    value = lambda self, on: on.numbers.function(type(self))
+    slopes = lambda self, z, of: [substitute(self.slope(), {"z": z, "u": self.u})]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.cases = (f"{cls.kind}(u)", *cls.cases) if cls.arity else ()
+
+    @classmethod
+    @functools.cache
+    def slope(cls) -> Node:
+        """f' as a formula in `z` = f(u) or in `u`: tanh' = 1 - z^2, exp' = z, log' = 1 / u."""
+        slope = sympy.diff(cls.f, X)
+        if cls.inverse is None:
+            return from_sympy(slope, {X: Name("u")})
+        slope = sympy.powsimp(sympy.simplify(slope.subs(X, cls.inverse)))
+        return from_sympy(slope, {Y: Name("z")})
+
+
+class Tanh(Function):
+    f, inverse, floats = sympy.tanh(X), sympy.atanh(Y), np.tanh
+    notation, cases = r"\tanh", ("tanh(s)",)
+
+
+class Sigmoid(Function):
+    f, inverse, floats = 1 / (1 + sympy.exp(-X)), sympy.log(Y / (1 - Y)), scipy.special.expit
+    digits = lambda context, u: 1 / (1 + context.exp(-u))
+    whole, cases = True, ("sigmoid(A)",)
+    tex = lambda self, show: show.function(r"\sigma", self.u, 2)
+
+    @staticmethod
+    def complexes(u: np.ndarray) -> np.ndarray:
+        right = np.real(u) >= 0
+        e = np.exp(np.where(right, -u, u))  # of non-positive real part: no overflow
+        return np.where(right, 1, e) / (1 + e)
+
+
+class Softplus(Function):
+    """log(1 + e^u); its slope is the sigmoid, where 1 - e^-z would cancel."""
+
+    f, whole = sympy.log(1 + sympy.exp(X)), True
+    digits = lambda context, u: context.ln(1 + context.exp(u))
+    slope = classmethod(lambda cls: Sigmoid(Name("u")))
+
+    @staticmethod
+    def floats(u: np.ndarray) -> np.ndarray:
+        right = np.real(u) >= 0
+        return np.where(right, u, 0) + np.log1p(np.exp(np.where(right, -u, u)))
+
+
+class Exp(Function):
+    f, inverse, floats, notation = sympy.exp(X), sympy.log(Y), np.exp, r"\exp"
+
+
+class Log(Function):
+    f, floats, notation = sympy.log(X), np.log, r"\log"
+
+    def failure(self, u: np.ndarray) -> str:
+        if np.min(u) > 0:
+            return super().failure(u)
+        what = "zero" if np.min(u) == 0 else f"a negative number ({np.min(u):.6g})"
+        return f"the logarithm of {what} in {{text}}"
+
+
+class Sqrt(Function):
+    f, inverse, floats = sympy.sqrt(X), Y**2, np.sqrt
+    tex = lambda self, show: show.root(self.u)
+
+    def failure(self, u: np.ndarray) -> str:
+        if np.min(u) >= 0:
+            return super().failure(u)
+        return f"the square root of a negative number ({np.min(u):.6g}) in {{text}}"
+
+
+class Sin(Function):
+    f, floats, notation = sympy.sin(X), np.sin, r"\sin"
+
+
+class Cos(Function):
+    f, floats, notation = sympy.cos(X), np.cos, r"\cos"
+
+
+class Relu(Function):
+    """max(u, 0), with the slope 0 at 0, as in torch."""
+
+    f, smooth = sympy.Piecewise((X, X > 0), (0, True)), False
+    floats = lambda u: np.maximum(u, 0.0)
+    complexes = lambda u: np.where(np.real(u) > 0, u, 0)
+    digits = lambda context, u: u if u > 0 else context.zero
+    slope = classmethod(lambda cls: Step(Name("u")))
+
+
+class Step(Function):
+    """The slope of relu; constant on both sides of its jump."""
+
+    f, smooth, arity = sympy.Piecewise((1, X > 0), (0, True)), False, 0
+    floats = lambda u: np.where(np.real(u) > 0, 1.0, 0.0)
+    digits = lambda context, u: context.one if u > 0 else context.zero
+    slopes = lambda self, z, of: [None]
+
+
+# --- scalars of vectors ----------------------------------------------------------------------------
+
+
+class Functional(Rule):
+    """A scalar z of vectors u, with gradients w: u receives g w, and z receives T^T w."""
+
+    gradients: ClassVar[Callable[[Functional, Shapes], list[Node]]]
+    pullback = lambda self, g, z, of: [times(g, w) for w in self.gradients(of)]
+    push = lambda self, k, T, z, of: matmul(transpose(T), self.gradients(of)[k])
+
+
+class Sum(Functional):
+    arity, cases = 1, ("sum(u)", "sum(A)", "sum(s)")
+    shape = lambda self, u: ()
+    gradients = lambda self, of: [ones(*of(self.u))]
+
+    def value(self, on: Operands) -> Callable:
+        axes = tuple(range(-on.ranks[0], 0))
+        return (lambda u: np.sum(u, axis=axes)) if axes else (lambda u: u)
+
+    def push(self, k: int, T: Node, z: Node, of: Shapes) -> Node:
+        if of(self.u) == ():
+            return T
+        return matmul(transpose(T), ones(of(T)[0]))  # of a matrix, T has a row per element
+
+
+class Dot(Functional):
+    arity, cases, wants = 2, ("dot(u, v)",), "dot wants two vectors of one length"
+    shape = lambda self, u, v: () if len(u) == 1 and u == v else None
+    value = lambda self, on: (lambda u, v: (u * v).sum(-1)) if any(on.timed) else np.dot
+    gradients = lambda self, of: [self.v, self.u]
+    tex = lambda self, show: show.product(Row(self.u), r" \, ", self.v)
+
+
+class LogSumExp(Functional):
+    """log sum_j e^(u_j), with the gradient softmax(u)."""
+
+    arity, cases, wants = 1, ("log_sum_exp(u)",), "log_sum_exp wants a vector"
+    notation = r"\log \sum \exp"
+    shape = lambda self, u: () if len(u) == 1 else None
+    gradients = lambda self, of: [Softmax(self.u)]
+
+    def value(self, on: Operands) -> Callable:
+        exp, log = on.numbers.function(Exp), on.numbers.function(Log)
+
+        def log_sum_exp(u: np.ndarray) -> np.ndarray:
+            top = on.numbers.largest(u)
+            shift = top[..., 0] if isinstance(top, np.ndarray) else top
+            return log(exp(u - top).sum(-1)) + shift
+
+        return log_sum_exp
+
+
+class Index(Functional):
+    """u_i, with the gradient e_i."""
+
+    cases, wants = ("u[1]",), "only a vector has elements to index"
+    leaf = property(lambda self: isinstance(self.u, Name))
+    value = lambda self, on: lambda u: u[..., self.i]
+    gradients = lambda self, of: [Unit(detail=(self.i, *of(self.u)))]
+    text = lambda self: (f"{plain(self.u, 5)}[{self.i}]", 5)
+    tex = lambda self, show: show.part(self.u, str(self.i + 1))
+
+    def shape(self, u: Shape) -> Shape | str | None:
+        if len(u) == 1 and self.i >= u[0]:
+            return f"the index {self.i} is beyond the last, {u[0] - 1},"
+        return () if len(u) == 1 else None
+
+
+# --- vectors and matrices --------------------------------------------------------------------------
+
+
+class Softmax(Rule):
+    """z_i = e^(u_i) / sum_j e^(u_j), with J = diag(z) - z z^T."""
+
+    arity, cases, wants = 1, ("softmax(u)", "softmax(w)"), "softmax wants a vector"
+    shape = lambda self, u: u if len(u) == 1 else None
+    jacobians = lambda self, z, of: [SoftmaxJacobian(z)]
+
+    def value(self, on: Operands) -> Callable:
+        exp, largest = on.numbers.function(Exp), on.numbers.largest
+
+        def softmax(u: np.ndarray) -> np.ndarray:
+            e = exp(u - largest(u))
+            return e / e.sum(-1, keepdims=True)
+
+        return softmax
+
+
+class Matmul(Rule):
+    """Z = A B: A receives G B^T and B receives A^T G; vec dZ = (I (x) B^T) vec dA + (A (x) I) vec dB.
+
+    Magnus and Neudecker (2019), ch. 9. For a vector b, A receives g b^T.
+    """
+
+    cases = ("A @ w", "A @ transpose(B)", "transpose(A) @ u", "transpose(A) @ B")
+    text = lambda self: (f"{plain(self.A, 2)} @ {plain(self.B, 3)}", 2)
+    tex = lambda self, show: show.product(self.A, r" \, ", self.B)
+    quicker = lambda self: without_large_matrix(self.A, self.B) or self
+
+    def shape(self, A: Shape, B: Shape) -> Shape | str | None:
+        match A, B:
+            case (m, n), (k, *p) if n == k:
+                return (m, *p)
+            case ((), _) | (_, ()):
+                return "@ multiplies by a matrix; write * for a scalar"
+            case (_,), (_,):
+                return "@ wants a matrix on its left; write dot or outer for two vectors"
+        return None
+
+    def value(self, on: Operands) -> Callable:
+        if on.ranks[1] == 2 or not on.timed[1]:
+            return np.matmul
+        if on.timed[0]:  # (T, m, n) @ (T, n)
+            return lambda A, b: (A @ b[..., None])[..., 0]
+        return lambda A, b: b @ A.T  # (T, n) @ (n, m): one product for all steps
+
+    def pullback(self, g: Node, z: Node, of: Shapes) -> list[Node | None]:
+        by_A = Outer(g, self.B) if len(of(self.B)) == 1 else matmul(g, transpose(self.B))
+        return [by_A, matmul(transpose(self.A), g)]
+
+    def jacobians(self, z: Node, of: Shapes) -> list[Node]:
+        (m, _), (_, *p) = of(self.A), of(self.B)
+        if not p:
+            return [Kronecker(_identity(m), Row(self.B)), self.A]
+        return [Kronecker(_identity(m), transpose(self.B)), Kronecker(self.A, _identity(*p))]
+
+
+class Outer(Rule):
+    """Z = u v^T: u receives G v and v receives G^T u; vec dZ = (I (x) v) du + (u (x) I) dv."""
+
+    arity, cases, wants = 2, ("outer(u, w)",), "outer wants two vectors"
+    shape = lambda self, u, v: u + v if len(u) == len(v) == 1 else None
+    value = lambda self, on: lambda u, v: u[..., :, None] * v[..., None, :]
+    pullback = lambda self, g, z, of: [matmul(g, self.v), matmul(transpose(g), self.u)]
+    jacobians = lambda self, z, of: [
+        Kronecker(_identity(*of(self.u)), Column(self.v)),
+        Kronecker(Column(self.u), _identity(*of(self.v))),
+    ]
+    tex = lambda self, show: show.product(self.u, r" \, ", Row(self.v))
+
+
+class Transpose(Rule):
+    """Z = A^T: A receives G^T; vec dZ = K vec dA. Proved with the matrix products."""
+
+    arity, wants = 1, "transpose wants a matrix"
+    shape = lambda self, A: A[::-1] if len(A) == 2 else None
+    value = lambda self, on: lambda A: np.swapaxes(A, -1, -2)
+    pullback = lambda self, g, z, of: [transpose(g)]
+    jacobians = lambda self, z, of: [Commutation(detail=of(self.A))]
+    tex = lambda self, show: show.transposed(self.A)
+
+
+class Slice(Rule):
+    """u_i ... u_j-1."""
+
+    cases, wants, leaf = ("w[0:2]", "w[1:3]"), Index.wants, Index.leaf
+    value = lambda self, on: lambda u: u[..., self.i : self.j]
+    pullback = lambda self, g, z, of: [Embed(g, detail=(*self.detail, *of(self.u)))]
+    push = lambda self, k, T, z, of: Rows(T, detail=self.detail)
+    text = lambda self: (f"{plain(self.u, 5)}[{self.i}:{self.j}]", 5)
+    tex = Rows.tex
+
+    def shape(self, u: Shape) -> Shape | str | None:
+        if len(u) == 1 and not 0 <= self.i < self.j <= u[0]:
+            return f"the slice {self.i}:{self.j} is empty or beyond {u[0]}"
+        return (self.j - self.i,) if len(u) == 1 else None
+
+
+class Concatenate(Rule):
+    """Vectors and scalars one after the other; each receives its own piece of g."""
+
+    arity, cases = ANY_NUMBER, ("concatenate(u, s, w)", "concatenate(s, u)")
+    wants = "concatenate joins vectors and scalars"
+    # with numbers one column, not a column of columns
+    leaf = property(lambda self: all(isinstance(u, Name) for u in self.arguments))
+    shape = lambda self, *u: (sum(map(_size, u)),) if all(len(part) < 2 for part in u) else None
+    value = lambda self, on: lambda *parts: join(parts, on, 1)
+    tex = Stack.tex
+
+    def pullback(self, g: Node, z: Node, of: Shapes) -> list[Node | None]:
+        pulls, first = [], 0
+        for part in map(of, self.arguments):
+            stop = first + _size(part)
+            pulls.append(Slice(g, detail=(first, stop)) if part else Index(g, detail=(first,)))
+            first = stop
+        return pulls
+
+    def tangent(self, tangents: Sequence[Node | None], z: Node, of: Shapes) -> Node | None:
+        sizes = {of(T)[-1] for T in tangents if T is not None}
+        parts = zip(self.arguments, tangents, strict=True)
+        return StackRows(*(T or zeros(*of(u), *sizes) for u, T in parts)) if sizes else None
+
+
+class Next(Operation):
+    """A formula at the next step; only printed derivations have it."""
+
+    shape = lambda self, u: u
+    tex = lambda self, show: show.at_next_step(self.u)
+
+
+FUNCTIONS = {k: op for k, op in Operation.kinds.items() if op.arity and not op.__subclasses__()}
+
+# --- formulas from sympy -------------------------------------------------------------------------
 
 
 def from_sympy(expression: sympy.Expr, names: dict[sympy.Symbol, Node]) -> Node:
     """The formula of a scalar sympy expression made of +, *, numeric powers and known functions."""
+
+    def read(part: sympy.Expr) -> Node:
+        return from_sympy(part, names)
+
     if expression.is_Rational:
         return Number(Fraction(int(expression.p), int(expression.q)))
     if expression in names:
         return names[expression]
     if expression.is_Add:
-        terms = list(expression.as_ordered_terms())
         # 1 - y^2 rather than -y^2 + 1
-        terms.sort(key=lambda term: term.could_extract_minus_sign())
-        total = from_sympy(terms[0], names)
-        for term in terms[1:]:
-            if term.could_extract_minus_sign():
-                total = _apply("subtract", total, from_sympy(-term, names))
-            else:
-                total = _apply("add", total, from_sympy(term, names))
+        first, *others = sorted(
+            expression.as_ordered_terms(), key=lambda term: term.could_extract_minus_sign()
+        )
+        total = read(first)
+        for term in others:
+            negative = term.could_extract_minus_sign()
+            total = Subtract(total, read(-term)) if negative else Add(total, read(term))
         return total
     if expression.is_Mul:
         if expression.could_extract_minus_sign():
-            return minus(from_sympy(-expression, names))
+            return minus(read(-expression))
         top, bottom = sympy.fraction(expression)  # nested fractions stay as they are
         if bottom != 1:
-            return _apply("divide", from_sympy(top, names), from_sympy(bottom, names))
-        factors = [from_sympy(factor, names) for factor in expression.as_ordered_factors()]
-        return functools.reduce(times, factors)
+            return Divide(read(top), read(bottom))
+        return functools.reduce(times, map(read, expression.as_ordered_factors()))
     if expression.is_Pow and expression.exp.is_Rational:
         if expression.exp == sympy.Rational(1, 2):
-            return _apply("sqrt", from_sympy(expression.base, names))
+            return Sqrt(read(expression.base))
         if expression.exp.is_negative:
-            return _apply("divide", Number(Fraction(1)), from_sympy(1 / expression, names))
+            return Divide(ONE, read(1 / expression))
         exponent = Fraction(int(expression.exp.p), int(expression.exp.q))
-        return _apply("power", from_sympy(expression.base, names), detail=(exponent,))
-    if expression.func.__name__ in ELEMENTWISE:
-        return _apply(expression.func.__name__, from_sympy(expression.args[0], names))
-    raise NotImplementedError(f"no formula for {expression}")
-
-
-_ARITHMETIC = {
-    "add": lambda u, v: u + v,
-    "subtract": lambda u, v: u - v,
-    "multiply": lambda u, v: u * v,
-    "divide": lambda u, v: u / v,
-    "negative": lambda u: -u,
-}
+        return Power(read(expression.base), detail=(exponent,))
+    return Operation.kinds[expression.func.__name__](read(expression.args[0]))
 
 
 def gradient_by_components(formula: Node, name: str, size: int) -> Node | None:
@@ -216,360 +702,33 @@ def gradient_by_components(formula: Node, name: str, size: int) -> Node | None:
     sympy differentiates by each component; whatever does not contain y is a constant to it. None if f
     uses y in another way (then the general rules apply).
     """
-    constants: dict[sympy.Symbol, Node] = {}
+    symbols: dict[Node, sympy.Symbol] = {}
 
     def symbol_for(node: Node) -> sympy.Symbol:
-        for known, other in constants.items():
-            if other == node:
-                return known
-        constants[symbol := sympy.Dummy(f"k{len(constants)}", positive=True)] = node
-        return symbol
+        fresh = sympy.Dummy(f"k{len(symbols)}", positive=True)
+        return symbols.setdefault(node, fresh)
 
     def convert(node: Node) -> sympy.Expr | None:
         match node:
-            case Number():
-                return sympy.Rational(node.value.numerator, node.value.denominator)
-            case Operation("index", (Name(name=base),)) if base == name:
+            case Number(value=value):
+                return SYMBOLIC.number(value)
+            case Index(Name(name=base)) if base == name:
                 return symbol_for(node)
         if name not in names_in(node):
             return symbol_for(node)
-        if isinstance(node, Operation):
-            parts = [convert(argument) for argument in node.arguments]
-            if any(part is None for part in parts):
-                return None
-            if node.kind in _ARITHMETIC:
-                return _ARITHMETIC[node.kind](*parts)
-            if node.kind == "power":
-                return parts[0] ** sympy.Rational(str(node.detail[0]))
-            if node.kind in SCALAR_DEFINITIONS and node.kind not in ("sigmoid", "softplus"):
-                return SCALAR_DEFINITIONS[node.kind].subs(VARIABLE, parts[0])
-        return None
+        if not isinstance(node, ByElements) or not node.smooth or node.whole:
+            return None
+        parts = [convert(argument) for argument in node.arguments]
+        if any(part is None for part in parts):
+            return None
+        count = len(parts)
+        return node.value(Operands(SYMBOLIC, [0] * count, [False] * count, 0))(*parts)
 
     expression = convert(formula)
     if expression is None:
         return None
-    components = []
-    for i in range(size):
-        component = Operation("index", (Name(name),), (i,))
-        derivative = sympy.diff(expression, symbol_for(component))
-        components.append(from_sympy(derivative, constants))
-    return Operation("stack", tuple(components))
-
-
-# --- shapes and derivative rules ---------------------------------------------------------------
-
-
-def describe(shape: Shape) -> str:
-    """A shape in words."""
-    if len(shape) == 0:
-        return "a scalar"
-    if len(shape) == 1:
-        return f"a vector of {shape[0]}"
-    return f"a {shape[0]}×{shape[1]} matrix"
-
-
-class Shapes:
-    """The shapes of formulas over names of known shape, and the derivative rules that need them."""
-
-    def __init__(self, names: dict[str, Shape], place: str = ""):
-        self.names, self.place = names, place
-        self._known: dict[Node, Shape] = {}
-
-    def __call__(self, node: Node) -> Shape:
-        """The shape of a formula. Raises ExpressionError where the shapes of operands don't fit."""
-        if isinstance(node, Number):
-            return ()
-        if isinstance(node, Name):
-            return self.names[node.name]
-        if node not in self._known:
-            self._known[node] = self._shape(node, [self(argument) for argument in node.arguments])
-        return self._known[node]
-
-    def _shape(self, node: Operation, shapes: list[Shape]) -> Shape:
-        def refuse(message: str) -> ExpressionError:
-            parts = [
-                f"`{plain(argument)}` is {describe(shape)}"
-                for argument, shape in zip(node.arguments, shapes, strict=True)
-            ]
-            text = f"{message} in `{plain(node)}`: {' and '.join(parts)}"
-            return ExpressionError(text, node.position, self.place)
-
-        detail = node.detail
-        match node.kind, shapes:
-            case (("add" | "subtract" | "multiply" | "divide"), [u, v]):
-                if u == v or v == ():
-                    return u
-                if u == ():
-                    return v
-                raise refuse("the shapes do not fit")
-            case "matmul", [(_, n), (k,)] if n == k:
-                return shapes[0][:1]
-            case "matmul", [(m, n), (k, p)] if n == k:
-                return (m, p)
-            case "matmul", [(), _] | [_, ()]:
-                raise refuse("@ multiplies by a matrix; write * for a scalar")
-            case "matmul", [(_,), (_,)]:
-                raise refuse("@ wants a matrix on its left; write dot or outer for two vectors")
-            case "matmul", _:
-                raise refuse("the shapes do not fit")
-            case (("negative" | "power" | "step" | "next"), [u]):
-                return u
-            case _, [u] if node.kind in ELEMENTWISE:
-                return u
-            case "softmax", [(n,)]:
-                return (n,)
-            case "log_sum_exp", [(_,)]:
-                return ()
-            case (("softmax" | "log_sum_exp"), _):
-                raise refuse(f"{node.kind} wants a vector")
-            case "sum", [_]:
-                return ()
-            case "dot", [(n,), (k,)] if n == k:
-                return ()
-            case "dot", _:
-                raise refuse("dot wants two vectors of one length")
-            case "outer", [(m,), (n,)]:
-                return (m, n)
-            case "outer", _:
-                raise refuse("outer wants two vectors")
-            case "transpose", [(m, n)]:
-                return (n, m)
-            case "transpose", _:
-                raise refuse("transpose wants a matrix")
-            case "index", [(n,)]:
-                if detail[0] >= n:
-                    raise refuse(f"the index {detail[0]} is beyond the last, {n - 1},")
-                return ()
-            case "slice", [(n,)]:
-                if not 0 <= detail[0] < detail[1] <= n:
-                    raise refuse(f"the slice {detail[0]}:{detail[1]} is empty or beyond {n}")
-                return (detail[1] - detail[0],)
-            case (("index" | "slice"), _):
-                raise refuse("only a vector has elements to index")
-            case "concatenate", _:
-                if any(len(shape) == 2 for shape in shapes):
-                    raise refuse("concatenate joins vectors and scalars")
-                return (sum(shape[0] if shape else 1 for shape in shapes),)
-            # from here on: operations that only derivatives use
-            case "stack", _:
-                return (len(shapes),)
-            case "embed", _:
-                return (detail[2],)
-            case "ones", _:
-                return detail
-            case "unit", _:
-                return (detail[1],)
-            case "identity", _:
-                return (detail[0], detail[0])
-            case (("diag" | "softmax_jacobian"), [(n,)]):
-                return (n, n)
-            case "row", [(n,)]:
-                return (1, n)
-            case "column", [(n,)]:
-                return (n, 1)
-            case "kronecker", [(m, n), (p, q)]:
-                return (m * p, n * q)
-            case "vec", [(m, n)]:
-                return (m * n,)
-            case "commutation", _:
-                return (detail[0] * detail[1],) * 2
-            case "rows", [(_, p)]:
-                return (detail[1] - detail[0], p)
-            case "stack_rows", _:
-                rows = sum(shape[0] if len(shape) == 2 else 1 for shape in shapes)
-                return (rows, shapes[0][-1])
-        raise refuse(f"{node.kind} cannot be used here")
-
-    def diagonal(self, d: Node, like: Node) -> Callable[[Node], Node]:
-        """Multiplication by diag(d) of a gradient with the shape of `like`."""
-        if len(self(like)) == 1:
-            return lambda g: matmul(Operation("diag", (d,)), g)
-        return lambda g: times(d, g)
-
-    def slope(self, node: Operation, output: Node) -> Node:
-        """f'(u) of z = f(u), element by element; `output` is how z is called."""
-        u = node.arguments[0]
-        if node.kind == "power":
-            (p,) = node.detail
-            lower = u if p == 2 else Operation("power", (u,), (p - 1,))
-            return times(Number(p), ones(*self(u)) if p == 1 else lower)
-        where, formula = scalar_derivative(node.kind)
-        return substitute(formula, {"u": output if where == "output" else u})
-
-    def pullbacks(self, node: Operation, g: Node, output: Node) -> list[Node | None]:
-        r"""J^T g for every operand of z = `node`, where g = dL/dz and `output` is how z is called.
-
-        None where the operand does not matter. g has the shape of z.
-        """
-        arguments = node.arguments
-        shapes = [self(argument) for argument in arguments]
-        out = self(node)
-
-        def shared(contribution: Node, shape: Shape) -> Node:
-            # a scalar operand of an elementwise operation acts on every element
-            return Operation("sum", (contribution,)) if shape == () != out else contribution
-
-        match node.kind, arguments:
-            case "add", (u, v):
-                return [shared(g, shapes[0]), shared(g, shapes[1])]
-            case "subtract", (u, v):
-                return [shared(g, shapes[0]), minus(shared(g, shapes[1]))]
-            case "multiply", (u, v):
-                return [self._scaled(v, g, u), self._scaled(u, g, v)]
-            case "divide", (u, v):
-                reciprocal = Operation("divide", (Number(Fraction(1)), v))
-                square = Operation("power", (v,), (Fraction(2),))
-                return [
-                    self._scaled(reciprocal, g, u),
-                    minus(self._scaled(Operation("divide", (u, square)), g, v)),
-                ]
-            case "negative", (u,):
-                return [minus(g)]
-            case _, (u,) if node.kind in ELEMENTWISE or node.kind == "power":
-                return [self.diagonal(self.slope(node, output), u)(g)]
-            case "softmax", (u,):
-                return [matmul(Operation("softmax_jacobian", (output,)), g)]
-            case "log_sum_exp", (u,):
-                return [times(g, Operation("softmax", (u,)))]
-            case "sum", (u,):
-                return [times(g, ones(*shapes[0]))]
-            case "dot", (u, v):
-                return [times(g, v), times(g, u)]
-            case "outer", (u, v):
-                return [matmul(g, v), matmul(transpose(g), u)]
-            case "matmul", (a, b) if len(shapes[1]) == 1:
-                return [Operation("outer", (g, b)), matmul(transpose(a), g)]
-            case "matmul", (a, b):
-                return [matmul(g, transpose(b)), matmul(transpose(a), g)]
-            case "transpose", (a,):
-                return [transpose(g)]
-            case "index", (u,):
-                return [times(g, unit(node.detail[0], shapes[0][0]))]
-            case "slice", (u,):
-                return [Operation("embed", (g,), (*node.detail, shapes[0][0]))]
-            case "concatenate", _:
-                pulls, first = [], 0
-                for shape in shapes:
-                    if shape == ():
-                        pulls.append(Operation("index", (g,), (first,)))
-                        first += 1
-                    else:
-                        pulls.append(Operation("slice", (g,), (first, first + shape[0])))
-                        first += shape[0]
-                return pulls
-            case "step", _:
-                return [None]  # constant on both sides of its jump
-        raise NotImplementedError(f"no pullback for {node.kind}")
-
-    def _scaled(self, factor: Node, g: Node, operand: Node) -> Node:
-        """The pullback of `factor` * operand to the operand."""
-        if self(operand) == self(g):
-            if self(factor) == ():
-                return times(factor, g)
-            return self.diagonal(factor, operand)(g)
-        if len(self(g)) == 1:  # a scalar operand, a vector result
-            return Operation("dot", (factor, g))
-        return Operation("sum", (times(factor, g),))
-
-    def tangent(
-        self, node: Operation, tangents: Sequence[Node | None], output: Node
-    ) -> Node | None:
-        """sum of J T over the operands of z = `node`; None stands for a tangent of zero."""
-        total = None
-        for k, t in enumerate(tangents):
-            if t is not None and node.kind not in ("concatenate", "step"):
-                total = plus(total, self._push(node, k, t, output))
-        if node.kind == "concatenate" and any(t is not None for t in tangents):
-            (p,) = {self(t)[-1] for t in tangents if t is not None}
-            blocks = []
-            for argument, t in zip(node.arguments, tangents, strict=True):
-                blocks.append(t or times(Number(Fraction(0)), ones(*self(argument), p)))
-            return Operation("stack_rows", tuple(blocks))
-        return total
-
-    def pushed(self, node: Node, tangents: Mapping[str, Node], output: Node) -> Node | None:
-        """The tangent of a formula whose names have these tangents; `output` is how it is called."""
-        if isinstance(node, Number):
-            return None
-        if isinstance(node, Name):
-            return tangents.get(node.name)
-        inner = [self.pushed(argument, tangents, argument) for argument in node.arguments]
-        return self.tangent(node, inner, output)
-
-    def _push(self, node: Operation, k: int, t: Node, output: Node) -> Node:
-        """J T for the k-th operand of z = `node`."""
-        arguments, out = node.arguments, self(node)
-        shapes = [self(argument) for argument in arguments]
-
-        def shared(t: Node) -> Node:
-            # the tangent (p,) of a scalar that acts on every element becomes a row for each element
-            if shapes[k] == () and out != ():
-                return Operation("outer", (ones(int(np.prod(out))), t))
-            return t
-
-        def rows(d: Node, t: Node) -> Node:
-            """diag(d) T."""
-            if self(d) == ():
-                return times(d, t)
-            if shapes[k] == ():
-                return Operation("outer", (self._flat(d), t))
-            return matmul(Operation("diag", (self._flat(d),)), t)
-
-        match node.kind, arguments:
-            case "add", _:
-                return shared(t)
-            case "subtract", _:
-                return shared(t) if k == 0 else minus(shared(t))
-            case "multiply", (u, v):
-                return rows(v if k == 0 else u, t)
-            case "divide", (u, v):
-                if k == 0:
-                    return rows(Operation("divide", (Number(Fraction(1)), v)), t)
-                square = Operation("power", (v,), (Fraction(2),))
-                return minus(rows(Operation("divide", (u, square)), t))
-            case "negative", _:
-                return minus(t)
-            case _, (u,) if node.kind in ELEMENTWISE or node.kind == "power":
-                return rows(self.slope(node, output), t)
-            case "softmax", _:
-                return matmul(Operation("softmax_jacobian", (output,)), t)
-            case "log_sum_exp", (u,):
-                return matmul(transpose(t), Operation("softmax", (u,)))
-            case "sum", (u,):
-                return t if out == shapes[0] else matmul(transpose(t), ones(self(t)[0]))
-            case "dot", (u, v):
-                return matmul(transpose(t), v if k == 0 else u)
-            case "outer", (u, v):
-                (m,), (n,) = shapes
-                if k == 0:
-                    return matmul(_apply("kronecker", identity(m), _apply("column", v)), t)
-                return matmul(_apply("kronecker", _apply("column", u), identity(n)), t)
-            case "matmul", (a, b):
-                m = shapes[0][0]
-                if len(shapes[1]) == 1:
-                    if k == 1:
-                        return matmul(a, t)
-                    return matmul(_apply("kronecker", identity(m), _apply("row", b)), t)
-                if k == 1:
-                    return matmul(_apply("kronecker", a, identity(shapes[1][1])), t)
-                return matmul(_apply("kronecker", identity(m), transpose(b)), t)
-            case "transpose", _:
-                return matmul(Operation("commutation", (), shapes[0]), t)
-            case "index", _:
-                return matmul(transpose(t), unit(node.detail[0], shapes[0][0]))
-            case "slice", _:
-                return Operation("rows", (t,), node.detail)
-        raise NotImplementedError(f"no tangent for {node.kind}")
-
-    def _flat(self, d: Node) -> Node:
-        return Operation("vec", (d,)) if len(self(d)) == 2 else d
-
-
-def substitute(node: Node, values: dict[str, Node]) -> Node:
-    """The formula with names replaced by formulas."""
-    if isinstance(node, Name):
-        return values.get(node.name, node)
-    if isinstance(node, Operation):
-        arguments = tuple(substitute(argument, values) for argument in node.arguments)
-        return Operation(node.kind, arguments, node.detail, node.position)
-    return node
+    slopes = [
+        sympy.diff(expression, symbol_for(Index(Name(name), detail=(i,)))) for i in range(size)
+    ]
+    back = {symbol: node for node, symbol in symbols.items()}
+    return Stack(*(from_sympy(slope, back) for slope in slopes))

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from workings.derive.arithmetic import DOUBLE, Arithmetic, implementation
-from workings.derive.expression import Name, Node, Number, Operation
-from workings.derive.operations import Shape, Shapes
+from workings.derive.arithmetic import DOUBLE, Arithmetic, Operands
+from workings.derive.expression import Name, Node, Number, Shapes
+from workings.derive.operations import Matmul
+
+BEFORE, STEPS, AFTER = range(3)
+
+
+@dataclass(frozen=True)
+class _Slot:
+    """The place of a formula's value; equal formulas share one."""
+
+    node: Node
+    operands: tuple[int, ...] = ()
+    timed: bool = False
+    late: bool = False  # reached by a carried value
 
 
 class Program:
@@ -34,62 +47,54 @@ class Program:
         self.lines, self.shapes = dict(lines), shapes
         self.carried = dict(carried or {})
         self._functions: dict[tuple[int, str, bool], Callable] = {}
-        self._slots: dict[Node, int] = {}
-        self._nodes: list[Node] = []
-        self._operands: list[tuple[int, ...]] = []
-        self._timed: list[bool] = []
-        self._late: list[bool] = []  # reached by a carried value
+        self._slots: list[_Slot] = []
+        self._places: dict[Node, int] = {}
         for name in fixed:
-            self._new(Name(name), (), False, False)
+            self._new(_Slot(Name(name)))
         for name in timed:
-            self._new(Name(name), (), True, False)
+            self._new(_Slot(Name(name), timed=True))
         for name in self.carried:
-            self._new(Name(name), (), True, True)
+            self._new(_Slot(Name(name), timed=True, late=True))
         for name, formula in self.lines.items():
-            self._slots[Name(name)] = self._slot(formula)
-        feeds = {self._slots[Name(line)] for line in self.carried.values()}
-        for slot in reversed(range(len(self._nodes))):
-            if slot in feeds:
-                feeds.update(self._operands[slot])
-        self._stages: list[list[int]] = [[], [], []]  # before, step by step, after
-        for slot, node in enumerate(self._nodes):
-            if not isinstance(node, Name):
-                self._stages[(1 if slot in feeds else 2) if self._late[slot] else 0].append(slot)
+            self._places[Name(name)] = self._place(formula)
+        feeds = {self._places[Name(line)] for line in self.carried.values()}
+        for place in reversed(range(len(self._slots))):
+            if place in feeds:
+                feeds.update(self._slots[place].operands)
+        self._stages: list[list[int]] = [[], [], []]
+        for place, slot in enumerate(self._slots):
+            if not isinstance(slot.node, Name):
+                stage = (STEPS if place in feeds else AFTER) if slot.late else BEFORE
+                self._stages[stage].append(place)
 
-    def _new(self, node: Node, operands: tuple[int, ...], timed: bool, late: bool) -> int:
-        self._slots[node] = len(self._nodes)
-        self._nodes.append(node)
-        self._operands.append(operands)
-        self._timed.append(timed)
-        self._late.append(late)
-        return self._slots[node]
+    def _new(self, slot: _Slot) -> int:
+        self._slots.append(slot)
+        return self._places.setdefault(slot.node, len(self._slots) - 1)
 
-    def _slot(self, node: Node) -> int:
-        """The place of a formula's value; equal formulas share one."""
-        node = _fused(node)
-        if node in self._slots:
-            return self._slots[node]
-        operands = tuple(self._slot(a) for a in getattr(node, "arguments", ()))
-        timed = any(self._timed[k] for k in operands)
-        return self._new(node, operands, timed, any(self._late[k] for k in operands))
+    def _place(self, node: Node) -> int:
+        if isinstance(node, Matmul):
+            node = node.quicker()
+        if node not in self._places:
+            operands = tuple(self._place(a) for a in getattr(node, "arguments", ()))
+            slots = [self._slots[k] for k in operands]
+            timed, late = any(s.timed for s in slots), any(s.late for s in slots)
+            self._new(_Slot(node, operands, timed, late))
+        return self._places[node]
 
-    def _function(self, slot: int, arithmetic: Arithmetic, over_time: bool) -> Callable:
-        key = (slot, arithmetic.name, over_time)
+    def _function(self, place: int, arithmetic: Arithmetic, over_time: bool) -> Callable:
+        key = (place, arithmetic.name, over_time)
         if key not in self._functions:
-            self._functions[key] = self._new_function(slot, arithmetic, over_time)
+            self._functions[key] = self._new_function(self._slots[place], arithmetic, over_time)
         return self._functions[key]
 
-    def _new_function(self, slot: int, arithmetic: Arithmetic, over_time: bool) -> Callable:
-        node, operands = self._nodes[slot], self._operands[slot]
-        if isinstance(node, Number):
-            value = arithmetic.number(node.value)
+    def _new_function(self, slot: _Slot, arithmetic: Arithmetic, over_time: bool) -> Callable:
+        if isinstance(slot.node, Number):
+            value = arithmetic.number(slot.node.value)
             return lambda: value
-        ranks = [len(self._shape(k)) for k in operands]
-        timed = [over_time and self._timed[k] for k in operands]
-        return implementation(node, ranks, timed, len(self._shape(slot)), arithmetic)
-
-    def _shape(self, slot: int) -> Shape:
-        return self.shapes(_unfused(self._nodes[slot]))
+        operands = [self._slots[k] for k in slot.operands]
+        ranks = [len(self.shapes(s.node)) for s in operands]
+        timed = [over_time and s.timed for s in operands]
+        return slot.node.value(Operands(arithmetic, ranks, timed, len(self.shapes(slot.node))))
 
     def run(
         self,
@@ -103,116 +108,88 @@ class Program:
 
         Carried values start from `initial`, at the last step if `backwards`.
         """
-        values: list[Any] = [None] * len(self._nodes)
-        for slot, node in enumerate(self._nodes):
-            if isinstance(node, Name) and node.name not in self.carried:
-                values[slot] = inputs[node.name]
-        self._run_all(0, values, arithmetic)
+        values: list[Any] = [None] * len(self._slots)
+        for place, slot in enumerate(self._slots):
+            if isinstance(slot.node, Name) and slot.node.name not in self.carried:
+                values[place] = inputs[slot.node.name]
+        self._run_all(BEFORE, values, arithmetic)
         if self.carried:
-            self._run_steps(values, steps, arithmetic, initial or {}, backwards)
-        self._run_all(2, values, arithmetic)
-        names = [*self.lines, *self.carried]
-        return {name: values[self._slots[Name(name)]] for name in names}
+            order = range(steps - 1, -1, -1) if backwards else range(steps)
+            self._run_steps(values, order, arithmetic, initial or {})
+        self._run_all(AFTER, values, arithmetic)
+        return {name: values[self._places[Name(name)]] for name in [*self.lines, *self.carried]}
 
     def _run_all(self, stage: int, values: list[Any], arithmetic: Arithmetic) -> None:
-        for slot in self._stages[stage]:
-            function = self._function(slot, arithmetic, over_time=True)
-            values[slot] = function(*[values[k] for k in self._operands[slot]])
+        for place in self._stages[stage]:
+            function = self._function(place, arithmetic, over_time=True)
+            values[place] = function(*[values[k] for k in self._slots[place].operands])
 
     def _run_steps(
-        self,
-        values: list[Any],
-        steps: int,
-        arithmetic: Arithmetic,
-        initial: Mapping[str, Any],
-        backwards: bool,
+        self, values: list[Any], order: range, arithmetic: Arithmetic, initial: Mapping[str, Any]
     ) -> None:
-        stage = self._stages[1]
+        stage = self._stages[STEPS]
         row = list(values)
         instructions = [
-            _instruction(row, slot, self._operands[slot], self._function(slot, arithmetic, False))
-            for slot in stage
+            _instruction(
+                row, place, self._slots[place].operands, self._function(place, arithmetic, False)
+            )
+            for place in stage
         ]
-        used = {k for slot in stage for k in self._operands[slot]}
-        used |= {self._slots[Name(line)] for line in self.carried.values()}
-        order = range(steps - 1, -1, -1) if backwards else range(steps)
-        # what the steps read from the stage before; a list of rows is quicker to index
-        reads = [(k, list(values[k])) for k in used if self._timed[k] and values[k] is not None]
         carries = []
         for name, line in self.carried.items():
-            slot = self._slots[Name(name)]
-            row[slot] = initial[name]
-            carries.append((slot, self._slots[Name(line)]))
-        keep = [*stage, *(slot for slot, _ in carries)]
-        keep = [k for k in keep if k in self._kept]
-        history: list[list[Any]] = [[None] * steps for _ in keep]
-        records = list(zip(keep, history, strict=True))
+            place = self._places[Name(name)]
+            row[place] = initial[name]
+            carries.append((place, self._places[Name(line)]))
+        used = {k for place in stage for k in self._slots[place].operands}
+        used |= {source for _, source in carries}
+        # what the steps read from the stage before; a list of rows is quicker to index
+        reads = [
+            (k, list(values[k])) for k in used if self._slots[k].timed and values[k] is not None
+        ]
+        kept = [k for k in [*stage, *(place for place, _ in carries)] if k in self._kept]
+        records: list[tuple[int, list[Any]]] = [(k, [None] * len(order)) for k in kept]
         for t in order:
-            for slot, rows in reads:
-                row[slot] = rows[t]
+            for place, rows in reads:
+                row[place] = rows[t]
             for instruction in instructions:
                 instruction()
-            for slot, rows in records:
-                rows[t] = row[slot]
+            for place, rows in records:
+                rows[t] = row[place]
             # all at once: two states may exchange their values
             following = [row[source] for _, source in carries]
-            for (slot, _), value in zip(carries, following, strict=True):
-                row[slot] = value
-        for slot, rows in records:
-            values[slot] = np.array(rows, dtype=arithmetic.dtype)
+            for (place, _), value in zip(carries, following, strict=True):
+                row[place] = value
+        for place, rows in records:
+            values[place] = np.array(rows, dtype=arithmetic.dtype)
 
     @cached_property
     def _kept(self) -> set[int]:
         """The places whose values are read after the steps are done."""
-        names = {self._slots[Name(name)] for name in [*self.lines, *self.carried]}
-        return names | {k for slot in self._stages[2] for k in self._operands[slot]}
+        names = {self._places[Name(name)] for name in [*self.lines, *self.carried]}
+        return names | {k for place in self._stages[AFTER] for k in self._slots[place].operands}
+
+
+def evaluate(
+    formula: Node, values: Mapping[str, Any], shapes: Shapes, arithmetic: Arithmetic = DOUBLE
+) -> np.ndarray:
+    """One formula on named values."""
+    program = Program({"value": formula}, shapes, [], values)
+    return np.asarray(program.run(values, 1, arithmetic)["value"])
 
 
 def _instruction(
-    row: list[Any], slot: int, operands: tuple[int, ...], function: Callable
+    row: list[Any], place: int, operands: tuple[int, ...], function: Callable
 ) -> Callable[[], None]:
-    """`row[slot] = function(*operands)`, ready to be called at every step."""
+    """`row[place] = function(*operands)`, ready to be called at every step."""
+    i, j = (*operands, 0, 0)[:2]
 
     def unary() -> None:
-        row[slot] = function(row[i])
+        row[place] = function(row[i])
 
     def binary() -> None:
-        row[slot] = function(row[i], row[j])
+        row[place] = function(row[i], row[j])
 
     def general() -> None:
-        row[slot] = function(*[row[k] for k in operands])
+        row[place] = function(*[row[k] for k in operands])
 
-    if len(operands) == 1:
-        (i,) = operands
-        return unary
-    if len(operands) == 2:
-        i, j = operands
-        return binary
-    return general
-
-
-def _fused(node: Node) -> Node:
-    """diag(d) A, (diag(y) - y y^T) A and (I (x) v^T) A without the large matrix on the left."""
-    match node:
-        case Operation("matmul", (Operation("kronecker", (i, Operation("row", (v,)))), a)) if (
-            isinstance(i, Operation) and i.kind == "identity"
-        ):
-            return Operation("contract_rows", (v, a), i.detail)
-        case Operation("matmul", (Operation("diag", (d,)), a)):
-            return Operation("scale_rows", (d, a))
-        case Operation("matmul", (Operation("softmax_jacobian", (y,)), a)):
-            return Operation("softmax_rows", (y, a))
-    return node
-
-
-def _unfused(node: Node) -> Node:
-    match node:
-        case Operation("contract_rows", (v, a), detail):
-            row = Operation("row", (v,))
-            left = Operation("kronecker", (Operation("identity", (), detail), row))
-            return Operation("matmul", (left, a))
-        case Operation("scale_rows", (d, a)):
-            return Operation("matmul", (Operation("diag", (d,)), a))
-        case Operation("softmax_rows", (y, a)):
-            return Operation("matmul", (Operation("softmax_jacobian", (y,)), a))
-    return node
+    return {1: unary, 2: binary}.get(len(operands), general)

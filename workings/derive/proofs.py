@@ -12,41 +12,25 @@ and a cell if this is so for each of its lines, and for the states after two ste
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 import sympy
 
-from workings.derive.arithmetic import SYMBOLIC, Arithmetic
-from workings.derive.expression import Name, Node, Operation, names_in, parse_formula, plain
-from workings.derive.operations import (
-    SCALAR_DEFINITIONS,
-    VARIABLE,
-    Shape,
-    Shapes,
-    by_itself,
-    scalar_derivative,
-)
-from workings.derive.program import Program
-from workings.derive.recurrence import Recurrence, tangent_name
+from workings.derive.arithmetic import SYMBOLIC
+from workings.derive.expression import LOSS, Name, Operation, Shape, Shapes, names_in, plain
+from workings.derive.forward import tangent_name
+from workings.derive.grammar import parse_formula
+from workings.derive.operations import Function, Rule, Sum, by_itself
+from workings.derive.program import evaluate
+from workings.derive.recurrence import Recurrence
 
 PROVED_UP_TO = 3  # components of a state; a symbolic proof of a larger cell takes long
 
 # Every operation with every kind of operand it takes, at n = 2 (and A, B, w of 3 columns, so that a
 # transposed matrix would not fit).
-CASES = (
-    "u + v", "s + u", "u + s", "s + r", "A + B", "s + A", "A + s",
-    "u - v", "s - u", "u - s", "s - r", "A - B", "s - A", "A - s",
-    "u * v", "s * u", "u * s", "s * r", "A * B", "s * A", "A * s",
-    "u / v", "s / u", "u / s", "s / r", "A / B", "s / A", "A / s",
-    "-u", "-s", "-A", "u**2", "u**3", "u**-1", "u**(1/2)", "s**2", "A**2",
-    "A @ w", "A @ transpose(B)", "transpose(A) @ u", "transpose(A) @ B",
-    "u[1]", "w[0:2]", "w[1:3]", "concatenate(u, s, w)", "concatenate(s, u)",
-    "softmax(u)", "softmax(w)", "log_sum_exp(u)", "sum(u)", "sum(A)", "sum(s)", "dot(u, v)", "outer(u, w)",
-    "tanh(u)", "sigmoid(u)", "relu(u)", "softplus(u)", "exp(u)", "log(u)", "sqrt(u)", "sin(u)", "cos(u)",
-    "tanh(s)", "sigmoid(A)",
-)  # fmt: skip
+CASES = tuple(case for operation in Operation.kinds.values() for case in operation.cases)
 
 _SHAPES: dict[str, Shape] = {
     "s": (), "r": (), "u": (2,), "v": (2,), "w": (3,), "A": (2, 3), "B": (2, 3),
@@ -88,22 +72,12 @@ def is_zero(expression: sympy.Expr) -> bool:
 
 
 def _whole_functions_as_numbers(expression: sympy.Expr) -> sympy.Expr:
-    for name in ("sigmoid", "softplus"):
+    for name, function in WHOLE_FUNCTIONS.items():
         expression = expression.replace(
             lambda part, name=name: part.func.__name__ == name,
-            lambda part, name=name: SCALAR_DEFINITIONS[name].subs(VARIABLE, part.args[0]),
+            lambda part, function=function: function.symbols(part.args[0]),
         )
     return expression
-
-
-def _evaluate(
-    formula: Node,
-    values: Mapping[str, np.ndarray],
-    shapes: Shapes,
-    arithmetic: Arithmetic = SYMBOLIC,
-) -> np.ndarray:
-    program = Program({"value": formula}, shapes, [], values)
-    return np.asarray(program.run(values, 1, arithmetic)["value"], dtype=object)
 
 
 def _same(ours: np.ndarray, by_components: np.ndarray) -> bool:
@@ -117,25 +91,33 @@ def component_jacobian(values: np.ndarray, by: np.ndarray) -> np.ndarray:
     return np.array(rows, dtype=object).reshape(np.size(values), np.size(by))
 
 
-def prove_formula(formula: Operation, sizes: Mapping[str, Shape]) -> list[Proof]:
+def prove_formula(formula: Rule, sizes: Mapping[str, Shape]) -> list[Proof]:
     """Both rules of an operation on names of the given shapes, for each of its operands."""
     own = Shapes(dict(sizes))(formula)
     shapes = Shapes({**sizes, "g": own})
     values = {name: symbols_for(name, shape) for name, shape in shapes.names.items()}
-    result = _evaluate(formula, values, shapes)
-    pulls = shapes.pullbacks(formula, Name("g"), formula)
+    z = evaluate(formula, values, shapes, SYMBOLIC)
+    pulls = formula.pullback(Name("g"), formula, shapes)
     proofs = []
     for k, operand in enumerate(formula.arguments):
-        jacobian = component_jacobian(result, values[operand.name])
         tangents = [None] * len(formula.arguments)
         tangents[k] = by_itself(sizes[operand.name])
-        ours = _evaluate(shapes.tangent(formula, tangents, formula), values, shapes)
-        statement = f"{plain(formula)} by {operand.name}"
-        proofs.append(Proof(statement, "tangent", _same(ours, jacobian)))
-        pulled = _evaluate(pulls[k], values, shapes)
-        expected = np.ravel(values["g"]) @ jacobian
-        proofs.append(Proof(statement, "pullback", _same(pulled, expected)))
+        rules = (formula.tangent(tangents, formula, shapes), pulls[k])
+        tangent, pulled = (evaluate(rule, values, shapes, SYMBOLIC) for rule in rules)
+        jacobian = component_jacobian(z, values[operand.name])
+        proofs += _both(
+            f"{plain(formula)} by {operand.name}", jacobian, tangent, pulled, values["g"]
+        )
     return proofs
+
+
+def _both(
+    statement: str, jacobian: np.ndarray, tangent: np.ndarray, pulled: np.ndarray, g: np.ndarray
+) -> list[Proof]:
+    return [
+        Proof(statement, "tangent", _same(tangent, jacobian)),
+        Proof(statement, "pullback", _same(pulled, np.ravel(g) @ jacobian)),
+    ]
 
 
 def prove_operations(cases: tuple[str, ...] = CASES) -> list[Proof]:
@@ -148,29 +130,28 @@ def prove_operations(cases: tuple[str, ...] = CASES) -> list[Proof]:
         names = {argument: Name(name) for name, argument in inner.items()}
         arguments = tuple(names.get(argument, argument) for argument in formula.arguments)
         sizes = _SHAPES | {name: Shapes(_SHAPES)(argument) for name, argument in inner.items()}
-        proofs += prove_formula(Operation(formula.kind, arguments, formula.detail), sizes)
+        proofs += prove_formula(formula.applied_to(*arguments), sizes)
         proofs += [proof for part in inner.values() for proof in prove_formula(part, _SHAPES)]
     return proofs
 
 
-def _opaque(name: str) -> Callable:
+def _opaque(function: type[Function]) -> type[sympy.Function]:
     """f as a function of its own, with the derivative that `prove_operations` has proved for it."""
-    where, formula = scalar_derivative(name)
 
     def fdiff(self: sympy.Function, argindex: int = 1) -> sympy.Expr:
-        value = self if where == "output" else self.args[0]
-        program = Program({"value": formula}, Shapes({"u": ()}), [], ["u"])
-        return program.run({"u": value}, 1, SYMBOLIC)["value"]
+        known = {"u": self.args[0], "z": self}
+        return evaluate(function.slope(), known, Shapes({"u": (), "z": ()}), SYMBOLIC).item()
 
-    function = type(name, (sympy.Function,), {"fdiff": fdiff})
-    return np.frompyfunc(function, 1, 1)
+    return type(function.kind, (sympy.Function,), {"fdiff": fdiff})
 
 
 # sigmoid and softplus stay whole: without this, sympy would have to be told to see 1/(1 + exp(-x)) again
+WHOLE_FUNCTIONS = {f.kind: f for f in Function.__subclasses__() if f.whole}
+_OPAQUE = {f: _opaque(f) for f in WHOLE_FUNCTIONS.values()}
 WHOLE = replace(
     SYMBOLIC,
     name="symbols, whole functions",
-    functions=SYMBOLIC.functions | {name: _opaque(name) for name in ("sigmoid", "softplus")},
+    function=lambda f: np.frompyfunc(_OPAQUE.get(f, f.symbols), 1, 1),
 )
 
 
@@ -185,21 +166,15 @@ def prove_cell(cell: Recurrence, steps: int = 2) -> list[Proof]:
     proofs = []
     names = {name: symbols_for(name, shape) for name, shape in cell.shapes.names.items()}
     for name, formula in cell.lines.items():
-        result = _evaluate(formula, names, cell.shapes, WHOLE)
+        z, g = evaluate(formula, names, cell.shapes, WHOLE), symbols_for("g", cell.shape(name))
+        # the output of a line is written by its name: put back what it stands for
+        known = {**names, name: z, f"dL_d{name}": g}
         pulls = cell.immediate_pulls(name)
-        gradient_names = {**names, f"dL_d{name}": symbols_for("g", cell.shape(name))}
         for leaf in names_in(formula):
-            jacobian = component_jacobian(result, names[leaf])
-            # the output of a line is written by its name: put back what it stands for
-            known = {**names, name: result}
-            ours = _evaluate(cell.jacobian_formula(name, leaf), known, cell.shapes, WHOLE)
-            statement = f"{name} by {leaf}"
-            proofs.append(Proof(statement, "tangent", _same(ours, jacobian)))
-            pulled = _evaluate(
-                pulls[leaf], {**gradient_names, name: result}, cell.gradient_shapes, WHOLE
-            )
-            expected = np.ravel(gradient_names[f"dL_d{name}"]) @ jacobian
-            proofs.append(Proof(statement, "pullback", _same(pulled, expected)))
+            rules = (cell.jacobian_formula(name, leaf), pulls[leaf])
+            tangent, pulled = (evaluate(r, known, cell.gradient_shapes, WHOLE) for r in rules)
+            jacobian = component_jacobian(z, names[leaf])
+            proofs += _both(f"{name} by {leaf}", jacobian, tangent, pulled, g)
     return proofs + _prove_steps(cell, steps)
 
 
@@ -209,11 +184,11 @@ def _prove_steps(cell: Recurrence, steps: int) -> list[Proof]:
         return []
     last = max(list(cell.lines).index(state) for state in cell.initial_state)
     lines = {name: cell.lines[name] for name in list(cell.lines)[: last + 1]}
-    state_loss = Operation("sum", (Name(next(iter(cell.initial_state))),))
+    first = next(iter(cell.initial_state))
     used = {leaf for formula in lines.values() for leaf in names_in(formula)}
     short = replace(
         cell,
-        lines={**lines, "loss": state_loss},
+        lines={**lines, LOSS: Sum(Name(first))},
         steps=steps,
         parameters={k: v for k, v in cell.parameters.items() if k in used},
         inputs=_first(cell.inputs, steps),
@@ -225,17 +200,16 @@ def _prove_steps(cell: Recurrence, steps: int) -> list[Proof]:
     for name, symbols in parameters.items():
         sensitivity = short.forward_mode(run, name)
         for state in cell.initial_state:
-            if tangent_name(state, name) not in sensitivity.derivatives:
-                continue
-            jacobian = component_jacobian(run[state][-1], symbols)
-            ours = sensitivity[tangent_name(state, name)][-1]
-            statement = f"{state} after {steps} steps by {name}"
-            proofs.append(Proof(statement, "forward mode", _same(ours, jacobian)))
+            if tangent_name(state, name) in sensitivity.derivatives:
+                jacobian = component_jacobian(run[state][-1], symbols)
+                holds = _same(sensitivity[tangent_name(state, name)][-1], jacobian)
+                statement = f"{state} after {steps} steps by {name}"
+                proofs.append(Proof(statement, "forward mode", holds))
     gradients = short.reverse(run)
     for name, symbols in parameters.items():
-        gradient = component_jacobian(np.array([run.loss], dtype=object), symbols)
-        statement = f"the sum of {next(iter(cell.initial_state))} over {steps} steps by {name}"
-        proofs.append(Proof(statement, "reverse mode", _same(gradients[name], gradient)))
+        holds = _same(gradients[name], component_jacobian(run.loss, symbols))
+        statement = f"the sum of {first} over {steps} steps by {name}"
+        proofs.append(Proof(statement, "reverse mode", holds))
     return proofs
 
 

@@ -13,9 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from workings.derive.description import LOSS, TARGET
-from workings.derive.expression import Name, Node, Number, Operation
-from workings.derive.operations import Shapes
+from workings.derive.expression import LOSS, TARGET, Name, Node, Number, Shapes
 
 MOST_ROWS = 8  # beyond: the first three and the last
 LINE_WIDTH = 58  # in digits: 112 mm hold 60 at 10.5 pt
@@ -129,6 +127,11 @@ def number_latex(value: Any, digits: int) -> str:
     return text.removeprefix("-") if float(text) == 0 else text
 
 
+def number_tex(value: Any, digits: int) -> Tex:
+    text = number_latex(value, digits)
+    return Tex(text, _number_width(text), 0 if text.startswith("-") else 3 + ("frac" not in text))
+
+
 def _scale(values: np.ndarray, digits: int) -> int:
     """The power of ten to put before a matrix whose largest entry fixed notation would not show."""
     if all(isinstance(v, Fraction) for v in values.flat):
@@ -151,10 +154,7 @@ def typeset(values: np.ndarray, digits: int, room: float = ROOM) -> Tex:
             mantissa = number_latex(float(values) / 10.0**exponent, digits)
             text = rf"{mantissa} \cdot 10^{{{exponent}}}"
             return Tex(text, len(mantissa) + 5, 1 if text.startswith("-") else 2)
-        text = number_latex(values, digits)
-        return Tex(
-            text, _number_width(text), 0 if text.startswith("-") else 3 + ("frac" not in text)
-        )
+        return number_tex(values, digits)
     table = values[:, None] if values.ndim == 1 else values
     exponent = _scale(table, digits)
     if exponent:
@@ -200,177 +200,119 @@ def _number_width(text: str) -> float:
     return 2.0 if "frac" in text else len(text.replace("-", "--"))
 
 
+@dataclass(frozen=True)
 class Printer:
-    """Writes formulas at one step, in symbols or with the numbers put in."""
+    """Writes formulas at one step, in symbols or with the numbers put in.
 
-    def __init__(
-        self,
-        shapes: Shapes,
-        labels: Callable[[str, str], str],
-        digits: int,
-        room: float = ROOM,
-    ):
-        self.shapes, self.labels, self.digits, self.room = shapes, labels, digits, room
+    Each operation says how it is written (its `tex`), in terms of what is here.
 
-    def __call__(
-        self, node: Node, t: str, numbers: Callable[[Node, str], Any] | None = None
-    ) -> Tex:
-        """`numbers(formula, t)` gives values; without it the formula stays in symbols."""
+    Args:
+        label: the LaTeX of a name at a step.
+        room: the widest matrix, in digits.
+        numbers: gives the value of a formula at a step; without it the formula stays in symbols.
+    """
 
-        def show(part: Node, level: int = 0) -> Tex:
-            return self(part, t, numbers).within(level)
+    shapes: Shapes
+    label: Callable[[str, str], str]
+    digits: int
+    room: float = ROOM
+    t: str = "t"
+    numbers: Callable[[Node, str], Any] | None = None
 
+    def __call__(self, node: Node, level: int = 0) -> Tex:
+        return self._written(node).within(level)
+
+    def _written(self, node: Node) -> Tex:
         match node:
-            case Number():
-                text = number_latex(node.value, 12)
-                return Tex(
-                    text, _number_width(text), 0 if node.value < 0 else 3 + ("frac" not in text)
-                )
-            case Operation("next", (inner,)):
-                return self(inner, later(t, 1), numbers)
-        if numbers is not None and _is_leaf(node):
-            return self.leaf(node, t, numbers)
-        if isinstance(node, Name):
-            text = self.labels(node.name, t)
-            return Tex(text, symbol_width(text), 3 if "frac" in text else 4)
-        return self.operation(node, t, show, numbers is not None)
+            case Number(value=value):
+                return number_tex(value, 12)
+            case Name(name=name) if self.numbers is None:
+                text = self.label(name, self.t)
+                return Tex(text, symbol_width(text), 3 if "frac" in text else 4)
+            case Name():
+                return self.numbers_of(node)
+        if self.numbers is not None and node.leaf:
+            return node.substituted(self)
+        return node.tex(self)
 
-    def leaf(self, node: Node, t: str, numbers: Callable[[Node, str], Any]) -> Tex:
-        if isinstance(node, Operation) and node.kind == "diag" and self.shapes(node)[0] > 3:
-            inner = typeset(numbers(node.arguments[0], t), self.digits, self.room - 4)
-            return Tex(rf"\operatorname{{diag}} {inner.text}", inner.width + 4)
-        return typeset(np.asarray(numbers(node, t)), self.digits, self.room)
+    def numbers_of(self, node: Node, less: float = 0) -> Tex:
+        """The value of a formula, beside something `less` digits wide."""
+        return typeset(np.asarray(self.numbers(node, self.t)), self.digits, self.room - less)
 
-    def operation(self, node: Operation, t: str, show: Callable[..., Tex], numeric: bool) -> Tex:
-        kind, arguments, detail = node.kind, node.arguments, node.detail
-        match kind, arguments:
-            case (("add" | "subtract"), (u, v)):
-                left = show(u)
-                if kind == "add":
-                    if isinstance(v, Operation) and v.kind == "negative":
-                        kind, v = "subtract", v.arguments[0]
-                    elif isinstance(v, Number) and v.value < 0:
-                        kind, v = "subtract", Number(-v.value)
-                sign = "+ " if kind == "add" else "- "
-                right = show(v)
-                if right.level == 0 and (kind == "subtract" or right.text.startswith("-")):
-                    right = right.bracketed()
-                right = right.enclosed(sign)
-                first = left.parts if left.level == 0 and left.parts else (left,)
-                last = right.parts if right.level == 0 and right.parts else (right,)
-                text = f"{left.text} {right.text}"
-                return Tex(text, left.width + right.width, 0, (*first, *last))
-            case "negative", (u,):
-                inner = show(u, 2)
-                return Tex(f"-{inner.text}", inner.width + 1.5, 0, inner.enclosed("-").parts)
-            case "multiply", (u, v):
-                if self.shapes(u) == self.shapes(v) != ():
-                    # one level looser than a matrix product: W (r * h) needs its brackets
-                    return replace(self.product(show(u, 2), r" \odot ", show(v, 2)), level=1)
-                return self.product(show(u, 2), r" \cdot " if numeric else r" \, ", show(v, 2))
-            case "divide", (u, v):
-                if self.shapes(v) != ():
-                    return self.product(show(u, 3), r" \oslash ", show(v, 3))
-                top, bottom = show(u), show(v)
-                if top.width > self.room:  # a fraction does not break over rows
-                    inverse = Tex(rf"\frac{{1}}{{{bottom.text}}}", bottom.width, 3)
-                    return self.product(inverse, r" \, ", show(u, 2))
-                return Tex(
-                    rf"\frac{{{top.text}}}{{{bottom.text}}}", max(top.width, bottom.width), 3
-                )
-            case "matmul", (a, b):
-                return self.product(show(a, 2), r" \, ", show(b, 2))
-            case "power", (u,):
-                return show(u, 4).raised(number_latex(detail[0], 6))
-            case "sqrt", (u,):
-                inner = show(u)
-                return Tex(rf"\sqrt{{{inner.text}}}", inner.width + 2)
-            case "dot", (u, v):
-                return self.product(show(u, 4).raised(r"\top"), r" \, ", show(v, 2))
-            case "outer", (u, v):
-                return self.product(show(u, 2), r" \, ", show(v, 4).raised(r"\top"))
-            case (("transpose" | "row"), (a,)):
-                return show(a, 4).raised(r"\top")
-            case (("column"), (a,)):
-                return show(a)
-            case "index", (u,):
-                return self.part_of(u, str(detail[0] + 1), t, show)
-            case (("slice" | "rows"), (u,)):
-                return self.part_of(u, f"{detail[0] + 1}:{detail[1]}", t, show)
-            case (("concatenate" | "stack" | "stack_rows"), _):
-                return self.column([show(argument) for argument in arguments])
-            case "embed", (g,):
-                zeros = [Tex("0", 1)]
-                before = zeros if detail[0] > 0 else []
-                after = zeros if detail[1] < detail[2] else []
-                return self.column([*before, show(g), *after])
-            case "ones", _:
-                size = r" \times ".join(map(str, detail))
-                return Tex(rf"\mathbf{{1}}_{{{size}}}", 2)
-            case "identity", _:
-                return Tex(rf"I_{{{detail[0]}}}", 2)
-            case "unit", _:
-                return Tex(rf"e_{{{detail[0] + 1}}}", 2)
-            case "commutation", _:
-                return Tex(rf"K_{{{detail[0]},{detail[1]}}}", 3)
-            case "softmax_jacobian", (y,):
-                inner = show(y, 4)
-                diagonal = Tex(
-                    rf"\operatorname{{diag}}\left({inner.text}\right)", inner.width + 6, 1
-                )
-                raised = inner.raised(r"\top").text
-                square = Tex(rf"- {inner.text}\,{raised}", 2 * inner.width + 3, 1)
-                text = f"{diagonal.text} {square.text}"
-                return Tex(text, diagonal.width + square.width, 0, (diagonal, square))
-            case "kronecker", (a, b):
-                return self.product(show(a, 3), r" \otimes ", show(b, 3))
-        function = {
-            "sigmoid": r"\sigma",
-            "log_sum_exp": r"\log \sum \exp",
-            "tanh": r"\tanh",
-            "exp": r"\exp",
-            "log": r"\log",
-            "sin": r"\sin",
-            "cos": r"\cos",
-        }.get(kind, rf"\operatorname{{{kind}}}")
-        return show(arguments[0]).bracketed(function, 2 if kind == "sigmoid" else len(kind))
+    def at_next_step(self, u: Node) -> Tex:
+        return replace(self, t=later(self.t, 1))(u)
 
-    def product(self, left: Tex, joint: str, right: Tex) -> Tex:
-        sign = r"\times " if joint.strip() == r"\," else joint.lstrip()
-        first = left.parts if left.level == 2 and left.parts else (left,)
-        last = right.enclosed(sign)
-        last_parts = last.parts if right.level == 2 and last.parts else (last,)
-        text = f"{left.text}{joint}{right.text}"
-        return Tex(text, left.width + right.width + 1.5, 2, (*first, *last_parts))
+    def symbol(self, text: str, width: float, level: int = 4) -> Tex:
+        return Tex(text, width, level)
+
+    def function(self, name: str, u: Node, width: float) -> Tex:
+        """f(u), with a name that is so wide."""
+        return self(u).bracketed(name, width)
+
+    def root(self, u: Node) -> Tex:
+        inner = self(u)
+        return Tex(rf"\sqrt{{{inner.text}}}", inner.width + 2)
+
+    def negative(self, u: Node) -> Tex:
+        inner = self(u, 2)
+        return Tex(f"-{inner.text}", inner.width + 1.5, 0, inner.enclosed("-").parts)
+
+    def power(self, u: Node, exponent: Fraction) -> Tex:
+        return self(u, 4).raised(number_latex(exponent, 6))
+
+    def transposed(self, u: Node) -> Tex:
+        return self(u, 4).raised(r"\top")
+
+    def sum(self, u: Node, sign: str, v: Node) -> Tex:
+        left, right = self(u), self(v)
+        if right.level == 0 and (sign == "-" or right.text.startswith("-")):
+            right = right.bracketed()
+        return self.joined(left, right.enclosed(f"{sign} "))
+
+    @staticmethod
+    def joined(left: Tex, right: Tex) -> Tex:
+        """A sum of two, the second with its sign."""
+        first = left.parts if left.level == 0 and left.parts else (left,)
+        last = right.parts if right.level == 0 and right.parts else (right,)
+        return Tex(f"{left.text} {right.text}", left.width + right.width, 0, (*first, *last))
+
+    def product(
+        self, u: Node, joint: str, v: Node, levels: tuple[int, int] = (2, 2), level: int = 2
+    ) -> Tex:
+        """u and v with a joint between them; they must hold as tightly as `levels`."""
+        return replace(product(self(u, levels[0]), joint, self(v, levels[1])), level=level)
+
+    def fraction(self, u: Node, v: Node) -> Tex:
+        top, bottom = self(u), self(v)
+        if top.width > self.room:  # a fraction does not break over rows
+            inverse = Tex(rf"\frac{{1}}{{{bottom.text}}}", bottom.width, 3)
+            return product(inverse, r" \, ", self(u, 2))
+        return Tex(rf"\frac{{{top.text}}}{{{bottom.text}}}", max(top.width, bottom.width), 3)
 
     def column(self, entries: Sequence[Tex]) -> Tex:
         body = r" \\ ".join(entry.text for entry in entries)
         width = max(entry.width for entry in entries) + 3
         return Tex(rf"\begin{{bmatrix}} {body} \end{{bmatrix}}", width)
 
-    def part_of(self, u: Node, which: str, t: str, show: Callable[..., Tex]) -> Tex:
+    def part(self, u: Node, which: str) -> Tex:
+        """Some components of u."""
         if isinstance(u, Name) and not u.name.startswith("d"):
-            text = symbol(u.name.removesuffix("_prev"), None)
-            step = later(t, -1 if u.name.endswith("_prev") else 0)
-            inner = self.labels(u.name, t)
-            if inner != text:  # it has a step
-                text = symbol(u.name.removesuffix("_prev"), f"{which},{step}")
-            else:
-                text = symbol(u.name, which)
+            name, before = u.name.removesuffix("_prev"), u.name.endswith("_prev")
+            has_step = self.label(u.name, self.t) != symbol(name)
+            step = f",{later(self.t, -before)}" if has_step else ""
+            text = symbol(name, which + step)
             return Tex(text, symbol_width(text))
-        inner = show(u, 3)
+        inner = self(u, 3)
         return Tex(rf"\left[{inner.text}\right]_{{{which}}}", inner.width + 3)
 
 
-def _is_leaf(node: Node) -> bool:
-    """What is replaced by its numbers as one thing when a formula is substituted."""
-    if isinstance(node, Name):
-        return True
-    if node.kind in ("index", "slice"):
-        return isinstance(node.arguments[0], Name)
-    if node.kind == "concatenate":  # one column, not a column of columns
-        return all(isinstance(argument, Name) for argument in node.arguments)
-    return node.kind in ("diag", "softmax_jacobian", "stack", "identity", "unit", "ones", "embed")
+def product(left: Tex, joint: str, right: Tex) -> Tex:
+    """A product of two; where it is broken over rows, the second begins with a sign."""
+    last = right.enclosed(r"\times " if joint.strip() == r"\," else joint.lstrip())
+    first = left.parts if left.level == 2 and left.parts else (left,)
+    lasts = last.parts if right.level == 2 and last.parts else (last,)
+    text = f"{left.text}{joint}{right.text}"
+    return Tex(text, left.width + right.width + 1.5, 2, (*first, *lasts))
 
 
 def fragments(piece: Tex, width: float) -> list[Tex]:

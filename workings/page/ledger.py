@@ -13,15 +13,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 
-import jinja2
-
 from workings.build import commit, fingerprint
 from workings.build.store import sum_of
 from workings.config import locate
 from workings.measurements import line_of, origin_of, origins_path, read
 from workings.messages import InputError
 from workings.page import lint
-from workings.page.tex import TeX, anchor, code, escape
+from workings.page.tex import environment
 
 LONGEST = 42  # characters of a raw value in a row
 HASH = 12  # digits of a sum that are printed; ledger.json has them all
@@ -181,27 +179,11 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
     Path(outputs.ledger).write_text(
         json.dumps(whole, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
     )
-    text = _page().render(ledger=printable(whole))
+    page = environment(Path(__file__).parent).get_template("ledger.tex.j2")
+    text = page.render(ledger=printable(whole))
     # So that TeX runs again when the attached ledger is another.
     digest = hashlib.sha256(Path(outputs.ledger).read_bytes()).hexdigest()
     Path(outputs.section).write_text(f"{text}% {digest}\n", encoding="utf-8")
-
-
-def _page() -> jinja2.Template:
-    """The section's template, which prints texts: there is nothing left to measure or to link."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        block_start_string=r"\BLOCK{",
-        block_end_string="}",
-        variable_start_string=r"\VAR{",
-        variable_end_string="}",
-        undefined=jinja2.StrictUndefined,
-        finalize=escape,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"anchor": lambda key: TeX(anchor(key)), "code": code, "tex": TeX}
-    return environment.get_template("ledger.tex.j2")
 
 
 def _row(row: Mapping, script: str) -> dict:

@@ -311,8 +311,12 @@ def needs(name: str, folder: Path = TEMPLATES) -> Needs:
             derivations.setdefault(rest.partition(".")[0], place)
         elif first in undeclared - local - {"config"}:
             jobs.setdefault(first, place)
-    filters = [f for tree in trees.values() for f in tree.find_all(nodes.Filter)]
-    spreads = {found for f in filters if f.name == "spread" for found, _ in [*keys(f)][:1]}
+    spreads = {
+        _spread_of(spread, file, jobs)
+        for file, tree in trees.items()
+        for spread in tree.find_all(nodes.Filter)
+        if spread.name == "spread"
+    }
     figures = {
         arguments[0].value: f"{file}:{line}"
         for file, tree in trees.items()
@@ -328,8 +332,22 @@ def needs(name: str, folder: Path = TEMPLATES) -> Needs:
             for found in sorted(read)
             if found.startswith("config.")
         },
-        spreads=sorted(found for found in spreads if found.split(".")[0] in jobs),
+        spreads=sorted(spreads),
     )
+
+
+def _spread_of(spread: nodes.Filter, file: str, jobs: Mapping[str, str]) -> str:
+    """The key that is printed with its spread, which must be known before anything has run."""
+    inner: nodes.Node = spread
+    while isinstance(inner, nodes.Filter):
+        inner = inner.node
+    found = key(inner)
+    if found is None or found.partition(".")[0] not in jobs:
+        raise InputError(
+            f"{file}:{spread.lineno}: spread takes a measurement by its whole key, as in "
+            f"\\VAR{{lengths.mean | digits(1) | spread}}, not `{claims.source(inner)}`"
+        )
+    return found
 
 
 def partials(name: str, folder: Path = TEMPLATES) -> list[str]:

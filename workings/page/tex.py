@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from pathlib import Path
+
+import jinja2
+from jinja2.sandbox import SandboxedEnvironment
 
 from workings.messages import InputError
 
@@ -61,3 +66,20 @@ def one_line(text: str) -> str:
 def anchor(key: str) -> str:
     """`key` as the name of a link's target: what TeX would act on is spelled by its number."""
     return re.sub(r"[^\w./\[\]+-]", lambda match: f":{ord(match[0]):x}:", key, flags=re.ASCII)
+
+
+def environment(*folders: Path, finalize: Callable[[str], str] = escape) -> SandboxedEnvironment:
+    """Jinja2 with the marks of the sections, for the engine's own templates, which print texts alone."""
+    made = SandboxedEnvironment(
+        loader=jinja2.FileSystemLoader(folders),
+        block_start_string=r"\BLOCK{",
+        block_end_string="}",
+        variable_start_string=r"\VAR{",
+        variable_end_string="}",
+        undefined=jinja2.StrictUndefined,
+        finalize=finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {"anchor": lambda key: TeX(anchor(key)), "code": code, "tex": TeX}
+    return made

@@ -7,16 +7,14 @@ templates/classes/CLASS.tex.j2. A class without one is given LaTeX's own ``\titl
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jinja2
-from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import escape as escape_xml
 
 from workings.messages import InputError
-from workings.page.tex import TeX, escape
+from workings.page.tex import TeX, environment, escape
 
 PLACES = (Path("templates/classes"), Path(__file__).parents[1] / "style/classes")
 LANGUAGE = "en-GB"
@@ -52,24 +50,12 @@ def title_block(
         "acknowledgements": report.get("acknowledgements") or "",
         "abstract": TeX(abstract.strip()),
     }
-    metadata = _environment(escape_xml).get_template("metadata.xml.j2").render(known)
-    environment = _environment(escape)
-    environment.globals |= {"metadata": _verbatim(metadata)} | _named(authors, affiliations)
-    return environment.select_template([f"{name}.tex.j2", "article.tex.j2"]).render(known)
-
-
-def _environment(finalize: Callable) -> SandboxedEnvironment:
-    return SandboxedEnvironment(
-        loader=jinja2.FileSystemLoader(PLACES),
-        block_start_string=r"\BLOCK{",
-        block_end_string="}",
-        variable_start_string=r"\VAR{",
-        variable_end_string="}",
-        undefined=jinja2.StrictUndefined,
-        finalize=finalize,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    metadata = (
+        environment(*PLACES, finalize=escape_xml).get_template("metadata.xml.j2").render(known)
     )
+    ours = environment(*PLACES)
+    ours.globals |= {"metadata": _verbatim(metadata)} | _named(authors, affiliations)
+    return ours.select_template([f"{name}.tex.j2", "article.tex.j2"]).render(known)
 
 
 def _named(authors: list[dict], affiliations: list[str]) -> dict[str, TeX]:

@@ -22,6 +22,22 @@ STYLE = Path(__file__).parents[1] / "style"
 OVERFULL = 1.0  # points
 FULL = "no room left on the disk for TeX's files in build/latex; free some space"
 
+# Programs and TeX's files, and the Debian packages that have them.
+NEEDED = {
+    "latexmk": "latexmk",
+    "pdflatex": "texlive-latex-base",
+    "latexdiff": "latexdiff",
+    "pdftotext": "poppler-utils",
+    "qpdf": "qpdf",
+    "microtype.sty": "texlive-latex-recommended",
+    "cleveref.sty": "texlive-latex-extra",
+    "ulem.sty": "texlive-plain-generic",
+    "lmodern.sty": "lmodern",
+    "phvr8t.tfm": "texlive-fonts-recommended",
+}
+FOR_HOUSE = {"tgpagella.sty": "tex-gyre", "scrlayer-scrpage.sty": "texlive-latex-recommended"}
+FOR_BIBER = {"biber": "biber", "biblatex.sty": "texlive-bibtex-extra"}
+
 
 def typeset(shell: Path) -> Path:
     """Run latexmk on `shell`; the PDF in the working folder.
@@ -149,8 +165,9 @@ def _hint(message: str, log: str) -> str:
     found = re.search(r"File `(\S+)' not found", message)
     if not found:
         return ""
-    known = classes.CLASSES.get(found[1].removesuffix(".cls"))
-    owner = f"the package {known.package}" if known else f"what `apt-file search /{found[1]}` names"
+    known = {f"{name}.cls": known.package for name, known in classes.CLASSES.items()}
+    package = (NEEDED | FOR_HOUSE | FOR_BIBER | known).get(found[1])
+    owner = f"the package {package}" if package else f"what `apt-file search /{found[1]}` names"
     return f" On Debian install {owner}"
 
 

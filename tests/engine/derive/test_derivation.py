@@ -103,31 +103,19 @@ def test_equations_read_as_in_a_textbook(elman):
         "a": ("a_{t}", r"b + W \, h_{t-1} + U \, x_{t}"),
         "h": ("h_{t}", r"\tanh\left(a_{t}\right)"),
         "y": ("y_{t}", r"\operatorname{softmax}\left(o_{t}\right)"),
-        "loss": (
-            r"\ell_{t}",
-            r"\left(y_{1,t} - \tfrac{1}{2}\right)^{2} - \log\left(y_{2,t}\right)",
-        ),
+        "loss": (r"\ell_{t}", r"\left(y_{1,t} - \tfrac{1}{2}\right)^{2} - \log\left(y_{2,t}\right)"),
         "dL_dy": (r"\frac{dL}{dy_{t}}", loss_slope),
         "dL_do": (r"\frac{dL}{do_{t}}", softmax_slope + r" \, \frac{dL}{dy_{t}}"),
-        "dL_dh": (
-            r"\frac{dL}{dh_{t}}",
-            r"V^{\top} \, \frac{dL}{do_{t}} + W^{\top} \, \frac{dL}{da_{t+1}}",
-        ),
+        "dL_dh": (r"\frac{dL}{dh_{t}}", r"V^{\top} \, \frac{dL}{do_{t}} + W^{\top} \, \frac{dL}{da_{t+1}}"),
         "dL_da": (r"\frac{dL}{da_{t}}", tanh_slope + r" \, \frac{dL}{dh_{t}}"),
         "dL_db": (r"\frac{dL}{db}", r"\sum_{t=0}^{2} \frac{dL}{da_{t}}"),
         "dL_dW": (r"\frac{dL}{dW}", r"\sum_{t=0}^{2} \frac{dL}{da_{t}} \, h_{t-1}^{\top}"),
         "da_db": (r"\frac{da_{t}}{db}", r"I_{2} + W \, \frac{dh_{t-1}}{db}"),
         "dh_db": (r"\frac{dh_{t}}{db}", tanh_slope + r" \, \frac{da_{t}}{db}"),
-        "dl_db": (
-            r"\frac{d\ell_{t}}{db}",
-            r"\left(\frac{dy_{t}}{db}\right)^{\top} \, " + loss_slope,
-        ),
+        "dl_db": (r"\frac{d\ell_{t}}{db}", r"\left(\frac{dy_{t}}{db}\right)^{\top} \, " + loss_slope),
         "jacobian.dh_da": (r"\frac{\partial^{+} h_{t}}{\partial a_{t}}", tanh_slope),
-        "dl_da": (
-            r"\frac{\partial \ell_{t}}{\partial a_{t}}",
-            tanh_slope + r" \, \frac{\partial \ell_{t}}{\partial h_{t}}",
-        ),
-    }
+        "dl_da": (r"\frac{\partial \ell_{t}}{\partial a_{t}}", tanh_slope + r" \, \frac{\partial \ell_{t}}{\partial h_{t}}"),
+    }  # fmt: skip
     assert {name: (elman[name].lhs, equation(elman[name])) for name in expected} == expected
 
 

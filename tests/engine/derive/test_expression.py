@@ -9,17 +9,16 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from workings.derive.expression import (
-    FUNCTIONS,
     ExpressionError,
     Name,
     Number,
     Operation,
     names_in,
     number_from,
-    parse_assignments,
-    parse_formula,
     plain,
 )
+from workings.derive.grammar import parse_assignments, parse_formula
+from workings.derive.operations import FUNCTIONS, Index, Negative, Power
 
 NAMES = {"a", "b", "h", "h_prev", "x", "y", "W", "U"}
 
@@ -59,26 +58,9 @@ def test_hostile_text_is_refused_with_its_place(text):
 
 def test_nothing_is_executed(tmp_path):
     owned = tmp_path / "owned"
-    for text in (
-        f"__import__('pathlib').Path({str(owned)!r}).touch()",
-        f"open({str(owned)!r}, 'w')",
-    ):
-        with pytest.raises(ExpressionError):
-            parse_formula(text, NAMES)
+    with pytest.raises(ExpressionError):
+        parse_formula(f"open({str(owned)!r}, 'w')", NAMES)
     assert not owned.exists()
-
-
-@settings(max_examples=1500, deadline=None)
-@given(st.text(max_size=80))
-@example("\x1c")
-@example("\ud800")
-@example("a" + "[0]" * 150)
-def test_any_text_is_read_or_refused(text):
-    try:
-        node = parse_formula(text, NAMES)
-    except ExpressionError:
-        return
-    assert set(names_in(node)) <= NAMES
 
 
 _PIECES = st.sampled_from(
@@ -87,12 +69,16 @@ _PIECES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=1500, deadline=None)
-@given(st.lists(_PIECES, max_size=30).map("".join))
-def test_any_arrangement_of_tokens_is_read_or_refused(text):
-    for read in (parse_formula, parse_assignments):
-        with contextlib.suppress(ExpressionError):
-            read(text, NAMES)
+@settings(max_examples=2500, deadline=None)
+@given(st.text(max_size=80) | st.lists(_PIECES, max_size=30).map("".join))
+@example("\x1c")
+@example("\ud800")
+@example("a" + "[0]" * 150)
+def test_any_text_is_read_or_refused(text):
+    with contextlib.suppress(ExpressionError):
+        assert set(names_in(parse_formula(text, NAMES))) <= NAMES
+    with contextlib.suppress(ExpressionError):
+        parse_assignments(text, NAMES)
 
 
 _LEAVES = st.sampled_from(sorted(NAMES)).map(Name) | st.fractions(0, 99, max_denominator=8).map(
@@ -101,20 +87,17 @@ _LEAVES = st.sampled_from(sorted(NAMES)).map(Name) | st.fractions(0, 99, max_den
 
 
 def _grow(children):
-    binary = st.builds(
-        lambda kind, u, v: Operation(kind, (u, v)),
-        st.sampled_from(["add", "subtract", "multiply", "divide", "matmul", "dot"]),
-        children,
-        children,
+    def of(*kinds):
+        return st.sampled_from(kinds).map(Operation.kinds.get)
+
+    binary = of("add", "subtract", "multiply", "divide", "matmul", "dot")
+    unary = of("tanh", "softmax", "sum", "negative")
+    return (
+        st.builds(lambda kind, u, v: kind(u, v), binary, children, children)
+        | st.builds(lambda kind, u: kind(u), unary, children)
+        | st.builds(lambda u: Power(u, detail=(Fraction(3),)), children)
+        | st.builds(lambda u, i: Index(u, detail=(i,)), children, st.integers(0, 9))
     )
-    unary = st.builds(
-        lambda kind, u: Operation(kind, (u,)),
-        st.sampled_from(["tanh", "softmax", "sum", "negative"]),
-        children,
-    )
-    power = st.builds(lambda u, p: Operation("power", (u,), (Fraction(p),)), children, st.just(3))
-    index = st.builds(lambda u, i: Operation("index", (u,), (i,)), children, st.integers(0, 9))
-    return binary | unary | power | index
 
 
 @settings(max_examples=300, deadline=None)
@@ -122,10 +105,8 @@ def _grow(children):
 def test_printing_and_reading_again_gives_the_same_text(node):
     try:
         again = parse_formula(plain(node), NAMES)
-    except (
-        ExpressionError
-    ) as error:  # constants may fold into a division by zero, or grow too large
-        assert "zero" in error.message or "large" in error.message or "beyond" in error.message
+    except ExpressionError as error:  # constants may fold into 1/0, or grow too large
+        assert re.search("zero|large|beyond", error.message)
         return
     assume(not re.search(r"\d{41}", plain(again)))  # folded to more digits than may be written
     assert plain(parse_formula(plain(again), NAMES)) == plain(again)
@@ -133,25 +114,20 @@ def test_printing_and_reading_again_gives_the_same_text(node):
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [
-        ("0.1", Fraction(1, 10)),
-        ("1/2 + 1/3", Fraction(5, 6)),
-        ("-2**2", Fraction(-4)),
-        ("2**-2", Fraction(1, 4)),
-        ("1e-3", Fraction(1, 1000)),
-        ("3 - 2 - 1", Fraction(0)),
-    ],
-)
+    [("0.1", "1/10"), ("1/2 + 1/3", "5/6"), ("-2**2", "-4"), ("2**-2", "1/4"), ("1e-3", "1/1000"),
+     ("3 - 2 - 1", "0"), ("2 * 3 / 4", "3/2")],
+)  # fmt: skip
 def test_numbers_are_exact(text, expected):
-    assert parse_formula(text, NAMES) == Number(expected)
+    assert parse_formula(text, NAMES) == Number(Fraction(expected))
 
 
 def test_precedence_is_that_of_mathematics():
-    assert plain(parse_formula("b + W @ h_prev * a", NAMES)) == "b + W @ h_prev * a"
-    assert plain(parse_formula("(b + W) @ h_prev", NAMES)) == "(b + W) @ h_prev"
-    assert parse_formula("-a**2", NAMES).kind == "negative"
-    assert plain(parse_formula("a - (b - h)", NAMES)) == "a - (b - h)"
-    assert plain(parse_formula("(y[0] - 1/2)**2 - 1 / y[1]", NAMES)) == "(y[0] - 1/2)**2 - 1 / y[1]"
+    assert isinstance(parse_formula("-a**2", NAMES), Negative)
+    for text in (
+        "b + W @ h_prev * a", "(b + W) @ h_prev", "a - (b - h)", "(y[0] - 1/2)**2 - 1 / y[1]",
+        "-(a + b)", "-a / b", "a / (b / h)", "(a @ b)[1:3]", "dot(a, -b)**(-1/2)",
+    ):  # fmt: skip
+        assert plain(parse_formula(text, NAMES)) == text
 
 
 def test_lines_are_read_in_order_and_may_use_those_above():
@@ -164,7 +140,7 @@ def test_lines_are_read_in_order_and_may_use_those_above():
     ("text", "line", "column", "words"),
     [
         ("p = a\nq = tanh(p) + W @ hprev", 2, 19, "did you mean `h_prev`"),
-        ("p = a\n  q = p.real", 2, 7, "attribute"),
+        ("p = a\n  q = p.real", 2, 7, "`p.real` is not part of a formula"),
         ("p = a\np = b", 2, 1, "already has a value"),
         ("a = b", 1, 1, "already has a value"),
         ("p = a\n\nq = r\nr = a", 3, 5, "unknown name `r`"),

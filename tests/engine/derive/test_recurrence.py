@@ -9,26 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.engine.derive import cells
-from workings.derive.arithmetic import COMPLEX, DOUBLE, multiprecision
+from workings.derive.arithmetic import COMPLEX
 from workings.derive.checks import check_gradients
 from workings.derive.description import refusing
-from workings.derive.program import Program
 from workings.derive.recurrence import Recurrence, RecurrenceError
 from workings.messages import InputError
 
 # --- the modes against each other ---------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", cells.NAMES)
-@pytest.mark.parametrize("steps", [1, 2, 30])
-def test_reverse_and_forward_mode_agree_in_the_sum(name, steps):
-    cell = cells.stretched(name, steps)
-    run = cell.forward()
-    gradients = cell.reverse(run)
-    for parameter in cell.parameters:
-        total = cell.forward_mode(run, parameter).total
-        assert total.shape == cell.shape(parameter)
-        np.testing.assert_allclose(gradients[parameter], total, rtol=1e-11, atol=1e-13)
 
 
 def test_the_total_gradient_of_a_state_is_that_of_a_nudge_to_it():
@@ -38,14 +25,12 @@ def test_the_total_gradient_of_a_state_is_that_of_a_nudge_to_it():
     gradients = cell.reverse(run)
     t, eps = 2, 1e-5
     rest = replace(cell, inputs=cell.inputs[t + 1 :], targets=cell.targets[t + 1 :], steps=3)
-    for state in ("h", "c"):
-        for i in range(2):
-            losses = []
-            for sign in (1, -1):
-                start = {key: run[key][t].copy() for key in ("h", "c")}
-                start[state][i] += sign * eps
-                losses.append(rest.forward(initial_state=start).loss)
-            later = (losses[0] - losses[1]) / (2 * eps)
+    start = {key: run[key][t] for key in ("h", "c")}
+    for state in start:
+        for i, unit in enumerate(np.eye(2)):
+            nudged = [start | {state: start[state] + s * eps * unit} for s in (1, -1)]
+            above, below = (rest.forward(initial_state=state).loss for state in nudged)
+            later = (above - below) / (2 * eps)
             # what step t itself does with the state: its loss, and for c the state h of the same step
             own = gradients.total[f"dL_d{state}"][t, i] - later
             if state == "c":  # h_t = o tanh(c_t) passes dL/dh_t on
@@ -62,36 +47,6 @@ def test_the_gradient_by_the_initial_state_is_that_of_a_nudge_to_it():
     for i, unit in enumerate(np.eye(2)):
         above, below = (cell.forward(initial_state={"h": s * 1e-5 * unit}).loss for s in (1, -1))
         assert abs(gradient[i] - (above - below) / 2e-5) < 1e-9
-
-
-def test_all_arithmetics_give_the_same_run_and_gradient():
-    for name in cells.NAMES:
-        cell = cells.cell(name)
-        reference = cell.forward()
-        gradients = cell.reverse(reference)
-        for arithmetic in (COMPLEX, multiprecision(40)):
-            run = cell.forward(arithmetic=arithmetic)
-            assert abs(complex(run.loss) - reference.loss) < 1e-13
-            for parameter, value in cell.reverse(run).parameters.items():
-                gap = np.abs(value.astype(complex) - gradients[parameter])
-                assert gap.max() < 1e-13
-
-
-def test_step_by_step_and_all_at_once_give_the_same():
-    # one step at a time, with what was carried put in by hand
-    cell = cells.stretched("gru", 7)
-    run = cell.forward()
-    fixed = [*cell.parameters, *cell.constants]
-    values = {name: DOUBLE.array(a) for name, a in (cell.parameters | cell.constants).items()}
-    for t in range(7):
-        names = values | {
-            "x": DOUBLE.array(cell.inputs)[t],
-            "target": DOUBLE.array(cell.targets)[t],
-        }
-        names["h_prev"] = np.zeros(2) if t == 0 else run["h"][t - 1]
-        program = Program(cell.lines, cell.shapes, [], [*fixed, "x", "target", "h_prev"])
-        for name, value in program.run(names, 1).items():
-            np.testing.assert_allclose(value, run[name][t], rtol=1e-14, atol=1e-15)
 
 
 def test_matrix_states_and_every_function_are_differentiated():
@@ -187,7 +142,6 @@ def _run(config):
 
 
 BAD = [
-    (_with(cell="a = b + W @ h_prev + U @ z\nh = tanh(a)"), "line 1, column 26: unknown name `z`"),
     (_with(cell="a = b + W @ x + U @ x\nh = tanh(a) + h_prev"),
      r"line 1, column 9: the shapes do not fit in `W @ x`: `W` is a 2×2 matrix and `x` is a vector of 1"),
     (_with(cell="a = b + W @ h_prev\nh = tanh(a) + x * U"), "line 2.*2×1 matrix"),
@@ -208,7 +162,6 @@ BAD = [
     (_with(parameters=None), "`parameters` is missing"),
     (_with(parameters=[1, 2]), "parameters: expected `name: value` pairs"),
     (_with(parameters=GOOD["parameters"] | {"x": 1}), "`x` has a fixed meaning"),
-    (_with(parameters=GOOD["parameters"] | {"tanh": 1}), "`tanh` has a fixed meaning"),
     (_with(parameters=GOOD["parameters"] | {"a b": 1}), "cannot be a name"),
     (_with(parameters=GOOD["parameters"] | {"da_db": 1}), "looks like a derivative"),
     (_with(loss="h"), "the loss must be a scalar, but it is a vector of 2"),
@@ -228,13 +181,10 @@ BAD = [
     (_with(update={"parameter": ["b"], "rate": 1}), "is not a parameter"),
     (_with(loss="log(h[0] - 1)"), r"loss.*at step t = 0, the logarithm of a negative number \(-0\.2"),
     (_with(loss="log(x[0] - 1)+sum(h)"), "at step t = 0, the logarithm of zero in `log"),
-    (_with(loss="log(3/2 - x[0])+sum(h)"), "at step t = 1, the logarithm of a negative number"),
     (_with(loss="sqrt(3/2 - x[0])+sum(h)"), "at step t = 1, the square root of a negative number"),
     (_with(loss="(3/2 - x[0])**(1/2)+sum(h)"), "at step t = 1, a broken power of a negative number"),
-    (_with(loss="1 / (2 - x[0]) + sum(h)"), "at step t = 1, division by zero"),
     (_with(loss="(2 - x[0])**-1 + sum(h)"), "at step t = 1, division by zero"),
     (_with(loss="exp(500 * x[0]) + sum(h)"), r"at step t = 1, overflow: `exp\(500 \* x\[0\]\)`"),
-    (_with(loss="sum(h) * 9**9**9**9"), "too large"),
     (_with(loss="h[2]"), "the index 2 is beyond the last, 1"),
     (_with(loss="sum(h[1:3])"), "the slice 1:3 is empty or beyond 2"),
     (_with(loss="W[0]"), "only a vector has elements"),
@@ -254,10 +204,8 @@ BAD = [
     (_with(targets=[1, 2, 3]), "inputs has 2 steps, but targets has 3"),
     (_with(steps=3), "inputs has 2 steps, but steps has 3"),
     (_with(steps=0), "steps: expected a whole number from 1"),
-    (_with(steps="many"), "steps: expected a whole number"),
     (_with(cell=None), "`cell` is missing"),
     (_with(cell=["a = b"]), "cell: expected text"),
-    (_with(cell="x = b"), "`x` already has a value"),
     (_with(cell=GOOD["cell"] + "\nloss = sum(h)"), "line 3, column 1: `loss` has a fixed meaning"),
     (_with(cell=GOOD["cell"] + "\ndL_dh = h"), "line 3, column 1: `dL_dh` looks like a derivative"),
     (_with(cels="a = b"), "unknown key `cels`"),
@@ -317,18 +265,7 @@ _JUNK = st.recursive(
 
 @settings(max_examples=800, deadline=None)
 @given(
-    st.sampled_from(
-        [
-            *sorted(GOOD),
-            "targets",
-            "constants",
-            "steps",
-            "update",
-            "meaning",
-            "forward_mode",
-            "name",
-        ]
-    ),
+    st.sampled_from(sorted({*GOOD, "targets", "constants", "update", "meaning", "forward_mode"})),
     _JUNK,
 )
 def test_no_config_value_raises_anything_else(key, junk):
