@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from workings import messages
+from workings import messages, notes
 
 SAYS = """
 from workings import messages
@@ -55,13 +55,13 @@ def test_on_a_terminal_the_bar_is_told_and_nothing_stays(in_folder, monkeypatch,
 
 def test_a_note_that_nobody_can_read_is_no_failure(in_folder, monkeypatch):
     monkeypatch.delenv("WORKINGS_NOTES", raising=False)
-    assert not messages.note("failed", "a", "text")
+    assert not notes.note("failed", "a", "text")
     monkeypatch.setenv("WORKINGS_NOTES", "gone")  # the build has ended
-    assert not messages.note("failed", "a", "text")
-    notes = messages.Notes()
-    assert messages.note("failed", "a", "two\nlines") and messages.note("computed", "b", "")
-    assert notes.by_output("failed") == {"a": "two\nlines"}
-    notes.remove()
+    assert not notes.note("failed", "a", "text")
+    told = notes.Notes()
+    assert notes.note("failed", "a", "two\nlines") and notes.note("computed", "b", "")
+    assert told.by_output("failed") == {"a": "two\nlines"}
+    told.remove()
 
 
 RAISES = """
@@ -83,11 +83,11 @@ def test_an_unexpected_exception_is_a_block_of_the_reports_own_lines_its_cause_l
         exec(compile(RAISES, str(in_folder / file), "exec"), space)
         with pytest.raises(ValueError) as caught:
             space[function](given)
-        return messages.of_exception(caught.value, "bills").splitlines()
+        return notes.of_exception(caught.value, "bills").splitlines()
 
     first, *frames, last = block("deeper", 50)
     assert first == "workings: the job 'bills' stopped with an exception"
-    assert len(frames) == messages.FRAMES  # none of json's
+    assert len(frames) == notes.FRAMES  # none of json's
     assert {line.split(":")[0] for line in frames} == {"  raises.py"}
     assert frames[-1].startswith("  raises.py:5, in deeper: return deeper(n - 1) if n else json")
     assert last == "json.decoder.JSONDecodeError: Expecting value: line 1 column 7 (char 6)"

@@ -13,7 +13,7 @@ from snakemake.jobs import Reason
 from snakemake.persistence import ParamsChange
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from workings import messages, terminal
+from workings import messages, notes, terminal
 
 
 @pytest.fixture
@@ -103,9 +103,9 @@ def test_a_green_build_says_each_job_and_at_the_end_where_the_report_is(build, c
         (1, "build/bills.json", "computed"),
         (2, "build/bills.tex", "restored"),
     ):
-        messages.note(how, output, "")
+        notes.note(how, output, "")
         running.tell("", LogEvent.JOB_FINISHED, job_id=number)
-    messages.note("edition", "report/report.pdf", "report/report.pdf is up to date")
+    notes.note("edition", "report/report.pdf", "report/report.pdf is up to date")
     running.close()
     *lines, last = capsys.readouterr().out.splitlines()
     assert lines == [
@@ -129,7 +129,7 @@ def test_the_message_of_a_failed_job_comes_last_and_once(build, capsys):
     running = build()
     running.job(1, "bills", "build/bills.json")
     running.job(2, "mass", "build/mass.json")
-    messages.note("failed", "build/bills.json", "workings: a.yaml:3: bills.bin: no width")
+    notes.note("failed", "build/bills.json", "workings: a.yaml:3: bills.bin: no width")
     failed(running, 1, "bills", "build/bills.json")
     running.tell("At least one job did not complete successfully.", LogEvent.ERROR)
     running.close()
