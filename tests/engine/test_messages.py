@@ -87,7 +87,7 @@ def test_an_unexpected_exception_is_a_block_of_the_reports_own_lines_its_cause_l
 
     first, *frames, last = block("deeper", 50)
     assert first == "workings: the job 'bills' stopped with an exception"
-    assert len(frames) == messages.FRAMES  # none of json's
+    assert len(frames) == notes.FRAMES  # none of json's
     assert {line.split(":")[0] for line in frames} == {"  raises.py"}
     assert frames[-1].startswith("  raises.py:5, in deeper: return deeper(n - 1) if n else json")
     assert last == "json.decoder.JSONDecodeError: Expecting value: line 1 column 7 (char 6)"
