@@ -154,7 +154,7 @@ values = st.recursive(
 blocks = st.dictionaries(keys, st.dictionaries(keys, values, max_size=4), max_size=3)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(blocks, blocks)
 @example({"a": {"title": "a\nb = {x} \u2028\0"}}, {})
 def test_two_configurations_have_the_same_lines_only_if_they_are_the_same(one, other):
