@@ -64,6 +64,10 @@ def test_flipped_claims_and_citing_sentences_are_found():
         {"keys": ["job.x"], "sentence": "The loss is 1.05 of 50 % there."}
     ]
     assert changes.sentences(SECTION, {"job.other"}) == []
+    claimed = r"\claim{name}{Größe is \measured{job.Gr:f6::df:e}{s.3}{3}\,\%.}{holds}{3 > 2}"
+    assert changes.sentences(claimed, {"job.Größe"}) == [
+        {"keys": ["job.Größe"], "sentence": "Größe is 3 %. holds 3 > 2"}
+    ]
 
 
 # -- two build folders -----------------------------------------------------------------------------

@@ -49,6 +49,8 @@ def test_a_measurement_is_explained_from_its_line_to_its_sentences(explained, fi
         "printed in",
     ]
     assert re.fullmatch(rf"  {place}: Twice the slope is \d+\.\d\.", sentence)
+    *_, first, second = explained("mass.slope")  # each use has its own sentence
+    assert first.endswith(" g for each millimetre.") and ": The slope b is " in second
 
 
 def test_a_choice_a_figure_and_a_block_are_explained(explained):

@@ -75,11 +75,6 @@ def test_signed_weights_share_a_scale_centred_on_zero():
     figures.plt.close(figure)
 
 
-def test_ink_is_dark_on_white():
-    assert figures.INK(0.0)[:3] == (1.0, 1.0, 1.0)
-    assert sum(figures.INK(1.0)[:3]) < 0.6
-
-
 def _luminance(colour) -> float:
     """Relative luminance (WCAG 2.2)."""
     channels = np.array(figures.plt.matplotlib.colors.to_rgb(colour))

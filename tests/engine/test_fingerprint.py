@@ -76,17 +76,13 @@ def test_what_changes_no_result_changes_no_line(lines_of, file, old, new):
         (MIDDLE, "np.sin", "np.cos"),
         ("analysis/one.py", "return middle.m()", "return [middle.m()]"),
         ("analysis/helpers/__init__.py", "", "LOADED = True\n"),
+        (DEEP, "1\n", "1\n\nNAME = 'a text that is no docstring'\n"),
     ],
 )
 def test_a_change_however_many_imports_away_changes_its_line_alone(lines_of, file, old, new):
     before, after = lines_of(), lines_of({file: FILES[file].replace(old, new, 1)})
     changed = [a for a, b in zip(after, before, strict=True) if a != b]
     assert [line.split()[1] for line in changed] == [file]
-
-
-def test_a_text_that_is_no_docstring_counts(lines_of):
-    text = 'def m():\n    x = "{}"\n    return x\n'
-    assert lines_of({MIDDLE: text.format("a")}) != lines_of({MIDDLE: text.format("b")})
 
 
 @pytest.mark.parametrize(
@@ -154,7 +150,7 @@ values = st.recursive(
 blocks = st.dictionaries(keys, st.dictionaries(keys, values, max_size=4), max_size=3)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(blocks, blocks)
 @example({"a": {"title": "a\nb = {x} \u2028\0"}}, {})
 def test_two_configurations_have_the_same_lines_only_if_they_are_the_same(one, other):

@@ -70,9 +70,6 @@ def test_a_key_has_one_row_with_all_its_uses():
             {"anchor": "last.2", "section": "last", "labelled": True, **printed},
         ],
     }
-
-
-def test_keys_with_numbers_and_words_in_one_place_are_sorted_all_the_same():
     mixed = {"s": [quote("a.b", 1), quote("a.1", 1), quote("a.1.x", 1), quote("a.b.2", 1)]}
     rows = ledger.rows(mixed, {"s": True})
     assert [row["key"] for row in rows] == ["a.b", "a.b.2", "a.1", "a.1.x"]

@@ -71,20 +71,24 @@ list(processes.spread(tell_and_wait, [1, 2], len, ((),), 2))
 """
 
 
+def end_with(parent: subprocess.Popen, how: int, children: list[int]) -> None:
+    """End the parent; the children are gone soon after."""
+    parent.send_signal(how)
+    parent.wait()
+    until = time.monotonic() + 10
+    while left := [child for child in children if alive(child)]:
+        if time.monotonic() > until:
+            for child in left:
+                os.kill(child, signal.SIGKILL)
+            pytest.fail("a process outlived its parent")
+        time.sleep(0.05)
+
+
 def test_a_killed_parent_takes_its_processes_along(root):
     parent = subprocess.Popen(
         [sys.executable, "-c", ORPHANS], cwd=root, stdout=subprocess.PIPE, text=True
     )
-    children = [int(parent.stdout.readline()) for _ in range(2)]
-    parent.send_signal(signal.SIGKILL)
-    parent.wait()
-    for _ in range(200):
-        if not any(alive(child) for child in children):
-            return
-        time.sleep(0.05)
-    for child in children:
-        os.kill(child, signal.SIGKILL)
-    pytest.fail("a process outlived its parent")
+    end_with(parent, signal.SIGKILL, [int(parent.stdout.readline()) for _ in range(2)])
 
 
 PROGRAM = r"""
@@ -104,15 +108,7 @@ def test_a_killed_parent_takes_a_program_and_its_children_along(root, tmp_path, 
     while not (started.exists() and started.read_text().endswith("\n")):
         assert parent.poll() is None
         time.sleep(0.02)
-    program = int(started.read_text())
-    parent.send_signal(how)
-    parent.wait()
-    for _ in range(200):
-        if not alive(program):
-            return
-        time.sleep(0.05)
-    os.killpg(program, signal.SIGKILL)
-    pytest.fail("a program outlived its parent")
+    end_with(parent, how, [int(started.read_text())])
 
 
 def test_a_program_gives_its_output_and_leaves_nothing(tmp_path):

@@ -51,14 +51,15 @@ def explained(key: str, ledger: dict) -> list[str]:
     lines.append(
         f"commit {built['sha'][:12]}{changed}" if built["sha"] else f"built {built['why']}"
     )
-    lines += ["printed in", *(f"  {place}: {sentence}" for place, sentence in _sentences(key, row))]
+    lines += ["printed in", *(f"  {place}: {sentence}" for place, sentence in _sentences(row))]
     return lines
 
 
-def _sentences(key: str, row: dict) -> Iterator[tuple[str, str]]:
+def _sentences(row: dict) -> Iterator[tuple[str, str]]:
     for use in row.get("uses", ()):
         text = Path(f"build/sections/{use['section']}.tex").read_text(encoding="utf-8")
-        said = [found["sentence"] for found in changes.sentences(text, {key})]
+        mark = f"{{{use['anchor']}}}"
+        said = [changes.readable(each) for each in changes.split(text) if mark in each]
         yield use["place"], said[0] if said else use["text"]
 
 

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from workings.page.tex import anchor
+
 
 def leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
     """Every single value below `value` with its dotted key; an empty list or mapping is one."""
@@ -77,19 +79,25 @@ def flipped(before: list[dict], after: list[dict]) -> list[dict]:
     ]
 
 
+def split(section: str) -> list[str]:
+    """The sentences of a filled section, as TeX."""
+    return re.split(r"(?<=[.?!:])\s+|\n\s*\n|\\label\{[^{}]*\}\s*\n", section)
+
+
 def sentences(section: str, keys: set[str]) -> list[dict]:
     """The sentences of a filled section that print one of the keys: {keys, sentence}."""
-    found = []
-    for sentence in re.split(r"(?<=[.?!:])\s+|\n\s*\n|\\label\{[^{}]*\}\s*\n", section):
-        cited = [key for key in re.findall(r"\\measured\{([^{}]*)\}", sentence) if key in keys]
-        if cited:
-            found.append({"keys": list(dict.fromkeys(cited)), "sentence": readable(sentence)})
+    found, named = [], {anchor(key): key for key in keys}
+    for sentence in split(section):
+        printed = dict.fromkeys(re.findall(r"\\measured\{([^{}]*)\}", sentence))
+        if cited := [named[name] for name in printed if name in named]:
+            found.append({"keys": cited, "sentence": readable(sentence)})
     return found
 
 
 def readable(tex: str) -> str:
     """A sentence of TeX as plain words."""
     text = re.sub(r"\\measured\{[^{}]*\}\{[^{}]*\}", "", tex)
+    text = re.sub(r"\\(?:\w*claim|\w+figure|begin\{\w+\})\{[^{}]*\}", "", text)  # their names
     text = re.sub(r"\\(?:c|C)ref\{[^{}]*\}", "…", text)
     text = re.sub(r"\\[,;!]", " ", text)
     text = re.sub(r"\\[a-zA-Z]+\*?\{|[{}]|\\[()\[\]]", "", text.replace("}{", " "))
