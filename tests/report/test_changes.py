@@ -59,7 +59,7 @@ REACHES = {
     ),
     "far helper": Reach(
         replace("analysis/maths/hot_spot.py", "start + (size - 1) / 2", "start + size / 2"),
-        CENTRES, sections("occlusion", "atlas"),
+        CENTRES, sections(*CENTRES, "frontmatter"),
     ),
     "helper of one job": Reach(
         replace("analysis/maths/comparison.py", '"misprint"', '"slip of print"'),
@@ -114,7 +114,10 @@ REACHES = {
         ),
         {"originals"}, sections("originals"), words=("0.94921701",),
     ),
-    "package": Reach(upgrade("jsonschema"), {"originals"}, after=sections("originals")),
+    "package": Reach(
+        upgrade("torchvision"), {"digits"},
+        after={"classifier", *LOOKING, *sections("digits", "classifier", *LOOKING, "frontmatter")},
+    ),
 }  # fmt: skip
 
 
