@@ -30,13 +30,16 @@ def main(arguments: list[str] | None = None) -> int:
             help=first.rstrip("."),
             description=f"{first}\n\n{rest}".strip(),
             formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
         )
         module.add_arguments(command)
         command.set_defaults(run=module.run)
-    given, options = parser.parse_known_args(arguments)
-    if options and not hasattr(given, "options"):
-        parser.error(f"unrecognized arguments: {' '.join(options)}")
-    given.options = options
+        if command.get_default("options") is not None:
+            command.usage = f"{command.format_usage().removeprefix('usage: ').strip()} [OPTION ...]"
+    given, rest = parser.parse_known_args(arguments)
+    if rest and not hasattr(given, "options"):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    given.options = rest
     try:
         return given.run(given)
     except InputError as error:

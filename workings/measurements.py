@@ -174,11 +174,6 @@ class Measurements:
     def __init__(self, jobs: Mapping[str, Mapping[str, Any]]) -> None:
         self.jobs = dict(jobs)
 
-    @classmethod
-    def of_files(cls, paths: Iterable[str | Path]) -> Measurements:
-        """Each file's stem names its job."""
-        return cls({Path(path).stem: read(path) for path in paths})
-
     def __getitem__(self, key: str) -> Any:
         """The value under a dotted key; a missing key is an InputError that names the nearest."""
         value: Any = self.jobs

@@ -57,16 +57,18 @@ def note(kind: str, output: str, text: str) -> bool:
 
 def of_exception(error: BaseException, job: str) -> str:
     """An exception that nobody expected: the last lines of the report and the engine, and its words."""
-    here, engine = Path.cwd(), Path(__file__).parent
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if Path(frame.filename).is_relative_to(here) or Path(frame.filename).is_relative_to(engine)
-        if Path(frame.filename) != engine / "job.py"
-    ]
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if _is_own(Path(f.filename))]
     shown = [
         f"  {os.path.relpath(frame.filename)}:{frame.lineno}, in {frame.name}: {frame.line}"
         for frame in frames[-FRAMES:]
     ]
     words = "".join(traceback.format_exception_only(error)).splitlines()
     return "\n".join([f"workings: the job '{job}' stopped with an exception", *shown, *words[:10]])
+
+
+def _is_own(file: Path) -> bool:
+    """Whether it is of the report or the engine, but not of what only runs a job or is installed."""
+    engine = Path(__file__).parent
+    if file.is_relative_to(engine):
+        return file != engine / "job.py"
+    return file.is_relative_to(Path.cwd()) and "site-packages" not in file.parts

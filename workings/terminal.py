@@ -158,7 +158,7 @@ class LogHandler(LogHandlerBase):
     def _redraw(self) -> None:
         while not self.ended.wait(GLANCE):
             if self.running:
-                width = os.get_terminal_size(self.stream.fileno()).columns
+                width = os.get_terminal_size(self.stream.fileno()).columns or 80
                 full = round(20 * self.done / max(self.total, 1))
                 names = [self.labels[job] for job in list(self.running)]
                 text = (
@@ -193,13 +193,13 @@ def reasons(text: str) -> list[str]:
     files, _, params = text.partition(PARAMS)
     found = []
     for part in filter(None, files.strip("; ").split("; ")):
-        what, _, names = part.partition(": ")
+        what, colon, names = part.partition(": ")
         what = {
             "Missing output files": "missing",
             "Input files updated by another job": "after",
             "Updated input files": "changed",
         }.get(what, what)
-        if what == "missing" or not (what == "after" and found):
+        if (names or not colon) and not (what == "after" and found):
             found.append(f"{what} {_few(sorted(names.split(', ')))}".strip())
     if match := re.search(f"before: {LIST} now: {LIST}", params):
         before, now = (
@@ -212,7 +212,7 @@ def reasons(text: str) -> list[str]:
 
 def _change(key: str, before: dict, now: dict) -> str:
     kind, _, name = key.partition(" ")
-    if kind == "code":
+    if kind in ("code", "text", "style"):  # of a file
         return name
     old, new = (side.get(key, "nothing") for side in (before, now))
     return f"{name or kind}{' =' if kind == 'config' else ''} {old} → {new}"

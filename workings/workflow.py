@@ -279,7 +279,7 @@ class Report:
         ]
         drawn = [name for job in self.jobs.values() for name in job.drawn()]
         derived = [job.name for job in self.jobs.values() if job.derivation]
-        known = [*self.jobs, "config", "derivation"]
+        known = [*(name for name in self.jobs if name != SEEDS), "config", "derivation"]
         for section in sections.values():
             for name, place in section.needs.jobs.items():
                 if name not in self.jobs and name != SEEDS:

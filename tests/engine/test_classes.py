@@ -276,7 +276,7 @@ def test_class_sections_and_references_are_read_and_comments_are_not():
         ["5p", "times"],
         "elsarticle[5p]",
     )
-    assert document.sections(file) == {"one": 5, "two": 5, "three": 8}
+    assert read.sections == {"one": 5, "two": 5, "three": 8}
     assert (read.references, read.biber) == ([Path("a/b.bib"), Path("c.bib")], False)
 
 

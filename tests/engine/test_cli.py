@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import subprocess
 import sys
@@ -31,6 +32,22 @@ def test_help_names_each_command_and_the_version_is_the_packages(capsys):
     said = capsys.readouterr().out
     assert all(f"\n    {name} " in said or f"\n    {name}\n" in said for name in cli.COMMANDS)
     assert said.endswith(f"workings {importlib.metadata.version('workings')}\n")
+
+
+@pytest.mark.parametrize(
+    ("command", "given", "options"),
+    [
+        ("watch", [], ["--cores", "1", "-n", "target"]),
+        ("reproduce", ["--against", "b"], ["--configfile", "a.yaml", "--config", "x=1", "y=2"]),
+        ("diff", ["HEAD"], ["--cores", "1", "target"]),
+    ],
+)
+def test_what_else_is_given_goes_to_snakemake_as_it_stands(monkeypatch, command, given, options):
+    module = importlib.import_module(f"workings.commands.{command}")
+    monkeypatch.setattr(module, "run", lambda given: given.options)
+    assert cli.main([command, *given, *options]) == options
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["lint", *options])
 
 
 @pytest.mark.usefixtures("in_folder")

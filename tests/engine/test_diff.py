@@ -74,6 +74,7 @@ def builds(in_folder, monkeypatch) -> tuple[Path, Path]:
     """base/ and build/, which is up to date."""
     monkeypatch.setattr(marked, "write", lambda *builds: "no marked report")
     monkeypatch.setattr(diff, "build", lambda *arguments: None)
+    Path("Snakefile").touch()
     for name, values, holds in (("base", BEFORE, True), ("build", AFTER, False)):
         for part in ("measurements", "claims", "sections", "figures"):
             Path(name, part).mkdir(parents=True)

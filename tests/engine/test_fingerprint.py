@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import importlib.metadata
-from pathlib import Path
+import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from workings.build import fingerprint
 
-SCRIPT = Path("analysis/one.py")
+SCRIPT = "analysis/one.py"
 FILES = {
     "analysis/__init__.py": "",
     "analysis/one.py": "from analysis.helpers import middle\n\ndef main():\n    return middle.m()\n",
@@ -43,16 +43,13 @@ def lines_of(tmp_path):
 
 
 def test_the_lines_name_code_packages_and_config(lines_of):
-    lines = lines_of(config={"one": {"patch": 8}})
-    assert lines[0] == "config one.patch = 8"
-    assert [line.split()[1] for line in lines if line.startswith("code ")] == [
-        "analysis/__init__.py",
-        "analysis/helpers/__init__.py",
-        DEEP,
-        MIDDLE,
-        "analysis/one.py",
-    ]
-    assert [line.split()[1] for line in lines if line.startswith("package ")] == ["numpy", "python"]
+    lines = lines_of(config={"one": {"bin": 8, "sizes": [1, 2]}})
+    assert [" ".join(line.split()[:2]) for line in lines] == [
+        "config one.bin", "config one.sizes", "code analysis/__init__.py",
+        "code analysis/helpers/__init__.py", f"code {DEEP}", f"code {MIDDLE}", "code analysis/one.py",
+        "package numpy", "package python",
+    ]  # fmt: skip
+    assert lines[:2] == ["config one.bin = 8", "config one.sizes = [1, 2]"]
 
 
 @pytest.mark.parametrize(
@@ -93,33 +90,43 @@ def test_a_text_that_is_no_docstring_counts(lines_of):
 
 
 @pytest.mark.parametrize(
-    "written",
-    [
-        "from analysis.helpers import other",
-        "from analysis.helpers.other import K",
-        "import analysis.helpers.other as o",
-        "def f():\n    from analysis.helpers.other import K\n    return K",
-        "if True:\n    import analysis.helpers.other",
-    ],
-)
-def test_every_way_to_import_is_followed(lines_of, written):
-    reached = lines_of({"analysis/one.py": written + "\n"})
-    assert any(line.startswith(f"code {OTHER} ") for line in reached)
-    assert any(line.startswith("package scipy ") for line in reached)
-
-
-@pytest.mark.parametrize(
     ("file", "written"),
     [
+        ("analysis/one.py", "from analysis.helpers import other"),
+        ("analysis/one.py", "from analysis.helpers.other import K"),
+        ("analysis/one.py", "import analysis.helpers.other as o"),
+        ("analysis/one.py", "def f():\n    from analysis.helpers.other import K\n    return K"),
+        ("analysis/one.py", "if True:\n    import analysis.helpers.other"),
         (MIDDLE, "from .other import K"),
         (MIDDLE, "from . import other"),
         (MIDDLE, "from ..helpers import other"),
         ("analysis/helpers/__init__.py", "from .other import K"),
     ],
 )
-def test_relative_imports_are_followed(lines_of, file, written):
-    assert not any(OTHER in line for line in lines_of())
-    assert any(OTHER in line for line in lines_of({file: written + "\n"}))
+def test_every_way_to_import_is_followed(lines_of, file, written):
+    def reaches(lines: list[str]) -> tuple[bool, bool]:
+        starts = (f"code {OTHER} ", "package scipy ")
+        return tuple(any(line.startswith(start) for line in lines) for start in starts)
+
+    assert reaches(lines_of()) == (False, False)
+    assert reaches(lines_of({file: written + "\n"})) == (True, True)
+
+
+def test_the_engines_code_counts_and_of_a_job_that_draws_its_style(lines_of, monkeypatch):
+    def reached(text: str) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for line in lines_of({"analysis/one.py": text}):
+            kind, name = line.split()[:2]
+            found.setdefault(kind, []).append(name)
+        return found
+
+    plain = reached("from workings.measurements import record\n")
+    assert {"workings/measurements.py", "workings/build/syntax.py"} < set(plain["code"])
+    assert "workings" not in plain["package"] and "style" not in plain
+    drawn = reached("from analysis.helpers import other\nfrom workings import figures\n")
+    assert {"workings/figures.py", "workings/classes.py"} < set(drawn["code"])
+    assert {"workings.mplstyle", "WorkingsSans-Regular.ttf"} < set(drawn["style"])
+    assert "matplotlib" in drawn["package"]
 
 
 def test_a_circle_of_imports_ends(lines_of):
@@ -138,42 +145,35 @@ def test_another_version_of_a_package_changes_its_line_alone(lines_of, monkeypat
     assert set(lines_of()) - set(before) == {"package numpy 99.0"}
 
 
-def test_a_changed_key_changes_its_line_alone(lines_of):
-    before = lines_of(config={"one": {"patch": 8, "fill": 0.0}, "net": {"sizes": [1, 2]}})
-    after = lines_of(config={"one": {"patch": 9, "fill": 0.0}, "net": {"sizes": [1, 2]}})
-    assert set(after) ^ set(before) == {"config one.patch = 8", "config one.patch = 9"}
-    assert "config net.sizes = [1, 2]" in after
-
-
 keys = st.text("abcxyz_", min_size=1, max_size=6)
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(keys, inner),
     max_leaves=6,
 )
+blocks = st.dictionaries(keys, st.dictionaries(keys, values, max_size=4), max_size=3)
 
 
 @settings(max_examples=60)
-@given(st.dictionaries(keys, st.dictionaries(keys, values, max_size=4), max_size=3))
-def test_a_job_gets_back_its_configuration(config):
-    lines = [f"config {key} = {value}" for key, value in fingerprint._flat(config)]
-    assert fingerprint.config_of([*lines, "code analysis/one.py 12ab", "package x 1"]) == config
+@given(blocks, blocks)
+@example({"a": {"title": "a\nb = {x} \u2028\0"}}, {})
+def test_two_configurations_have_the_same_lines_only_if_they_are_the_same(one, other):
+    def lines(config: dict) -> list[str]:
+        return [f"config {key} = {value}" for key, value in fingerprint.flat(config)]
+
+    text = [json.dumps(config, sort_keys=True) for config in (one, other)]
+    assert (sorted(lines(one)) == sorted(lines(other))) == (text[0] == text[1])
+    assert all("\n" not in line and "\0" not in line for line in lines(one))
+    assert len({fingerprint.keyed(line)[0] for line in lines(one)}) == len(lines(one))
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("line", "keyed"),
     [
-        "a\nb",
-        "x = y",
-        "{wildcards.x} {{}} {",
-        "'\"`$(true)\\",
-        "é ∂ 数\u2028\0",
-        "",
-        " config a = 1",
+        ("config a.b = x = 1", ("config a.b", "x = 1")),
+        ("code analysis/a.py 3f2a", ("code analysis/a.py", "3f2a")),
+        ("package python 3.11-x86_64", ("package python", "3.11-x86_64")),
     ],
 )
-def test_hostile_texts_come_back_and_stay_on_one_line(lines_of, text):
-    config = {"report": {"title": text, "after": 1}}
-    lines = lines_of(config=config)
-    assert fingerprint.config_of(lines) == config
-    assert all("\n" not in line and "\0" not in line for line in lines)
+def test_a_line_has_a_key(line, keyed):
+    assert fingerprint.keyed(line) == keyed

@@ -5,86 +5,96 @@ from __future__ import annotations
 import errno
 import json
 import os
-import resource
-import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 
 import pytest
 
 from workings import job
-from workings.build import fingerprint, manifests
+from workings.build import manifests
+from workings.build.plan import Plan
 from workings.build.store import Store
 from workings.messages import InputError
 
+pytestmark = pytest.mark.usefixtures("in_folder")
+IN, OUT = Path("in.txt"), Path("o.txt")
+STORE = Store("store", 1)
+
+
+def planned(bin: int = 8, inputs: list[str] | str = "in.txt", **changed) -> Plan:
+    plan = {
+        "rule": "given", "label": "given", "module": "analysis.given", "inputs": {"text": inputs},
+        "outputs": {"out": str(OUT)}, "config": {"given": {"bin": bin}},
+        "fingerprint": [f"config given.bin = {bin}"],
+    }  # fmt: skip
+    return Plan(**plan | changed)
+
 
 @pytest.fixture
-def give(monkeypatch, tmp_path, tmp_path_factory):
-    """Make `main` the job `analysis.given`, with one input and one output; returns its files."""
-    monkeypatch.chdir(tmp_path_factory.mktemp("project"))  # for the manifests
-    (tmp_path / "in.txt").write_text("input")
-    files = {
-        "input": {"text": str(tmp_path / "in.txt")},
-        "output": {"out": str(tmp_path / "o.txt")},
-    }
+def give(monkeypatch) -> Callable:
+    """Make `main` the job `analysis.given`."""
+    IN.write_text("input")
 
-    def install(main) -> dict:
+    def install(main: Callable) -> None:
         module = ModuleType("analysis.given")
         module.main = main
         monkeypatch.setitem(sys.modules, "analysis.given", module)
-        return files
 
     return install
 
 
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
+def writes(text: str) -> Callable:
+    return lambda config, inputs, outputs: Path(outputs.out).write_text(text)
 
 
-def write(path: str | Path, text: str) -> None:
-    Path(path).write_text(text)
-
-
-def test_a_job_gets_its_blocks_and_its_named_files(give, tmp_path):
+def fails(error: BaseException) -> Callable:
     def main(config, inputs, outputs):
-        write(outputs.out, f"{config['given']['patch']} {Path(inputs.text).read_text()}")
+        Path(outputs.out).write_text("half")
+        raise error
 
-    job.run("given", give(main), ["config given.patch = 8"])
-    assert (tmp_path / "o.txt").read_text() == "8 input"
-    assert names(tmp_path) == ["in.txt", "o.txt"]
+    return main
 
 
-def test_a_failure_leaves_the_last_good_output(give, tmp_path):
-    write(tmp_path / "o.txt", "good")
+def there() -> list[str]:
+    return sorted(path.name for path in Path().iterdir() if path.name[0] != "." and path.is_file())
 
+
+def full() -> OSError:
+    return OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_job_gets_its_blocks_and_its_named_files(give):
     def main(config, inputs, outputs):
-        write(outputs.out, "half")
-        raise InputError("the paper is wet", key="given.patch")
+        given = f"{config['given']['bin']} {Path(inputs.text).read_text()}"
+        Path(outputs.out).write_text(f"{given} {os.environ['WORKINGS_CLASS']}")
 
-    with pytest.raises(InputError, match="the paper is wet"):
-        job.run("given", give(main))
-    assert (tmp_path / "o.txt").read_text() == "good"
-    assert names(tmp_path) == ["in.txt", "o.txt"]
-
-
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-def test_a_full_disk_is_one_clear_message(give, tmp_path, number):
-    write(tmp_path / "o.txt", "good")
-
-    def main(config, inputs, outputs):
-        write(outputs.out, "half")
-        raise OSError(number, os.strerror(number))
-
-    with pytest.raises(InputError, match="no room left on the disk, so the job 'given'") as caught:
-        job.run("given", give(main))
-    assert str(tmp_path) in str(caught.value)
-    assert (tmp_path / "o.txt").read_text() == "good"
-    assert names(tmp_path) == ["in.txt", "o.txt"]
+    give(main)
+    assert job.run(planned(document="article")) == "computed"
+    assert OUT.read_text() == "8 input article"
+    assert there() == ["in.txt", "o.txt"]
 
 
-def test_a_full_disk_is_seen_behind_the_error_of_the_library_that_met_it(give, tmp_path):
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (InputError("the paper is wet", key="given.bin"), "^the paper is wet$"),
+        (full(), r"^\.: no room left on the disk, so the job 'given' wrote nothing"),
+        (OSError(errno.EDQUOT, "Quota exceeded"), "no room left on the disk"),
+    ],
+)
+def test_a_failure_leaves_the_last_good_output_and_says_why(give, error, said):
+    OUT.write_text("good")
+    give(fails(error))
+    with pytest.raises(InputError, match=said):
+        job.run(planned())
+    assert OUT.read_text() == "good"
+    assert there() == ["in.txt", "o.txt"]
+
+
+def test_a_full_disk_is_seen_behind_the_error_of_the_library_that_met_it(give):
     class Drawing:
         """Closes its stream on the way out, as matplotlib does, though it never opened it."""
 
@@ -96,10 +106,22 @@ def test_a_full_disk_is_seen_behind_the_error_of_the_library_that_met_it(give, t
 
     def main(config, inputs, outputs):
         with Drawing():
-            raise OSError(errno.ENOSPC, "No space left on device")
+            raise full()
 
+    give(main)
     with pytest.raises(InputError, match="no room left on the disk"):
-        job.run("given", give(main))
+        job.run(planned())
+
+
+def test_a_disk_that_fills_while_the_output_is_put_in_place(give, monkeypatch):
+    def fsync(descriptor):
+        raise full()
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    give(writes("x"))
+    with pytest.raises(InputError, match="no room left"):
+        job.run(planned())
+    assert there() == ["in.txt"]
 
 
 def test_a_fault_of_the_job_is_not_taken_for_a_full_disk(give):
@@ -109,130 +131,93 @@ def test_a_fault_of_the_job_is_not_taken_for_a_full_disk(give):
         finally:
             {}["no such key"]
 
+    give(main)
     with pytest.raises(KeyError):
-        job.run("given", give(main))
-
-
-def test_a_disk_that_fills_while_the_output_is_put_in_place(give, tmp_path, monkeypatch):
-    def full(descriptor):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(InputError, match="no room left"):
-        job.run("given", give(lambda config, inputs, outputs: write(outputs.out, "x")))
-    assert names(tmp_path) == ["in.txt"]
-
-
-def test_weights_that_do_not_fit_raise_what_the_runner_understands(tmp_path, small_classifier):
-    from analysis.data import storage
-
-    network = storage.new_network(small_classifier)
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))  # bytes in a file: a small disk
-    try:
-        with pytest.raises(OSError):
-            storage.save_network(tmp_path / "weights.safetensors", network)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-def test_another_error_of_the_system_is_not_hidden(give):
-    def main(config, inputs, outputs):
-        raise PermissionError(errno.EACCES, "Permission denied")
-
+        job.run(planned())
+    give(fails(PermissionError(errno.EACCES, "Permission denied")))
     with pytest.raises(PermissionError):
-        job.run("given", give(main))
+        job.run(planned())
 
 
-def test_a_missing_input_is_named(give, tmp_path):
-    files = give(lambda config, inputs, outputs: write(outputs.out, "x"))
-    (tmp_path / "in.txt").unlink()
-    with pytest.raises(InputError, match=r"in\.txt: this input of the job 'given' is missing"):
-        job.run("given", files)
-
-
-def test_one_of_several_inputs_under_a_name_is_missing(give, tmp_path):
-    files = give(lambda config, inputs, outputs: write(outputs.out, "x"))
-    files["input"]["text"] = [str(tmp_path / "in.txt"), str(tmp_path / "gone.txt")]
-    with pytest.raises(InputError, match=r"gone\.txt: this input"):
-        job.run("given", files)
-
-
-def test_params_are_texts_that_snakemake_does_not_fill_in(in_root):
-    config = {"occlusion": {"patch": 8}, "report": {"title": "{x} & {{y}}"}, "classifier": {}}
-    first, *rest = job.params(config, "occlusion", "report")
-    lines = [line(None) for line in rest]
-    assert fingerprint.config_of(lines) == {k: config[k] for k in ("occlusion", "report")}
-    assert any(line.startswith("code analysis/maths/occlusion/dense.py ") for line in lines)
-    named = {"digits": "d.npz", "style": ["a", "b"]}
-    files = SimpleNamespace(items=named.items)
-    assert json.loads(first(None, files, files)) == {"input": named, "output": named}
+@pytest.mark.parametrize("inputs", ["gone.txt", ["in.txt", "gone.txt"]])
+def test_a_missing_input_is_named(give, inputs):
+    give(writes("x"))
+    with pytest.raises(InputError, match=r"^gone\.txt: this input of the job 'given' is missing"):
+        job.run(planned(inputs=inputs))
 
 
 # -- the store -------------------------------------------------------------------------------------
 
 
-def test_what_was_computed_once_is_restored(give, tmp_path):
-    ran = []
+def test_what_was_computed_once_is_restored(give):
+    give(lambda config, inputs, outputs: Path(outputs.out).write_text(
+        f"{config['given']['bin']} {Path(inputs.text).read_text()}"
+    ))  # fmt: skip
 
-    def main(config, inputs, outputs):
-        ran.append(config)
-        write(outputs.out, f"{config['given']['patch']} {Path(inputs.text).read_text()}")
-
-    files, kept = give(main), Store(tmp_path / "store", 1)
-
-    def run(patch: int) -> str:
-        how = job.run("given", files, [f"config given.patch = {patch}"], kept)
-        return f"{how} {(tmp_path / 'o.txt').read_text()}"
+    def run(bin: int, text: str = "input") -> str:
+        IN.write_text(text)
+        return f"{job.run(planned(bin), STORE)} {OUT.read_text()}"
 
     assert run(8) == "computed 8 input"
     assert run(9) == "computed 9 input"
     assert run(8) == "restored 8 input"
-    write(tmp_path / "in.txt", "other")
-    assert run(8) == "computed 8 other"
-    write(tmp_path / "in.txt", "input")
+    assert run(8, "other") == "computed 8 other"
     assert run(9) == "restored 9 input"
-    assert len(ran) == 3
+    Path("elsewhere").mkdir()
+    IN.rename("elsewhere/in.txt")
+    assert job.run(planned(inputs="elsewhere/in.txt"), STORE) == "restored"  # folders do not count
+
+
+def test_where_a_measurement_was_recorded_is_kept_with_it(give):
+    def main(config, inputs, outputs):
+        Path(outputs.measurements).write_text("{}")
+        origins = Path(outputs.origins)
+        assert origins.parent.name == "origins"
+        origins.write_text('{"a": 1}')
+
+    give(main)
+    plan = planned(outputs={"measurements": "build/measurements/given.json"})
+    assert job.run(plan, STORE) == "computed"
+    Path("build/origins/given.json").unlink()
+    assert job.run(plan, STORE) == "restored"
+    assert Path("build/origins/given.json").read_text() == '{"a": 1}'
 
 
 @pytest.mark.parametrize("stored", [True, False])
 @pytest.mark.parametrize("damage", ["", "other", None])
-def test_what_was_changed_afterwards_is_noticed(give, tmp_path, capsys, stored, damage):
-    files = give(lambda config, inputs, outputs: write(outputs.out, "x"))
-    kept, path = Store(tmp_path / "store", 1), tmp_path / "o.txt"
-    job.run("given", files, kept=kept if stored else None)
-    manifests.look_over(kept, mend=True)
-    assert (path.read_text(), capsys.readouterr().err) == ("x", "")
-    path.unlink() if damage is None else write(path, damage)
-    manifests.look_over(kept, mend=False)
-    assert path.exists() == (damage is not None)
+def test_what_was_changed_afterwards_is_noticed(give, capsys, stored, damage):
+    give(writes("x"))
+    job.run(planned(), STORE if stored else None)
+    manifests.look_over(STORE, mend=True)
+    assert (OUT.read_text(), capsys.readouterr().err) == ("x", "")
+    OUT.unlink() if damage is None else OUT.write_text(damage)
+    manifests.look_over(STORE, mend=False)
+    assert OUT.exists() == (damage is not None)
     said = capsys.readouterr().err
-    assert (f"{path}: edited by hand, or cut off" in said) == (damage is not None)
-    manifests.look_over(kept, mend=True)
-    assert path.read_text() == "x" if stored else not path.exists()
+    assert (f"{OUT}: edited by hand, or cut off" in said) == (damage is not None)
+    manifests.look_over(STORE, mend=True)
+    assert OUT.read_text() == "x" if stored else not OUT.exists()
 
 
-def test_an_input_exchanged_under_its_old_date_gets_a_new_one(give, tmp_path):
-    path = tmp_path / "in.txt"
-    os.utime(path, (1, 1))
-    job.run("given", give(lambda config, inputs, outputs: write(outputs.out, "x")))
-    manifests.look_over(Store(tmp_path / "store", 1), mend=True)
-    assert path.stat().st_mtime == 1
-    write(path, "other")
-    os.utime(path, (1, 1))
-    manifests.look_over(Store(tmp_path / "store", 1), mend=True)
-    assert path.stat().st_mtime > 1
+def test_an_input_exchanged_under_its_old_date_gets_a_new_one(give):
+    give(writes("x"))
+    os.utime(IN, (1, 1))
+    job.run(planned())
+    manifests.look_over(STORE, mend=True)
+    assert IN.stat().st_mtime == 1
+    IN.write_text("other")
+    os.utime(IN, (1, 1))
+    manifests.look_over(STORE, mend=True)
+    assert IN.stat().st_mtime > 1
 
 
-def test_a_run_that_fails_leaves_no_manifest(give, tmp_path):
-    def main(config, inputs, outputs):
-        raise InputError("the paper is wet")
-
-    files = give(lambda config, inputs, outputs: write(outputs.out, "x"))
-    job.run("given", files)
-    give(main)
+def test_a_run_that_fails_leaves_no_manifest(give):
+    give(writes("x"))
+    job.run(planned())
+    assert len(manifests.read()) == 1
+    give(fails(InputError("the paper is wet")))
     with pytest.raises(InputError):
-        job.run("given", files)
+        job.run(planned())
     assert manifests.read() == []
 
 
@@ -244,49 +229,60 @@ from workings.messages import InputError
 
 def main(config, inputs, outputs):
     Path(outputs.out).write_text("half")
-    if config["fake"]["patch"] > 28:
-        raise InputError(f"{config['fake']['patch']}; at most 28 is right", key="fake.patch")
-    if config["fake"]["patch"] == 0:
+    if config["fake"]["bin"] > 28:
+        raise InputError(f"{config['fake']['bin']}; at most 28 is right", key="fake.bin")
+    if config["fake"]["bin"] == 0:
         raise InputError("there is no paper")
-    Path(outputs.out).write_text(f"{config['fake']['title']} {config['fake']['patch']}")
+    Path(outputs.out).write_text(f"{config['fake']['title']} {28 // (config['fake']['bin'] - 1)}")
 """
+TITLE = "100 % {braces} = \"quotes\" & 'more'\nsecond line"
 
 
 @pytest.fixture
-def command(tmp_path, root):
-    """Run `python -m workings.job fake …` in a folder that holds the runner and one small job."""
-    for part in ("job.py", "__init__.py", "pipeline", "reporting"):
-        copy = shutil.copytree if (root / "analysis" / part).is_dir() else shutil.copyfile
-        (tmp_path / "analysis").mkdir(exist_ok=True)
-        copy(root / "analysis" / part, tmp_path / "analysis" / part)
-    write(tmp_path / "analysis/fake.py", FAKE)
+def command(root, in_folder) -> Callable:
+    """Run `python -m workings.job PLAN THREADS` of one small job; what it said."""
+    Path("analysis").mkdir()
+    Path("analysis/__init__.py").touch()
+    Path("analysis/fake.py").write_text(FAKE)
+    given = {"PYTHONPATH": str(root), "WORKINGS_CONFIG": '{"files": ["mine.yaml"]}'}
 
-    def run(title: str, patch: int) -> subprocess.CompletedProcess:
-        write(tmp_path / "mine.yaml", f"fake:\n  title: {json.dumps(title)}\n  patch: {patch}\n")
-        config = {"fake": {"title": title, "patch": patch}}
-        lines = fingerprint.lines(Path("analysis/fake.py"), config, tmp_path)
-        files = json.dumps({"input": {}, "output": {"out": "build/out.txt"}})
-        environment = os.environ | {"WORKINGS_CONFIG": '{"files": ["mine.yaml"]}'}
-        return subprocess.run(
-            [sys.executable, "-m", "workings.job", "fake", files, *lines],
-            cwd=tmp_path, env=environment, capture_output=True, text=True,
+    def run(bin: int, name: str = "", **more: str) -> tuple[int, list[str]]:
+        Path("mine.yaml").write_text(f"fake:\n  title: {json.dumps(TITLE)}\n  bin: {bin}\n")
+        plan = planned(
+            module="analysis.fake", inputs={}, outputs={"out": "build/out.txt"},
+            config={"fake": {"title": TITLE, "bin": bin}},
         )  # fmt: skip
+        ran = subprocess.run(
+            [sys.executable, "-m", "workings.job", name or plan.write(), "1"],
+            env=os.environ | given | more, capture_output=True, text=True,
+        )  # fmt: skip
+        return ran.returncode, ran.stderr.splitlines()
 
     return run
 
 
-def test_the_command_writes_and_then_keeps_its_output(command, tmp_path):
-    title = "100 % {braces} = \"quotes\" & 'more'\nsecond line"
-    done = command(title, 8)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert (tmp_path / "build/out.txt").read_text() == f"{title} 8"
+def test_the_command_writes_its_output_and_then_keeps_it_whatever_goes_wrong(command):
+    assert command(8) == (0, [])
+    assert command(40) == (1, ["workings: mine.yaml:3: fake.bin: 40; at most 28 is right"])
+    assert command(0) == (1, ["workings: there is no paper"])
+    line = Path("analysis/fake.py").read_text().splitlines()[-1].strip()
+    assert command(1) == (1, [
+        "workings: the job 'given' stopped with an exception",
+        f"  analysis/fake.py:11, in main: {line}",
+        "ZeroDivisionError: integer division or modulo by zero",
+    ])  # fmt: skip
+    path = ".snakemake/workings/plans/abc.json"
+    lost = f"workings: {path}: there is no such plan; a job is started by snakemake"
+    assert command(8, "abc") == (1, [lost])
+    assert Path("build/out.txt").read_text() == f"{TITLE} 4"
+    assert sorted(path.name for path in Path("build").iterdir()) == [".jobs", "out.txt"]
 
-    bad = command(title, 40)
-    assert bad.returncode == 1
-    assert bad.stderr.strip() == "workings: mine.yaml:3: fake.patch: 40; at most 28 is right"
 
-    worse = command(title, 0)
-    assert worse.returncode == 1
-    assert worse.stderr.strip() == "workings: there is no paper"
-    assert (tmp_path / "build/out.txt").read_text() == f"{title} 8"
-    assert names(tmp_path / "build") == [".jobs", "out.txt"]
+def test_where_a_terminal_listens_it_is_told_and_no_other(command):
+    Path("notes").mkdir()
+    assert command(0, WORKINGS_NOTES="notes") == (1, [])
+    assert command(8, WORKINGS_NOTES="notes") == (0, [])
+    assert [json.loads(line) for line in Path("notes/notes").read_text().splitlines()] == [
+        ["failed", "build/out.txt", "workings: there is no paper"],
+        ["computed", "build/out.txt", "given"],
+    ]

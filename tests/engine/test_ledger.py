@@ -3,37 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
+import importlib.util
 import json
 import re
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from workings import measurements
-from workings.measurements import origins_path
+from workings import config
+from workings.build import fingerprint
 from workings.messages import InputError
 from workings.page import ledger
 
-SCRIPT = '''"""Count."""
-
-from workings.measurements import record
-
-
-def measure():
-    values = record(
-        rows=28,
-        mean_grey=0.13,
-    )
-    values["maps"] = [record(size=n) for n in range(11)]
-    return values
-
-
-def main(config, inputs, outputs):
-    save(outputs.figure)
-'''
+from .changing import commit, git
 
 
 def quote(key: str, value) -> dict:
@@ -41,30 +24,50 @@ def quote(key: str, value) -> dict:
 
 
 QUOTES = {
-    "first": [quote("counted.rows", 28), quote("counted.mean_grey", 0.13)],
-    "second": [quote("counted.maps.10.size", 10), quote("counted.rows", 28)],
-    "third": [quote("counted.maps.9.size", 9), quote("config.counted.bin", 2.0)],
+    "lengths": [quote("lengths.birds", 28), quote("lengths.mean_bill", 43.9)],
+    "mass": [quote("mass.maps.10", 3), quote("lengths.birds", 28), quote("config.mass.bin", 2)],
+    "last": [quote("mass.maps.9", 0), quote("lengths.birds", 28)],
 }
-LABELLED = {"first": True, "second": True, "third": False}
+CHOSEN = {
+    "config.lengths.bin": 1,
+    "config.mass.bin": 2,
+    "config.mass.seed": 3,
+    "config.report.date": None,
+}
+LABELLED = {"lengths": True, "mass": False, "last": True}
+SCRIPT = """
+from workings.measurements import record, write
+
+def main(config, inputs, outputs):
+    values = record(
+        birds=28,
+    )
+    values["mean_bill"] = 43.9
+    write("build/measurements/lengths.json", values)
+    save(outputs.figure)
+    save(outputs.other)
+"""
+
+
+def line_of(text: str, file: str = "analysis/lengths.py") -> int:
+    lines = Path(file).read_text().splitlines()
+    return next(number for number, line in enumerate(lines, 1) if text in line)
 
 
 def test_a_key_has_one_row_with_all_its_uses():
     rows = ledger.rows(QUOTES, LABELLED)
     assert [row["key"] for row in rows] == [
-        "config.counted.bin",
-        "counted.maps.9.size",  # 9 before 10
-        "counted.maps.10.size",
-        "counted.mean_grey",
-        "counted.rows",
-    ]
-    printed = {"text": "…", "place": "templates/x.tex.j2:7", "labelled": True}
-    assert rows[-1] == {
-        "key": "counted.rows",
+        "config.mass.bin", "lengths.birds", "lengths.mean_bill", "mass.maps.9", "mass.maps.10",
+    ]  # fmt: skip
+    printed = {"text": "…", "place": "templates/x.tex.j2:7"}
+    assert rows[1] == {
+        "key": "lengths.birds",
         "value": 28,
-        "job": "counted",
+        "job": "lengths",
         "uses": [
-            {"anchor": "first.1", "section": "first", **printed},
-            {"anchor": "second.2", "section": "second", **printed},
+            {"anchor": "lengths.1", "section": "lengths", "labelled": True, **printed},
+            {"anchor": "mass.2", "section": "mass", "labelled": False, **printed},
+            {"anchor": "last.2", "section": "last", "labelled": True, **printed},
         ],
     }
 
@@ -75,112 +78,145 @@ def test_keys_with_numbers_and_words_in_one_place_are_sorted_all_the_same():
     assert [row["key"] for row in rows] == ["a.b", "a.b.2", "a.1", "a.1.x"]
 
 
-@pytest.fixture
-def run(tmp_path, monkeypatch):
-    """Make the ledger of a small report: a job with an input and a figure, and a choice."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
-    for name in ("jobs", "templates", "config", "build/measurements", "build/figures"):
+# -- the whole job ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def report(in_folder) -> Path:
+    """A small report: two jobs, the first recorded by its script, with an input and two figures."""
+    for known in (fingerprint.reached, fingerprint._parsed, config._composed):
+        known.cache_clear()  # as in a build of its own
+    for name in ("analysis", "config", "build/measurements", "build/origins", "build/figures"):
         Path(name).mkdir(parents=True)
-    script = Path("jobs/counted.py")
-    script.write_text(SCRIPT)
-    sys.modules.pop("jobs.counted", None)
-    sys.modules.pop("jobs", None)
-    importlib.invalidate_caches()
-    values = importlib.import_module("jobs.counted").measure()
-    Path("config/default.yaml").write_text("# chosen\ncounted:\n  bin: 2.0\n")
-    Path("templates/x.tex.j2").write_text(
-        "\\VAR{counted.rows}\\VAR{counted.mean_grey}\\VAR{counted.maps}"
-    )
-    Path("build/figures/counted.pdf").write_bytes(b"%PDF")
+    Path("analysis/lengths.py").write_text(SCRIPT)
+    Path("analysis/mass.py").write_text("def main(config, inputs, outputs): ...\n")
+    spec = importlib.util.spec_from_file_location("lengths", "analysis/lengths.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    with pytest.raises(NameError):  # there is no `save`; the measurements are written
+        module.main({}, None, SimpleNamespace(figure=""))
+    Path("build/measurements/mass.json").write_text(json.dumps({"maps": list(range(11))}))
+    Path("build/origins/mass.json").write_text("{}")
+    Path("config/default.yaml").write_text("lengths:\n  bin: 1\nmass: {bin: 1, seed: 1}\n")
+    Path("mine.yaml").write_text("mass:\n  bin: 2\n")
+    Path("t.tex.j2").write_text("\\BLOCK{ unprinted mass.maps because 'too many' }")
+    Path("build/figures/lengths.pdf").write_bytes(b"%PDF")
     Path("data.gz").write_bytes(b"data")
-    for section, quoted in QUOTES.items():
+    return in_folder
+
+
+def run(repository: str | None = None, quotes: dict = QUOTES, **built) -> tuple[str, dict]:
+    """What the job `ledger` writes: the section, and the whole."""
+    for section, quoted in quotes.items():
         Path(f"{section}.json").write_text(json.dumps(quoted))
     Path("claims.json").write_text('[{"name": "c"}]')
-
-    def made(repository=None, sha="", changed=(), shown=("counted",), **more):
-        path = "build/measurements/counted.json"
-        values.update(more)
-        measurements.write(path, values)
-        job = {
-            "script": str(script), "inputs": ["data.gz"], "measurements": path,
-            "figures": {"figure": "build/figures/counted.pdf"}, "configuration": {"counted": {"bin": 2.0}},
-        }  # fmt: skip
-        config = {
-            "report": {"repository": repository},
-            "commit": {"sha": sha, "date": "", "why": "outside a git repository", "changed": list(changed)},
-            "places": {"files": ["config/default.yaml"], "given": {}},
-            "jobs": {"counted": job}, "sections": LABELLED, "figures": list(shown),
-        }  # fmt: skip
-        inputs = SimpleNamespace(
-            templates=["templates/x.tex.j2"],
-            quotes=[f"{section}.json" for section in QUOTES],
-            claims=["claims.json"],
+    figures = {"figure": "build/figures/lengths.pdf", "other": "build/figures/not_shown.pdf"}
+    jobs = {
+        name: {
+            "script": f"analysis/{name}.py", "measurements": f"build/measurements/{name}.json",
+            "inputs": inputs, "figures": drawn, "configuration": chosen,
+        }
+        for name, inputs, drawn, chosen in (
+            ("lengths", ["data.gz"], figures, {"lengths": {"bin": 1}}), ("mass", [], {}, {})
         )
-        outputs = SimpleNamespace(section="ledger.tex", ledger="ledger.json")
-        ledger.main(config, inputs, outputs)
-        return Path("ledger.tex").read_text(), json.loads(Path("ledger.json").read_text())
+    }  # fmt: skip
+    given = {
+        "jobs": jobs, "sections": LABELLED, "figures": ["lengths"], "report": {"repository": repository},
+        "commit": {"sha": "", "date": "", "why": "without git", "changed": []} | built,
+        "places": {
+            "files": [str(config.ENGINE / "defaults.yaml"), "config/default.yaml", "mine.yaml"],
+            "given": {"mass": {"seed": 3}},
+        },
+    }  # fmt: skip
+    ledger.main(
+        given,
+        SimpleNamespace(
+            templates=["t.tex.j2"], quotes=[f"{s}.json" for s in quotes], claims=["claims.json"]
+        ),
+        SimpleNamespace(section="ledger.tex", ledger="ledger.json"),
+    )
+    return Path("ledger.tex").read_text(), json.loads(Path("ledger.json").read_text())
 
-    return made
 
-
-def test_every_quote_is_linked_there_and_back(run):
+def test_every_quote_is_linked_there_and_back():
     text, _ = run()
-    rows = [row["key"] for row in ledger.rows(QUOTES, LABELLED)]
-    assert re.findall(r"\\ledgerrow\{(.*?)\}", text) == ["figure.counted", *rows[1:], rows[0]]
+    rows = re.findall(r"\\ledgerrow\{(.*?)\}", text)
+    keys = [row["key"] for row in ledger.rows(QUOTES, LABELLED)]
+    assert rows == ["figure.lengths", *keys[1:], keys[0]]  # the choices last
     anchors = [f"{s}.{n}" for s, quoted in QUOTES.items() for n in range(1, len(quoted) + 1)]
-    assert sorted(re.findall(r"\\ledgeruse\{(.*?)\}", text)) == sorted(["figure.counted", *anchors])
-    assert r"\ref*{sec:first}" in text and "sec:third" not in text  # which has no label
+    assert sorted(re.findall(r"\\ledgeruse\{(.*?)\}", text)) == sorted(["figure.lengths", *anchors])
     assert r"mean\_" in text  # what is printed of a key is escaped
+    assert r"\ref*{sec:lengths}" in text and r"\ref*{sec:mass}" not in text  # it has no label
 
 
-def test_a_job_has_its_script_lines_choices_inputs_and_results(run):
+def test_a_job_has_its_script_lines_inputs_choices_and_results():
     text, whole = run()
-    (job,) = whole["jobs"]
+    lengths, mass = whole["jobs"]
     data = hashlib.sha256(b"data").hexdigest()
-    assert job["inputs"] == [{"path": "data.gz", "sha256": data}] and data[:12] in text
-    place = "config/default.yaml:3"
-    assert job["configuration"] == [{"key": "counted.bin", "value": "2.0", "place": place}]
-    lines = {row["key"]: (row["file"], row["line"]) for row in job["rows"]}
-    assert lines == {
-        "counted.rows": ("jobs/counted.py", 8),
-        "counted.mean_grey": ("jobs/counted.py", 9),
-        "counted.maps.9.size": ("jobs/counted.py", 11),
-        "counted.maps.10.size": ("jobs/counted.py", 11),
+    assert lengths["inputs"] == [{"path": "data.gz", "sha256": data}] and mass["inputs"] == []
+    assert data[:12] in text and "no input files" in text
+    assert {row["key"]: (row["file"], row["line"]) for row in lengths["rows"]} == {
+        "lengths.birds": ("analysis/lengths.py", line_of("birds=")),
+        "lengths.mean_bill": ("analysis/lengths.py", line_of("mean_bill")),
     }
-    assert job["figures"][0]["line"] == 16
-    (choice,) = whole["choices"]
-    assert (choice["file"], choice["line"]) == ("config/default.yaml", 3)
+    assert {(row["file"], row["line"]) for row in mass["rows"]} == {("analysis/mass.py", None)}
+    choice = {"key": "lengths.bin", "value": "1", "place": "config/default.yaml:2"}
+    assert lengths["configuration"] == [choice]
+    (figure,) = lengths["figures"]  # the other is not shown
+    assert (figure["name"], figure["line"]) == ("lengths", line_of("outputs.figure"))
     assert whole["claims"] == [{"name": "c"}]
-    assert "outside a git repository" in text and "\\ledgerlink" not in text
+    assert "built without git" in text and "\\href" not in text and "\\ledgerlink" not in text
     assert hashlib.sha256(Path("ledger.json").read_bytes()).hexdigest() in text.splitlines()[-1]
 
 
-def test_a_line_follows_its_code_without_a_new_run(run):
+def test_the_line_is_the_present_one_though_a_comment_was_put_above():
     run()
-    script = Path("jobs/counted.py")
-    script.write_text(
-        script.read_text().replace("    values =", "    # A comment.\n\n    values =")
+    script = Path("analysis/lengths.py")
+    script.write_text(script.read_text().replace("    values[", "    # new\n\n    values["))
+    _, whole = run()
+    assert whole["jobs"][0]["rows"][1]["line"] == line_of("mean_bill") == 10
+    script.write_text(script.read_text().replace("    values[", "    x = values = 1; values["))
+    with pytest.raises(InputError, match="its code is not that which recorded"):
+        run()
+
+
+def test_a_choice_is_traced_to_the_file_that_made_it():
+    quotes = {"lengths": QUOTES["lengths"], "mass": [quote("mass.maps", [])]}
+    text, whole = run(quotes=quotes | {"last": [quote(*choice) for choice in CHOSEN.items()]})
+    defaults = (config.ENGINE / "defaults.yaml").read_text().splitlines()
+    (date,) = (n for n, line in enumerate(defaults, 1) if line.startswith("  date:"))
+    assert {row["key"]: (row["file"], row["line"]) for row in whole["choices"]} == {
+        "config.lengths.bin": ("config/default.yaml", 2),
+        "config.mass.bin": ("mine.yaml", 2),
+        "config.mass.seed": ("--config", None),
+        "config.report.date": ("workings/defaults.yaml", date),
+    }
+    assert "mine.yaml:2" in text.replace(r"\allowbreak{}", "")
+
+
+def test_a_long_value_is_cut():
+    text, _ = run(quotes=QUOTES | {"last": [quote("mass.maps", list(range(100)))]})
+    assert f"{json.dumps(list(range(100)))[: ledger.LONGEST - 2]} …" in re.sub(
+        r"\\\w+\{\}", "", text
     )
-    assert ledger.recorded_at("counted.rows") == "jobs/counted.py:10"
-    assert json.loads(origins_path("build/measurements/counted.json").read_text())
 
 
-def test_with_a_repository_each_row_links_to_its_line_at_the_commit(run):
-    text, _ = run("https://e.org/w/", "0123456789abcdef")
-    assert r"\ledgerlink{https://e.org/w/blob/0123456789abcdef/jobs/counted.py\#L8}" in text
-    assert r"config/default.yaml\#L3" in text
-    assert "0123456789ab" in text and "with nothing changed" in text
-    text, _ = run("https://e.org/w", "0123456789abcdef", ["jobs/counted.py 3f2a91c05d77"])
-    assert "jobs/counted.py" not in "".join(re.findall(r"\\ledgerlink\{(.*?)\}", text))
+def test_a_link_names_commit_file_and_line_where_the_commit_has_the_code():
+    commit(Path(), "first")
+    sha = git(Path(), "rev-parse", "HEAD").strip()
+    text, whole = run("https://e.org/w/", sha=sha)
+    link = f"https://e.org/w/blob/{sha}/analysis/lengths.py#L{line_of('birds=')}"
+    assert whole["jobs"][0]["rows"][0]["link"] == link
+    assert f"\\ledgerlink{{{link}}}" in text.replace(r"\#", "#")
+    assert sha[:12] in text and "with nothing changed" in text
+    text, whole = run("https://e.org/w", sha=sha, changed=["analysis/lengths.py 3f2a91c05d77"])
+    assert "lengths.py" not in "".join(re.findall(r"\\ledgerlink\{(.*?)\}", text))
+    assert whole["jobs"][0]["changed"] == ["analysis/lengths.py"]
     assert "changes that are not committed" in text
 
 
-def test_a_figure_that_no_section_shows_has_no_row(run):
-    assert "figure.counted" not in run(shown=())[0]
-
-
-def test_a_measurement_that_is_printed_nowhere_is_refused_with_its_line(run):
-    with pytest.raises(InputError, match=r"test_ledger\.py:\d+: .*'counted\.left_over'|left_over"):
-        run(left_over=1)
+def test_the_ledger_refuses_what_the_lint_finds():
+    Path("t.tex.j2").write_text("")
+    with pytest.raises(InputError, match=r"build/measurements/mass\.json:1: .*'mass\.maps.*' is"):
+        run(quotes={"lengths": QUOTES["lengths"]})
     assert not Path("ledger.tex").exists()

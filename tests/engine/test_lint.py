@@ -40,7 +40,7 @@ def claim(condition: str, sentence: str = "It is.", name: str = "c") -> str:
         (claim("job.x > 12", "About\n17."), 2, "the digits 17"),
         (r"\VAR{'97' if job.x > 3 else job.y}", 1, "the digits 97"),
         (r"\BLOCK{ for x, w in [(job.x, 'of 97')] }\VAR{w}\BLOCK{ endfor }", 1, "the digits 97"),
-        ("x\n\\cite{nobody2020}", 2, "the citation 'nobody2020' is not in references.bib"),
+        ("x\n\\cite{nobody2020}", 2, "the citation 'nobody2020' is not in the bibliography"),
         (r"\parencite[ch.~5]{knuth1992, gone}", 1, "'gone' is not in"),
         ("\n" + FIGURE, 2, "the figure 'job' is never referred to"),
         (FIGURE + r"\cref{fig:job_two}", 1, "'job' is never referred to"),

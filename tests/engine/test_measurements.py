@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from workings import measurements
 from workings.measurements import Measurements, Record, line_of, origin_of, origins, record
-from workings.messages import InputError, did_you_mean
+from workings.messages import InputError
 
 numbers = st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
 json_values = st.recursive(
@@ -93,44 +93,32 @@ def test_a_file_that_is_not_whole_is_named(tmp_path, content):
 @pytest.fixture
 def measured() -> Measurements:
     return Measurements(
-        {"occlusion": {"lowest": 0.25, "labels": [{"label": 4}, {"label": 0}], "spot": {}}}
+        {"lengths": {"lowest": 0.25, "birds": [{"bill": 4}, {"bill": 0}], "spot": {}}}
     )
 
 
 def test_a_key_walks_through_mappings_and_lists(measured):
-    assert measured["occlusion.lowest"] == 0.25
-    assert measured["occlusion.labels.1.label"] == 0
-    assert "occlusion.labels.1" in measured
-    assert "occlusion.labels.2" not in measured
+    assert measured["lengths.lowest"] == 0.25
+    assert measured["lengths.birds.1.bill"] == 0
+    assert "lengths.birds.1" in measured
+    assert "lengths.birds.2" not in measured
 
 
 @pytest.mark.parametrize(
     ("key", "hint"),
     [
-        ("occlusion.lowset", "did you mean 'lowest'? 'occlusion' has lowest, labels, spot"),
-        ("oclusion.lowest", "did you mean 'occlusion'? this section's measurements has occlusion"),
-        ("occlusion.labels.2", "'occlusion.labels' is a list of 2 items, counted from 0"),
-        ("occlusion.labels.-1", "'occlusion.labels' is a list of 2 items, counted from 0"),
-        ("occlusion.lowest.row", "'occlusion.lowest' is the single value 0.25"),
-        ("occlusion.spot.row", "'occlusion.spot' has nothing"),
+        ("lengths.lowset", "did you mean 'lowest'? 'lengths' has lowest, birds, spot"),
+        ("lenghts.lowest", "did you mean 'lengths'? this section's measurements has lengths"),
+        ("lengths.birds.2", "'lengths.birds' is a list of 2 items, counted from 0"),
+        ("lengths.birds.-1", "'lengths.birds' is a list of 2 items, counted from 0"),
+        ("lengths.lowest.row", "'lengths.lowest' is the single value 0.25"),
+        ("lengths.spot.row", "'lengths.spot' has nothing"),
     ],
 )
 def test_a_missing_key_names_what_there_is(measured, key, hint):
     with pytest.raises(InputError) as caught:
         measured[key]
     assert str(caught.value) == f"no measurement '{key}': {hint}"
-
-
-def test_the_files_name_the_jobs(tmp_path):
-    for job, loss in (("recurrence", 9.4), ("classifier", 0.1)):
-        measurements.write(tmp_path / f"{job}.json", {"loss": loss})
-    both = Measurements.of_files(sorted(tmp_path.glob("*.json")))
-    assert (both["recurrence.loss"], both["classifier.loss"]) == (9.4, 0.1)
-
-
-def test_a_near_name_is_suggested():
-    assert did_you_mean("lowset", ["lowest", "labels"]) == "did you mean 'lowest'? "
-    assert did_you_mean("xyz", ["lowest", "labels"]) == ""
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])

@@ -12,9 +12,9 @@ from workings.commands import reproduce
 
 def built(folder: Path, probability: float, figure: str = "f") -> Path:
     for name, text in {
-        "build/measurements/occlusion.json": json.dumps({"p": [0.5, probability], "label": "a"}),
-        "build/figures/patch_search_moves.pdf": figure,
-        "build/sections/occlusion.tex": str(probability),
+        "build/measurements/lengths.json": json.dumps({"p": [0.5, probability], "label": "a"}),
+        "build/figures/moves.pdf": figure,
+        "build/sections/lengths.tex": str(probability),
         "report/report.pdf": f"{probability}{figure}",
     }.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -32,18 +32,18 @@ def test_a_difference_names_the_first_job_and_what_moved(tmp_path, capsys):
     one, other = built(tmp_path / "a", 0.25), built(tmp_path / "b", 0.75, "g")
     assert not reproduce.tell(one, other, ("one", "other"))
     first, second, *rest = capsys.readouterr().out.splitlines()
-    assert first == "one and other: 4 results differ, first build/measurements/occlusion.json"
-    assert second == "  occlusion.p.1: 0.25 and 0.75, by 5.0e-01"
+    assert first == "one and other: 4 results differ, first build/measurements/lengths.json"
+    assert second == "  lengths.p.1: 0.25 and 0.75, by 5.0e-01"
     assert rest == [
-        "  build/figures/patch_search_moves.pdf", "  build/sections/occlusion.tex", "  report/report.pdf",
+        "  build/figures/moves.pdf", "  build/sections/lengths.tex", "  report/report.pdf",
     ]  # fmt: skip
 
 
 def test_a_result_that_is_missing_is_a_difference(tmp_path, capsys):
     one, other = built(tmp_path / "a", 0.25), built(tmp_path / "b", 0.25)
-    (other / "build/figures/patch_search_moves.pdf").unlink()
+    (other / "build/figures/moves.pdf").unlink()
     assert not reproduce.tell(one, other, ("one", "other"))
-    assert "first build/figures/patch_search_moves.pdf" in capsys.readouterr().out
+    assert "first build/figures/moves.pdf" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -32,35 +32,37 @@ def test_what_was_kept_comes_back(tmp_path):
     assert got(store, tmp_path, key("b", [], {}, ["text"])) is None
 
 
-def test_a_key_is_of_all_that_a_result_depends_on():
-    base = key("job", ["config job.patch = 8"], {"in": "1"}, ["out"])
-    others = [
-        key("job2", ["config job.patch = 8"], {"in": "1"}, ["out"]),
-        key("job", ["config job.patch = 9"], {"in": "1"}, ["out"]),
-        key("job", ["config job.patch = 8"], {"in": "2"}, ["out"]),
-        key("job", ["config job.patch = 8"], {"other": "1"}, ["out"]),
-        key("job", ["config job.patch = 8"], {"in": "1"}, ["out", "figure"]),
-    ]
-    assert len({base, *others}) == 6
-    assert base == key("job", iter(["config job.patch = 8"]), {"in": "1"}, ["out"])
+KEY = ("job", ["config job.bin = 8", "code a 1"], {"in": [("a.csv", "1"), ("b.csv", "2")]}, ["out"])
 
 
-@pytest.mark.parametrize("damage", ["cut", "changed", "gone", "entry cut", "entry gone"])
+@pytest.mark.parametrize(
+    ("place", "other", "same"),
+    [
+        (0, "job2", False),
+        (1, ["config job.bin = 9", "code a 1"], False),
+        (1, iter(["code a 1", "config job.bin = 8"]), True),
+        (2, {"in": [("a.csv", "1"), ("b.csv", "3")]}, False),
+        (2, {"in": [("a.csv", "1"), ("c.csv", "2")]}, False),
+        (2, {"in": [("b.csv", "2"), ("a.csv", "1")]}, False),  # the order of the files may count
+        (2, {"other": [("a.csv", "1"), ("b.csv", "2")]}, False),
+        (3, ["out", "figure"], False),
+    ],
+)
+def test_a_key_is_of_all_that_a_result_depends_on(place, other, same):
+    changed = [other if i == place else part for i, part in enumerate(KEY)]
+    assert (key(*changed) == key(*KEY)) is same
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [("text", "a"), ("text", "b" * 10), ("text", None), ("entry.json", "{"), ("entry.json", None)],
+)
 def test_a_damaged_entry_is_noticed_and_removed(tmp_path, capsys, damage):
     store = Store(tmp_path / "store", 1)
     place = put(store, tmp_path, "a")
     entry = tmp_path / "store" / place[:2] / place[2:]
-    match damage:
-        case "cut":
-            (entry / "text").write_text("a")
-        case "changed":
-            (entry / "text").write_text("b" * 10)
-        case "gone":
-            (entry / "text").unlink()
-        case "entry cut":
-            (entry / "entry.json").write_text('{"text": ')
-        case "entry gone":
-            (entry / "entry.json").unlink()
+    file, text = damage
+    (entry / file).unlink() if text is None else (entry / file).write_text(text)
     assert got(store, tmp_path, place) is None
     assert "is damaged; the job runs again" in capsys.readouterr().err
     assert not entry.exists()

@@ -45,8 +45,8 @@ from workings.page.tex import escape
             "letter missing from the typeface: ∂",
         ),
         (
-            "LaTeX Warning: Label `sec:digits' multiply defined.",
-            "label given twice: sec:digits",
+            "LaTeX Warning: Label `sec:lengths' multiply defined.",
+            "label given twice: sec:lengths",
         ),
         (
             "pdfTeX warning (dest): name{ledger:a.b} has been referenced but does not exist, "
@@ -58,9 +58,9 @@ from workings.page.tex import escape
             "a line is 1.01 pt too wide: in paragraph at lines 3--4",
         ),
         (
-            "(./build/sections/digits.tex) (./build/sections/echo_state.tex\n"
+            "(./build/sections/lengths.tex) (./build/sections/mass.tex\n"
             "Overfull \\hbox (12.5pt too wide) in paragraph at lines 3--4",
-            "a line is 12.5 pt too wide: in paragraph at lines 3--4 of build/sections/echo_state.tex",
+            "a line is 12.5 pt too wide: in paragraph at lines 3--4 of build/sections/mass.tex",
         ),
     ],
 )

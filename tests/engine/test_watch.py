@@ -12,23 +12,22 @@ import pytest
 
 from workings.commands import watch
 
-from . import scaffold
+from .changing import replace
 from .running import environment, page
 
 
 @pytest.fixture
-def watching(tmp_path):
+def watching(built):
     """A watched report, and the lines that are said of it."""
-    folder = scaffold.plain(tmp_path / "watched")
     running = subprocess.Popen(
-        [sys.executable, "-u", "-m", "workings.cli", "watch", "--cores", "2"], cwd=folder,
-        env=environment(folder), stdout=subprocess.PIPE, text=True, start_new_session=True,
+        [sys.executable, "-u", "-m", "workings.cli", "watch", "--cores", "1"], cwd=built,
+        env=environment(built), stdout=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     lines: queue.Queue[str] = queue.Queue()
     threading.Thread(
         target=lambda: [lines.put(line) for line in running.stdout], daemon=True
     ).start()
-    yield folder, lambda: lines.get(timeout=90)
+    yield built, lambda: lines.get(timeout=90)
     os.killpg(running.pid, 9)
     running.wait()
 
@@ -36,20 +35,20 @@ def watching(tmp_path):
 def test_a_saved_file_is_rebuilt_and_an_error_is_shown(watching):
     folder, line = watching
     assert "watching" in line()
-    assert "report/report.pdf is up to date" in line()
-    template = folder / "templates/sections/frontmatter.tex.j2"
-    right = template.read_text()
-    template.write_text(right.replace("We measured", "We weighed"))
+    assert "nothing to rebuild" in line()
+    replace("templates/partial.tex.j2", "said", "whispered")(folder)
     said = line()
-    assert "report/report.pdf is up to date" in said and "section frontmatter" in said
-    assert "We weighed" in page(folder)
-    template.write_text(right.replace("bills.birds", "bills.brids"))
-    said = line()
-    assert f"{template.relative_to(folder)}:2: no 'bills.brids'" in said
-    assert "We weighed" in page(folder)
-    template.write_text(right)
-    assert "report/report.pdf is up to date" in line()
-    assert "We measured" in page(folder)
+    assert (
+        "report/report.pdf is up to date" in said
+        and "computed: section doubled, ledger, report" in said
+    )
+    assert "whispered" in page(folder)
+    replace("templates/partial.tex.j2", "whispered", "\\VAR{mass.slpoe | digits(1)}")(folder)
+    assert "templates/partial.tex.j2:1: no 'mass.slpoe': did you mean 'slope'?" in line()
+    assert "whispered" in page(folder)
+    replace("templates/partial.tex.j2", "\\VAR{mass.slpoe | digits(1)}", "said")(folder)
+    assert "restored: section doubled, ledger, report" in line()
+    assert "This is said in a partial" in page(folder)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from types import SimpleNamespace
 
 import numpy as np
@@ -143,3 +144,14 @@ def test_what_the_default_network_never_reads(monkeypatch):
     assert values["parameters"] == 93_322
     # 28 → 26 → 13 → 11 → 5 (of 10 rows) → 3: the last row read is 2·(2·4 + 1 + 2) + 1 + 2 = 25
     assert list(values["unread_rows"]) == list(values["unread_columns"]) == [26, 27]
+
+
+def test_weights_that_do_not_fit_raise_what_the_runner_understands(tmp_path, small_classifier):
+    network = storage.new_network(small_classifier)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))  # bytes in a file: a small disk
+    try:
+        with pytest.raises(OSError):
+            storage.save_network(tmp_path / "weights.safetensors", network)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

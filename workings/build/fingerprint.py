@@ -110,8 +110,8 @@ def _parsed(path: Path) -> tuple[str, tuple[ast.Import | ast.ImportFrom, ...]]:
     try:
         code = syntax.tree(path.read_text(encoding="utf-8"), str(path))
     except SyntaxError as error:
-        said = f"{error.msg}: {(error.text or '').strip()}"
-        raise InputError(f"{path}:{error.lineno}: not Python: {said}") from None
+        said = ": ".join(filter(None, [error.msg, (error.text or "").strip()]))
+        raise InputError(f"{path}:{error.lineno or 1}: not Python: {said}") from None
     except ValueError as error:  # no UTF-8, or a null byte
         raise InputError(f"{path}: not Python: {error}") from None
     imports = tuple(n for n in ast.walk(code) if isinstance(n, ast.Import | ast.ImportFrom))
@@ -177,7 +177,7 @@ def _releases(package: str) -> tuple[tuple[str, str], ...]:
 
 def _versions(packages: frozenset[str]) -> list[tuple[str, str]]:
     # On another kind of processor the same code may round otherwise.
-    found = {("python", f"{sys.version_info[0]}.{sys.version_info[1]} {platform.machine()}")}
+    found = {("python", f"{sys.version_info[0]}.{sys.version_info[1]}-{platform.machine()}")}
     for package in packages - set(sys.stdlib_module_names):
         found.update(_releases(package))
     return sorted(found)

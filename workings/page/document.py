@@ -65,11 +65,6 @@ def read(file: Path) -> Document:
     )
 
 
-def sections(file: Path) -> dict[str, int]:
-    """The sections that the report's TeX file reads, in order, each with its line."""
-    return read(file).sections
-
-
 def _sections(file: Path, text: str) -> dict[str, int]:
     found: dict[str, int] = {}
     for match in re.finditer(
