@@ -2,8 +2,7 @@
 
     penguins.csv → bills, mass → doubled
 
-`mass` imports near, which imports far; `doubled` reads what `mass` measured and imports other. Its
-section includes a partial.
+`mass` imports near, which imports far; `doubled` reads what `mass` measured. Its section includes a partial.
 """
 
 from __future__ import annotations
@@ -34,18 +33,16 @@ MORE = {
     "analysis/doubled.py": '''"""Double the slope."""
 from pathlib import Path
 
-from analysis import other
 from workings.measurements import read, record, write
 
 
 def main(config, inputs, outputs):
     slope = read(inputs.mass)["slope"]
-    write(outputs.measurements, record(slope=other.twice(slope) + config["doubled"]["offset"]))
+    write(outputs.measurements, record(slope=2 * slope + config["doubled"]["offset"]))
     Path(outputs.list).write_text(f"{slope}\\n" * 100)
 ''',
     "analysis/near.py": "from analysis import far\n\ndef scaled(n):\n    return far.product(n, 1.0)\n",
     "analysis/far.py": "def product(n, factor):\n    return n * factor\n",
-    "analysis/other.py": "def twice(n):\n    return 2 * n\n",
     "templates/partial.tex.j2": "This is said in a partial.\n",
     "templates/sections/doubled.tex.j2": r"""\section{Twice}\label{sec:doubled}
 Twice the slope is \VAR{doubled.slope | digits(1)}.

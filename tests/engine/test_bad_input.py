@@ -5,7 +5,10 @@ And what a build shows that is right.
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -48,24 +51,10 @@ REFUSED_AT_ONCE = {
         [f"{SHELL}:9: the section 'mas' has no template templates/sections/mas.tex.j2; did you mean "
          "'mass'? there is bills, doubled, frontmatter, mass"],
     ),
-    "typed digits and a citation of nothing, both in one go": (
-        append(MASS, "\nOf 97 birds \\cite{nobody}.\n"),
-        [f"{MASS}:23: the digits 97 are typed; print a measurement or a choice instead",
-         f"{MASS}:23: the citation 'nobody' is not in the bibliography"],
-    ),
-    "a value out of range": (
-        replace("config/default.yaml", "bin: 1.0", "bin: -1"),
-        ["config/default.yaml:13: bills.bin: -1; expected a number of mm above 0 and up to 50 (width of "
-         "a bin of the histogram)"],
-    ),
     "a data file that is gone": (
         remove("data/penguins.csv"),
         [f"Snakefile: rule {rule}: its input data/penguins.csv is not there, and no rule makes it"
          for rule in ("bills", "mass")],
-    ),
-    "code that is none": (
-        replace("analysis/mass.py", "return slope, y", "return slope, , y"),
-        ["analysis/mass.py:19: not Python: invalid syntax: return slope, , y.mean() - slope * x.mean()"],
     ),
 }  # fmt: skip
 REFUSED_BY_A_JOB = {
@@ -88,10 +77,6 @@ REFUSED_BY_A_JOB = {
         append(MASS, "\n\\undefinedcommand\n"),
         [f"(filled from {MASS}): TeX stopped: Undefined control sequence. \\undefinedcommand"],
     ),
-    "a reference to nothing": (
-        append(MASS, "\nSee \\cref{fig:nowhere}.\n"),
-        ["the report is not clean:", "reference to nothing: fig:nowhere"],
-    ),
     "a missing package of TeX": (
         replace(SHELL, "\\begin{document}", "\\usepackage{nosuch}\n\\begin{document}"),
         [f"{SHELL}:7: TeX stopped: LaTeX Error: File `nosuch.sty' not found. On Debian install what "
@@ -103,10 +88,6 @@ REFUSED_BY_A_JOB = {
          "analysis/near.py:4, in scaled: return far.product(n, 1.0)",
          "analysis/far.py:2, in product: return n[10**9] * factor",
          "IndexError: index 1000000000 is out of bounds for axis 0 with size 342"],
-    ),
-    "a data file of another form": (
-        replace("data/penguins.csv", "body_mass_g", "weight"),
-        ["data/penguins.csv: there is no column 'body_mass_g'; there is species, island,"],
     ),
     "a process that dies": (
         replace("analysis/far.py", "return n * factor", "import os; os._exit(3)"),
@@ -156,6 +137,26 @@ def test_a_failed_page_is_not_forgotten(built):
     replace(SHELL, "\\appendix\\unknowncommand", "\\appendix")(built)
     assert build(built)
     assert plain("Twice the slope is 100.4.") in plain(page(built))
+
+
+def test_a_full_disk_is_said_and_the_build_goes_on_afterwards(built):
+    """build/ on a small file system that is full, and later is not."""
+    results, aside = built / "build", (built / "build").rename(built / "aside")
+    results.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(results)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("this machine does not let a test mount a file system")
+    try:
+        shutil.copytree(aside, results, dirs_exist_ok=True)
+        subprocess.run(
+            ["dd", "if=/dev/zero", f"of={results}/ballast", "bs=4k"], capture_output=True
+        )
+        replace("config/default.yaml", "bin: 1.0", "bin: 0.1")(built)
+        refused(built, ["no room left on the disk"])
+        (results / "ballast").unlink()
+        assert build(built)
+    finally:
+        subprocess.run(["umount", "-l", str(results)], check=True)
 
 
 # -- what is right ---------------------------------------------------------------------------------

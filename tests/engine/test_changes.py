@@ -77,10 +77,6 @@ MACROS = of_the_engine(append("workings/style/workings.sty", "\n\\AtEndDocument{
 COMMENT = append("workings/measurements.py", "\n# A comment.\n")
 
 
-def COMMITTED(folder: Path) -> None:
-    commit(folder, "another")
-
-
 def sections(*names: str) -> set[str]:
     return {f"section {name}" for name in names}
 
@@ -100,20 +96,12 @@ SCAFFOLD = Subject(
             {"mass", "doubled"}, sections("mass", "frontmatter", "doubled"),
             words=("The slope b is 99.4 g", "Twice the slope is 198.7."),
         ),
-        "helper of one job": Reach(
-            replace("analysis/other.py", "2 * n", "3 * n"), {"doubled"}, sections("doubled"),
-            words=("Twice the slope is 149.1.",),
-        ),
         "refactored": Reach(
             replace("analysis/far.py", "n * factor", "factor * n"), {"mass"},
             after={"doubled", *sections("mass", "frontmatter", "doubled")},
         ),
         "engine": Reach(
             of_the_engine(replace("workings/figures.py", "MM = 1 / 25.4", "MM = 1 / 25.5")),
-            {"bills", "mass"}, after={"doubled", *ALL_SECTIONS},
-        ),
-        "look": Reach(
-            of_the_engine(append("workings/style/workings.mplstyle", "lines.linewidth: 3\n")),
             {"bills", "mass"}, after={"doubled", *ALL_SECTIONS},
         ),
         "comment": Reach(append("analysis/penguins.py", "\n# A comment.\n")),
@@ -164,15 +152,15 @@ TABLE = {
     "nothing": ([], "", ""),
     "a script": (["script"], ALL, "after"),
     "a helper two imports away": (["far helper"], ALL, "after"),
-    "a helper that only another job imports": (["helper of one job"], ALL, "after"),
     "a refactored helper": (["refactored"], "jobs ledger page", "after"),
     "the engine's code": (["engine"], ALL, "after"),
-    "the look of the figures": (["look"], "jobs ledger page", "after"),
     "the engine's macros": ([MACROS], "page", ""),
     "comments, docstrings and layout, also of the engine": (
         ["comment", "docstring", reformat, of_the_engine(COMMENT)], "ledger", "page",
     ),
-    "a comment above a record, committed": (["comment above a record", COMMITTED], "ledger page", ""),
+    "a comment above a record, committed": (
+        ["comment above a record", lambda folder: commit(folder, "another")], "ledger page", "",
+    ),
     "a config value that is used": (["value"], ALL, "after"),
     "one of the front page and one that is not used": (["title", "unused value"], "sections ledger page", ""),
     "a section, a partial and a reference": (["prose", "partial", "reference"], "sections ledger page", ""),
@@ -198,10 +186,7 @@ AFRESH = [
         "deleted store, and a value",
     ),
 ]
-SLOW = {
-    *("a helper that only another job imports", "the look of the figures"),
-    *("deleted build and .snakemake", *AFRESH[2:]),
-}
+SLOW = {"deleted build and .snakemake", *AFRESH[2:]}
 ROWS = [pytest.param(row, marks=[pytest.mark.slow] if row in SLOW else []) for row in TABLE]
 
 

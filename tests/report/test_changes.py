@@ -59,11 +59,7 @@ REACHES = {
     ),
     "far helper": Reach(
         replace("analysis/maths/hot_spot.py", "start + (size - 1) / 2", "start + size / 2"),
-        CENTRES, sections("occlusion", "atlas"),
-    ),
-    "helper of one job": Reach(
-        replace("analysis/maths/comparison.py", '"misprint"', '"slip of print"'),
-        {"originals"}, sections("originals"), words=("slip of print",),
+        CENTRES, sections(*CENTRES, "frontmatter"),
     ),
     "refactored": Reach(
         replace("analysis/maths/hot_spot.py", "start + (size - 1) / 2", "(size - 1) / 2 + start"),
@@ -73,11 +69,6 @@ REACHES = {
         of_the_engine(replace("workings/derive/typesetting.py", r'r"\top"', r'r"\dagger"')),
         {"recurrence", "gradient_check"}, sections("recurrence"),
         {"originals", *sections("gradient_check", "originals", "frontmatter")}, ("†",),
-    ),
-    "look": Reach(
-        of_the_engine(append("workings/style/workings.mplstyle", "lines.linewidth: 3\n")),
-        JOBS - {"recurrence", "originals"},
-        after={"originals", *SECTIONS} - sections("recurrence", "built"),
     ),
     "comment": Reach(append("analysis/maths/network.py", "\n# A comment.\n")),
     "docstring": Reach(replace("analysis/maths/hot_spot.py", '"""The patch\'s centre', '"""The centre')),
@@ -114,7 +105,10 @@ REACHES = {
         ),
         {"originals"}, sections("originals"), words=("0.94921701",),
     ),
-    "package": Reach(upgrade("jsonschema"), {"originals"}, after=sections("originals")),
+    "package": Reach(
+        upgrade("torchvision"), {"digits"},
+        after={"classifier", *LOOKING, *sections("digits", "classifier", *LOOKING, "frontmatter")},
+    ),
 }  # fmt: skip
 
 
