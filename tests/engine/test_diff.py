@@ -170,8 +170,8 @@ def test_a_stale_build_is_built_before_it_is_compared_with_a_commit(built, monke
     assert "moved: 1\n  doubled.slope: " in said and "(change 2, allowed 0)" in said
     assert "  doubled: Twice the slope is " in said
     assert subprocess.check_output(["git", "worktree", "list"]).count(b"\n") == 1
-    replace("analysis/doubled.py", "slope=other", "slope=othr")(built)
+    replace("analysis/doubled.py", "slope=2 * slope", "slope=2 * slop")(built)
     assert cli.main(["diff", "HEAD", "build/ledger.json"]) == 2
     said = capfd.readouterr().err.splitlines()
     assert said[0] == "workings: this report does not build:"
-    assert said[-1] == "NameError: name 'othr' is not defined"
+    assert said[-1] == "NameError: name 'slop' is not defined"
