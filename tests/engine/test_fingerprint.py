@@ -125,6 +125,18 @@ def test_the_engines_code_counts_and_of_a_job_that_draws_its_style(lines_of, mon
     assert "matplotlib" in drawn["package"]
 
 
+def test_a_change_in_the_engine_changes_its_line_alone(lines_of, tmp_path, monkeypatch):
+    def lines(number: int) -> set[str]:
+        engine = tmp_path / f"installed{number}/workings"
+        engine.mkdir(parents=True)
+        (engine / "measurements.py").write_text("from workings.deep import N\n")
+        (engine / "deep.py").write_text(f"N = {number}\n")
+        monkeypatch.setattr(fingerprint, "ENGINE", engine)
+        return set(lines_of({"analysis/one.py": "import workings.measurements\n"}))
+
+    assert [fingerprint.keyed(line)[0] for line in lines(1) - lines(2)] == ["code workings/deep.py"]
+
+
 def test_a_circle_of_imports_ends(lines_of):
     circle = {DEEP: "from analysis import one\n"}
     assert any(line.startswith(f"code {DEEP} ") for line in lines_of(circle))
