@@ -37,6 +37,7 @@ def planned(bin: int = 8, inputs: list[str] | str = "in.txt", **changed) -> Plan
 def give(monkeypatch) -> Callable:
     """Make `main` the job `analysis.given`."""
     IN.write_text("input")
+    monkeypatch.setenv("WORKINGS_CLASS", "")  # put back afterwards
 
     def install(main: Callable) -> None:
         module = ModuleType("analysis.given")
@@ -224,16 +225,18 @@ def test_a_run_that_fails_leaves_no_manifest(give):
 # -- the command -----------------------------------------------------------------------------------
 
 FAKE = """
+import os
 from pathlib import Path
 from workings.messages import InputError
 
 def main(config, inputs, outputs):
-    Path(outputs.out).write_text("half")
-    if config["fake"]["bin"] > 28:
-        raise InputError(f"{config['fake']['bin']}; at most 28 is right", key="fake.bin")
-    if config["fake"]["bin"] == 0:
+    title, bin = config["fake"].values()
+    Path(outputs.report).write_text("half")
+    if bin > 28:
+        raise InputError(f"{bin}; at most 28 is right", key="fake.bin")
+    if bin == 0:
         raise InputError("there is no paper")
-    Path(outputs.out).write_text(f"{config['fake']['title']} {28 // (config['fake']['bin'] - 1)}")
+    Path(outputs.report).write_text(f"{title} {28 // (bin - 1)} {os.environ['WORKINGS_THREADS']}")
 """
 TITLE = "100 % {braces} = \"quotes\" & 'more'\nsecond line"
 
@@ -249,11 +252,11 @@ def command(root, in_folder) -> Callable:
     def run(bin: int, name: str = "", **more: str) -> tuple[int, list[str]]:
         Path("mine.yaml").write_text(f"fake:\n  title: {json.dumps(TITLE)}\n  bin: {bin}\n")
         plan = planned(
-            module="analysis.fake", inputs={}, outputs={"out": "build/out.txt"},
+            module="analysis.fake", inputs={}, outputs={"report": "build/out.txt"},
             config={"fake": {"title": TITLE, "bin": bin}},
         )  # fmt: skip
         ran = subprocess.run(
-            [sys.executable, "-m", "workings.job", name or plan.write(), "1"],
+            [sys.executable, "-m", "workings.job", name or plan.write(), "3"],
             env=os.environ | given | more, capture_output=True, text=True,
         )  # fmt: skip
         return ran.returncode, ran.stderr.splitlines()
@@ -268,13 +271,13 @@ def test_the_command_writes_its_output_and_then_keeps_it_whatever_goes_wrong(com
     line = Path("analysis/fake.py").read_text().splitlines()[-1].strip()
     assert command(1) == (1, [
         "workings: the job 'given' stopped with an exception",
-        f"  analysis/fake.py:11, in main: {line}",
+        f"  analysis/fake.py:13, in main: {line}",
         "ZeroDivisionError: integer division or modulo by zero",
     ])  # fmt: skip
     path = ".snakemake/workings/plans/abc.json"
     lost = f"workings: {path}: there is no such plan; a job is started by snakemake"
     assert command(8, "abc") == (1, [lost])
-    assert Path("build/out.txt").read_text() == f"{TITLE} 4"
+    assert Path("build/out.txt").read_text() == f"{TITLE} 4 3"
     assert sorted(path.name for path in Path("build").iterdir()) == [".jobs", "out.txt"]
 
 
@@ -285,4 +288,5 @@ def test_where_a_terminal_listens_it_is_told_and_no_other(command):
     assert [json.loads(line) for line in Path("notes/notes").read_text().splitlines()] == [
         ["failed", "build/out.txt", "workings: there is no paper"],
         ["computed", "build/out.txt", "given"],
+        ["edition", "build/out.txt", "build/out.txt is up to date"],
     ]
