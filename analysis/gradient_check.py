@@ -65,10 +65,7 @@ def measure(
         name: checks.error_curve(cell, name, gradient, epsilons)
         for name, gradient in gradients.items()
     }
-    best = record()
-    for name, points in drawn.items():
-        epsilon, error = min(points, key=lambda point: point[1])
-        best[name] = record(epsilon=epsilon, digits=checks.digits_of(error))
+    best = [min(points, key=lambda point: point[1]) for points in drawn.values()]
     values = record(
         comparisons=sum(row.verdict != "not run" for row in agreement.rows),
         agreeing=sum(row.verdict.startswith("agrees") for row in agreement.rows),
@@ -91,10 +88,9 @@ def measure(
             for name in gradients
         ],
         autograd_digits=agreement.least_digits("torch autograd"),
-        best=best,
-        smallest_best_epsilon=min(b["epsilon"] for b in best.values()),
-        largest_best_epsilon=max(b["epsilon"] for b in best.values()),
-        best_digits=max(b["digits"] for b in best.values()),
+        smallest_best_epsilon=min(epsilon for epsilon, _ in best),
+        largest_best_epsilon=max(epsilon for epsilon, _ in best),
+        best_digits=max(checks.digits_of(error) for _, error in best),
     )
     if cell.updates:
         parameter, rate = cell.updates[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -151,22 +152,11 @@ def _fit(
         raise InputError(str(error), key="training.echo_state.ridge") from None
 
 
-_config: dict = {}
-
-
-def _prepare(config: dict) -> None:
-    torch.set_num_threads(1)
-    _config.update(config)
-
-
-def _work(trial: Trial) -> Done:
-    return run_trial(_config, trial)
-
-
 def run_all(config: dict, count: int) -> dict[Trial, Outcome]:
     """Every trial, over `count` processes; the same result whatever their number."""
     trials = trials_of(config)
-    done = processes.spread(_work, trials, _prepare, (config,), count)
+    work = partial(run_trial, config)
+    done = processes.spread(work, trials, torch.set_num_threads, (1,), count)
     outcomes, seconds = {}, dict.fromkeys(MODELS, 0.0)
     for one in track(done, "networks trained", len(trials)):
         outcomes[one.trial] = one.outcome

@@ -13,23 +13,15 @@ from __future__ import annotations
 import numpy as np
 
 
-def window(length: int, by: int) -> tuple[slice, slice]:
-    """(from, to) along one axis: the part of a line that stays in the frame, and where it lands."""
-    by = int(np.clip(by, -length, length))
-    stays = slice(max(0, -by), length - max(0, by))
-    return stays, slice(stays.start + by, stays.stop + by)
-
-
 def shift(images: np.ndarray, down: int, right: int) -> np.ndarray:
     """The images moved by whole pixels; empty paper comes in, what leaves the frame is gone.
 
     y[i, j] = x[i - down, j - right] where that is in the frame, else 0.
     """
-    rows_from, rows_to = window(images.shape[-2], down)
-    columns_from, columns_to = window(images.shape[-1], right)
-    moved = np.zeros_like(images)
-    moved[..., rows_to, columns_to] = images[..., rows_from, columns_from]
-    return moved
+    rows, columns = images.shape[-2:]
+    around = [(0, 0)] * (images.ndim - 2) + [(abs(down),) * 2, (abs(right),) * 2]
+    top, left = abs(down) - down, abs(right) - right
+    return np.pad(images, around)[..., top : top + rows, left : left + columns]
 
 
 def ink_outside(

@@ -111,7 +111,7 @@ def test_a_damaged_file_is_named_with_the_remedy(tmp_path, damage, place):
         file.write_bytes(b"")
     word = "damaged: its sha256 is "
     with pytest.raises(InputError, match=rf"{file.name}: {word}.*'git checkout .*{file.name}'"):
-        digits.load_embedded(files)
+        digits.check_sums(files)
 
 
 # -- the whole set ---------------------------------------------------------------------------------

@@ -78,61 +78,53 @@ class Plan:
     boxes: Boxes
     pixel: np.ndarray
     """(S_0,): the pixel, row * columns + column, of each slot of the input."""
-    row_spans: np.ndarray
-    column_spans: np.ndarray
-    """(2, n): the distinct intervals that occur as a rectangle's rows and columns."""
+    spans: np.ndarray
+    """(2, n): the distinct intervals that occur as a rectangle's rows, and as its columns."""
     positions: list[np.ndarray]
-    """For each grid: the last level's slot of every position, (R * C,)."""
+    """For each grid: the last level's slot of every position, (R * R,)."""
     clean: int
     """The last level's slot of the untouched image."""
 
 
-Grid = tuple[tuple[int, int], tuple[int, ...], tuple[int, ...]]
-"""A patch (h, w), its top rows and its left columns."""
+Grid = tuple[int, tuple[int, ...]]
+"""A patch's side and its top rows, which are its left columns too."""
 
 
 @lru_cache(maxsize=16)
-def plan(shape: tuple[int, int], windows: tuple[Window, ...], grids: tuple[Grid, ...]) -> Plan:
+def plan(pixels: int, windows: tuple[Window, ...], grids: tuple[Grid, ...]) -> Plan:
     """Lay out the slots of every map for all positions of all grids.
 
     Args:
-        shape: (rows, columns) of the image.
+        pixels: of a row, and of a column, of the image.
         windows: one for each stage; the last leaves one cell.
     """
-    reads = [_reads(windows, axis) for axis in (0, 1)]
-    most = [max(len(axis.cells) for axis in reads[n]) for n in (0, 1)]
-    levels, keys, codes = [], [], _Codes(shape, most)
-    for depth in range(len(windows) + 1):
-        axes = [reads[axis][depth] for axis in (0, 1)]
-        key = np.unique(np.concatenate([_intersections(codes, axes, grid) for grid in grids]))
+    reads = _reads(windows)
+    levels, keys = [], []
+    codes = _Codes(pixels, max(len(axis.cells) for axis in reads))
+    for depth, axis in enumerate(reads):
+        key = np.unique(np.concatenate([_intersections(codes, axis, grid) for grid in grids]))
         if depth < len(windows):
-            order, groups = _group(codes, key, [reads[axis][depth + 1] for axis in (0, 1)])
+            order, groups = _group(codes, key, reads[depth + 1])
         else:
             order, groups = np.arange(len(key)), []
-        levels.append(_level(codes, key[order], groups, len(axes[1].cells)))
+        levels.append(_level(codes, key[order], groups, len(axis.cells)))
         keys.append((key, np.argsort(order)))
         if depth:
             _link(levels, keys, reads, codes)
 
-    last = reads[0][-1].window[0], reads[1][-1].window[0]
     where = []
-    for (h, w), rows, columns in grids:
-        (a, b), (c, d) = (
-            _clip(np.array(start), extent, *limits)
-            for start, extent, limits in ((rows, h, last[0]), (columns, w, last[1]))
-        )
-        key = codes.join(0, 0, a[:, None], b[:, None], c, d)  # (R, C)
+    for side, starts in grids:
+        a, b = _clip(np.array(starts), side, *reads[-1].window[0])
+        key = codes.join(0, 0, a[:, None], b[:, None], a, b)  # (R, R)
         where.append(_find(keys[-1], key.ravel()))
-    spans = [np.unique(np.concatenate([codes.span(v, axis) for v in levels])) for axis in (0, 1)]
-    inputs = levels[0].cell
-    i, j = (read.cells for read in (reads[0][0], reads[1][0]))
+    spans = np.unique(np.concatenate([codes.span(level, axis=0) for level in levels]))
+    inputs, read = levels[0].cell, reads[0].cells
     return Plan(
         levels=levels,
         starts=np.cumsum([0, *(len(level.cell) for level in levels)]),
-        boxes=_boxes(levels, list(zip(*reads, strict=True)), codes, spans),
-        pixel=i[inputs // len(j)] * shape[1] + j[inputs % len(j)],
-        row_spans=np.stack(np.divmod(spans[0], shape[0] + 1)),
-        column_spans=np.stack(np.divmod(spans[1], shape[1] + 1)),
+        boxes=_boxes(levels, reads, codes, spans),
+        pixel=read[inputs // len(read)] * pixels + read[inputs % len(read)],
+        spans=np.stack(np.divmod(spans, pixels + 1)),
         positions=where,
         clean=int(_find(keys[-1], codes.join(0, 0, *[np.zeros(1, int)] * 4))[0]),
     )
@@ -143,7 +135,7 @@ def plan(shape: tuple[int, int], windows: tuple[Window, ...], grids: tuple[Grid,
 
 @dataclass
 class _Axis:
-    """The cells of one map that are read, along one axis."""
+    """The cells of one map that are read, along rows as along columns."""
 
     cells: np.ndarray
     """(n,): their numbers in the map."""
@@ -154,12 +146,12 @@ class _Axis:
     """(n, 2): first pixel, and one past the last, that each cell sees."""
 
 
-def _reads(windows: Sequence[Window], axis: int) -> list[_Axis]:
+def _reads(windows: Sequence[Window]) -> list[_Axis]:
     """The cells that are read, from the last map back to the pixels, then their windows."""
-    cells, below = [np.arange(windows[-1].cells[axis])], []
+    cells, below = [np.arange(windows[-1].cells)], []
     for w in reversed(windows):
-        offsets = np.array(w.offsets[axis]).reshape(-1, w.kernel[axis])
-        at = cells[-1][:, None, None] * w.stride[axis] + offsets  # (n, sums, k)
+        offsets = np.array(w.offsets).reshape(-1, w.kernel)
+        at = cells[-1][:, None, None] * w.stride + offsets  # (n, sums, k)
         cells.append(np.unique(at))
         below.append(np.searchsorted(cells[-1], at))
     cells.reverse()
@@ -184,9 +176,9 @@ def _clip(start: np.ndarray, extent: int, low: int, high: int) -> tuple[np.ndarr
 class _Codes:
     """Pack (cell row, cell column, a, b, c, d) into one integer and back."""
 
-    def __init__(self, shape: tuple[int, int], cells: Sequence[int]) -> None:
-        self.edges = rows, columns = shape[0] + 1, shape[1] + 1
-        self.sizes = (*cells, rows, rows, columns, columns)
+    def __init__(self, pixels: int, cells: int) -> None:
+        self.edges = pixels + 1
+        self.sizes = (cells, cells, *[self.edges] * 4)
 
     def join(self, *parts: np.ndarray | int) -> np.ndarray:
         i, j, a, b, c, d = parts
@@ -198,48 +190,45 @@ class _Codes:
         return list(np.unravel_index(key, self.sizes))
 
     def span(self, level: Level, axis: int) -> np.ndarray:
-        return level.rectangle[2 * axis] * self.edges[axis] + level.rectangle[2 * axis + 1]
+        """A number for each slot's interval of rows (axis 0) or of columns (1)."""
+        return level.rectangle[2 * axis] * self.edges + level.rectangle[2 * axis + 1]
 
 
-def _intersections(codes: _Codes, axes: Sequence[_Axis], grid: Grid) -> np.ndarray:
+def _intersections(codes: _Codes, axis: _Axis, grid: Grid) -> np.ndarray:
     """All distinct (cell, intersection) of one patch on its grid.
 
     Rows and columns separate: the rectangles of a cell are the products of its row intervals and
     its column intervals.
     """
-    found = []
-    for axis, extent, starts in zip(axes, grid[0], grid[1:], strict=True):
-        a, b = _clip(np.array(starts), extent, axis.window[:, :1], axis.window[:, 1:])  # (n, P)
-        cell = np.broadcast_to(np.arange(len(axis.cells))[:, None], a.shape)
-        empty = [np.arange(len(axis.cells)), *np.zeros((2, len(axis.cells)), int)]
-        every = np.concatenate([np.stack([cell, a, b]).reshape(3, -1), np.stack(empty)], axis=1)
-        found.append(np.unique(every, axis=1))
-    (i, a, b), (j, c, d) = found
-    return np.unique(codes.join(i[:, None], j, a[:, None], b[:, None], c, d))
+    side, starts = grid
+    a, b = _clip(np.array(starts), side, axis.window[:, :1], axis.window[:, 1:])  # (n, P)
+    cell = np.broadcast_to(np.arange(len(axis.cells))[:, None], a.shape)
+    empty = [np.arange(len(axis.cells)), *np.zeros((2, len(axis.cells)), int)]
+    every = np.concatenate([np.stack([cell, a, b]).reshape(3, -1), np.stack(empty)], axis=1)
+    i, a, b = np.unique(every, axis=1)
+    return np.unique(codes.join(i[:, None], i, a[:, None], b[:, None], a, b))
 
 
-def _group(
-    codes: _Codes, key: np.ndarray, above: Sequence[_Axis]
-) -> tuple[np.ndarray, list[Group]]:
+def _group(codes: _Codes, key: np.ndarray, above: _Axis) -> tuple[np.ndarray, list[Group]]:
     """Order slots so that cells read by the same taps stand together.
 
     A 3 x 3 kernel reads a corner of the map by one tap only.  When most taps of most cells are of
     no use to anyone, as on a small map or under a stride, each group computes only its own.
     """
-    cells = codes.split(key)[:2]
-    used = [_used(axis, int(cell.max()) + 1) for axis, cell in zip(above, cells, strict=True)]
-    taps = used[0].shape[1] * used[1].shape[1]
-    share = (used[0][cells[0]].sum(1) * used[1][cells[1]].sum(1)).mean() / taps
+    i, j = codes.split(key)[:2]
+    used = _used(above, int(i.max()) + 1)
+    taps = used.shape[1] ** 2
+    share = (used[i].sum(1) * used[j].sum(1)).mean() / taps
     if share >= _SPLIT:
         return np.arange(len(key)), [Group(0, len(key), np.arange(taps))]
-    (sets_r, kind_r), (sets_c, kind_c) = (np.unique(u, axis=0, return_inverse=True) for u in used)
-    kind = kind_r.ravel()[cells[0]] * len(sets_c) + kind_c.ravel()[cells[1]]
+    sets, kinds = np.unique(used, axis=0, return_inverse=True)
+    kind = kinds.ravel()[i] * len(sets) + kinds.ravel()[j]
     order = np.argsort(kind, kind="stable")
     starts = np.flatnonzero(np.diff(kind[order], prepend=-1))
     groups = []
     for start, stop in zip(starts, [*starts[1:], len(key)], strict=True):
-        r, c = divmod(int(kind[order[start]]), len(sets_c))
-        read = np.flatnonzero(np.outer(sets_r[r], sets_c[c]).ravel())
+        r, c = divmod(int(kind[order[start]]), len(sets))
+        read = np.flatnonzero(np.outer(sets[r], sets[c]).ravel())
         groups.append(Group(int(start), int(stop), read))
     return order, groups
 
@@ -267,26 +256,24 @@ def _find(keys: tuple[np.ndarray, np.ndarray], key: np.ndarray) -> np.ndarray:
     return slot[at]
 
 
-def _link(levels: list[Level], keys: list, reads: list[list[_Axis]], codes: _Codes) -> None:
+def _link(levels: list[Level], keys: list, reads: list[_Axis], codes: _Codes) -> None:
     """Find the slots that each slot of the last level reads, tap by tap."""
-    here, child, depth = levels[-1], levels[-2], len(levels) - 1
-    (rows, columns), (rows_below, columns_below) = (
-        [reads[axis][n] for axis in (0, 1)] for n in (depth, depth - 1)
-    )
-    i, j = np.divmod(here.cell, len(columns.cells))
+    here, child = levels[-1], levels[-2]
+    axis, below = reads[len(levels) - 1], reads[len(levels) - 2]
+    i, j = np.divmod(here.cell, len(axis.cells))
     a, b, c, d = here.rectangle
-    (row_taps, row_at), (column_taps, column_at) = (_union(axis) for axis in (rows, columns))
-    size = row_taps.shape[1], column_taps.shape[1]
-    children = np.empty((len(here.cell), *size), np.int32)
-    for y, x in np.ndindex(*size):
-        r, s = row_taps[i, y], column_taps[j, x]
-        low, high = rows_below.window[r].T
-        left, right = columns_below.window[s].T
+    union, at = _union(axis)
+    size = union.shape[1]
+    children = np.empty((len(here.cell), size, size), np.int32)
+    for y, x in np.ndindex(size, size):
+        r, s = union[i, y], union[j, x]
+        low, high = below.window[r].T
+        left, right = below.window[s].T
         cut = np.maximum(a, low), np.minimum(b, high), np.maximum(c, left), np.minimum(d, right)
         children[:, y, x] = _find(keys[-2], codes.join(r, s, *cut))
     here.children = children.reshape(len(here.cell), -1)
-    both = row_at[:, None, :, None] * size[1] + column_at[None, :, None, :]  # (p, q, k, m)
-    taps = both.shape[2] * both.shape[3]
+    both = at[:, None, :, None] * size + at[None, :, None, :]  # (p, p, k, k)
+    taps = both.shape[2] ** 2
     here.tap = both.reshape(-1, taps)
     here.tapped = np.stack([here.children.take(each, axis=1) for each in here.tap])
     if len(child.groups) > 1:
@@ -303,30 +290,24 @@ def _union(axis: _Axis) -> tuple[np.ndarray, np.ndarray]:
     return union, at.reshape(shape)
 
 
-def _boxes(
-    levels: list[Level],
-    reads: list[tuple[_Axis, _Axis]],
-    codes: _Codes,
-    spans: Sequence[np.ndarray],
-) -> Boxes:
+def _boxes(levels: list[Level], reads: list[_Axis], codes: _Codes, spans: np.ndarray) -> Boxes:
     at, stop, base, weight, bare = [], [], [], [], []
-    bound = 0
-    for level, axes in zip(levels, reads, strict=True):
+    bound, n = 0, len(spans)
+    for level, axis in zip(levels, reads, strict=True):
         a, b, c, d = level.rectangle
-        rows, columns = (np.searchsorted(spans[axis], codes.span(level, axis)) for axis in (0, 1))
-        n, m = len(spans[1]), len(spans[0])
-        at.append(np.stack([a * n + columns, b * n + columns, c * m + rows, d * m + rows]))
+        rows, columns = (np.searchsorted(spans, codes.span(level, which)) for which in (0, 1))
+        at.append(np.stack([a * n + columns, b * n + columns, c * n + rows, d * n + rows]))
         stop.append(b)
 
-        height, width = (int(np.ptp(axis.window, axis=1).max()) + 1 for axis in axes)
-        radix = np.array([height * width * width, width * width, width, 1])
-        i, j = np.divmod(level.cell, len(axes[1].cells))
-        own = bound + level.cell * height * radix[0]
-        top, left = axes[0].window[i, 0], axes[1].window[j, 0]
+        width = int(np.ptp(axis.window, axis=1).max()) + 1
+        radix = width ** np.arange(3, -1, -1)
+        i, j = np.divmod(level.cell, len(axis.cells))
+        own = bound + level.cell * width**4
+        top, left = axis.window[i, 0], axis.window[j, 0]
         base.append(own - top * (radix[0] + radix[1]) - left * (radix[2] + radix[3]))
         weight.append(np.broadcast_to(radix[:, None], (4, len(own))))
         bare.append(own)
-        bound += len(axes[0].cells) * len(axes[1].cells) * height * int(radix[0])
+        bound += len(axis.cells) ** 2 * width**4
     whole = np.int32 if bound < 2**31 else np.int64
     return Boxes(
         at=np.concatenate(at, axis=1),
