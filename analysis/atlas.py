@@ -1,7 +1,5 @@
 """Average over the test set what a patch does to each class, and find the hot spots."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from types import SimpleNamespace
 

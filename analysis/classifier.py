@@ -1,7 +1,5 @@
 """Train the convolutional network on the digits and test it."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import numpy as np

@@ -1,11 +1,8 @@
 """Load the handwritten digits through torchvision, from the embedded subset or the whole set."""
 
-from __future__ import annotations
-
 import errno
 import gzip
 import math
-import shutil
 import struct
 import tempfile
 import zlib
@@ -101,7 +98,7 @@ def load(dataset: str, folder: Path) -> dict[str, np.ndarray]:
         InputError: the files are not there and cannot be downloaded, or are damaged.
     """
     try:
-        if not any((folder / f"{name}{end}").is_file() for name in IDX for end in ("", ".gz")):
+        if not any(found(folder, name) for name in IDX):
             return read(dataset, folder, download=True)
         with tempfile.TemporaryDirectory() as root:
             _lay_out(folder, Path(root) / dataset / "raw")
@@ -125,34 +122,31 @@ def _lay_out(folder: Path, raw: Path) -> None:
     """
     raw.mkdir(parents=True)
     for name in IDX:
-        plain, packed = folder / name, folder / f"{name}.gz"
-        if plain.is_file():
-            (raw / name).symlink_to(plain.resolve())
-        elif packed.is_file():
-            try:
-                with gzip.open(packed) as source, open(raw / name, "wb") as unpacked:
-                    shutil.copyfileobj(source, unpacked)
-            except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-                raise _damaged(packed, " ".join(str(error).split())) from None
-        else:
+        file = found(folder, name)
+        if file is None:
             raise InputError(
-                f"{plain}: missing; the data set has four files: {', '.join(IDX)}",
+                f"{folder / name}: missing; the data set has four files: {', '.join(IDX)}",
                 key="digits.folder",
             )
-        size, declared = (raw / name).stat().st_size, _declared_size(raw / name)
-        if size != declared:
-            raise _damaged(
-                plain if plain.is_file() else packed,
-                f"it holds {size} bytes, its header says {declared}",
-            )
+        try:
+            content = file.read_bytes()
+            if file.suffix == ".gz":
+                content = gzip.decompress(content)
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise _damaged(file, " ".join(str(error).split())) from None
+        axes = content[3] if len(content) > 3 else 0
+        sizes = struct.unpack(f">{axes}I", content[4 : 4 + 4 * axes].ljust(4 * axes, b"\0"))
+        declared = 4 + 4 * axes + math.prod(sizes)
+        if len(content) != declared:
+            raise _damaged(file, f"it holds {len(content)} bytes, its header says {declared}")
+        (raw / name).write_bytes(content)
 
 
-def _declared_size(file: Path) -> int:
-    """The bytes that an IDX file should hold: its header gives the number and the sizes of its axes."""
-    with file.open("rb") as idx:
-        axes = idx.read(4).ljust(4, b"\0")[-1]
-        sizes = struct.unpack(f">{axes}I", idx.read(4 * axes).ljust(4 * axes, b"\0"))
-    return 4 + 4 * axes + math.prod(sizes)
+def found(folder: Path, name: str) -> Path | None:
+    """The IDX file of that name, packed or not; "train-images.idx3-ubyte" is a name of it too."""
+    dotted = name.replace("-idx", ".idx")
+    names = (f"{one}{end}" for one in (name, dotted) for end in ("", ".gz"))
+    return next((folder / one for one in names if (folder / one).is_file()), None)
 
 
 def _damaged(file: Path, reason: str) -> InputError:

@@ -1,7 +1,5 @@
 """What the figures of this report draw: digits, maps of labels and probabilities."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Draw every feature map of two digits and measure how recognisable the digit still is in them."""
 
-from __future__ import annotations
-
 import itertools
 from collections import defaultdict
 from collections.abc import Iterator

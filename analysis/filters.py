@@ -1,7 +1,5 @@
 """Draw the filters of the three convolutions and measure how their weight is spread."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from types import SimpleNamespace

@@ -1,7 +1,5 @@
 """Check the derived gradients against independent ways to get them."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import numpy as np
@@ -98,7 +96,6 @@ def measure(
         moved = np.asarray(cell.parameters[parameter], float) + float(rate) * hand["gradient"]
         difference = checks.relative_difference(hand["gradient"], gradients[parameter])
         hand["digits"] = checks.digits_of(difference)
-        hand["added"] = moved
         hand["loss_when_added"] = float(cell.forward({parameter: moved}).loss)
     return values, drawn
 

@@ -1,7 +1,5 @@
 """Slide a patch over a digit and read the network's answer at every position."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import numpy as np

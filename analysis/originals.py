@@ -1,7 +1,5 @@
 """Compare every number that the original write-up printed with the recomputed one."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict

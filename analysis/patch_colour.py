@@ -1,7 +1,5 @@
 """Slide black, grey and white patches over the digits, and compare what each colour does."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import numpy as np

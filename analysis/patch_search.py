@@ -1,7 +1,5 @@
 """Find the smallest black square that changes the label, over all sizes and all places."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from types import SimpleNamespace
 

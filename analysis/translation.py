@@ -1,7 +1,5 @@
 """Shift a digit, then the whole test set, and read the labels."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from types import SimpleNamespace
 

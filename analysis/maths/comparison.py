@@ -10,8 +10,6 @@ does not is, in this order,
     wrong      none of these
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Iterable, Sequence

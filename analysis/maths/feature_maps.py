@@ -1,13 +1,7 @@
 """Feature maps: taken from a network, enlarged to the image, compared with it, and classified.
 
-    maps = feature_maps(network, images)          # after each convolution's ReLU, (N, C, h, w) each
-    E = enlargement(middles, 28)                  # (28, cells)
-    r = correlation(enlarge(maps[2], E), images)  # (N, C)
-
-Everything is in memory, on tensors; images are float32 in 0..1, (N, 1, rows, columns).
+Images are float32 in 0..1, (N, 1, rows, columns).
 """
-
-from __future__ import annotations
 
 import numpy as np
 import torch

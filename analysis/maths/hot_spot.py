@@ -1,7 +1,5 @@
 """Where the probability falls under a patch: the centre of mass of the drop, and the part of the ink."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 

@@ -4,18 +4,8 @@ The network is the three-convolution MNIST network of Chollet, *Deep Learning wi
 (Conv - ReLU - MaxPool) blocks without padding, then Flatten - Linear - ReLU - Linear.  Channels,
 kernels, pools and the hidden width come from a config mapping.
 
-    network = build(
-        {"channels": [32, 64, 64], "kernels": [3, 3, 3], "pool": [2, 2, 1], "hidden": 64}
-    )
-    history = train(network, images, labels, epochs=5, batch=64, rate=1e-3, seed=0)
-    p = predict(network, images)                            # (N, classes), rows sum to 1
-    fields, unread = receptive_field(network, 28)
-
 Images are float32 in 0..1, (N, channels, rows, columns); labels are integers, (N,).
-Everything here is in memory: reading and writing weights belongs to the callers.
 """
-
-from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence

@@ -1,14 +1,8 @@
 """Shift images on their frame, count what is lost, and say how far a label holds.
 
-    shifted = shift(images, down=0, right=-4)            # (N, 1, rows, columns), four pixels left
-    lost = ink_outside(images, 0, -4)                    # (N,), share of the ink that left
-    held = reach(labels_along, true)                     # steps until the label first changes
-
 Images are float arrays, (..., rows, columns); 0 is empty paper.  Shifts are whole pixels, positive
 down and right.
 """
-
-from __future__ import annotations
 
 import numpy as np
 

@@ -1,7 +1,5 @@
 """The results, and the reference: a forward pass per position."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass

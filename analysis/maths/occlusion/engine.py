@@ -11,8 +11,6 @@ is taken from a table of W_t x for the distinct contents x below: as a cell belo
 contents above, there are far fewer products than sums.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Read a network as a chain of stages: windows that slide over a map, and pointwise functions."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field
 

@@ -1,7 +1,5 @@
 """The public entry points: occlusion maps by the incremental engine, close calls by the reference."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 

@@ -7,10 +7,8 @@ slot's value follows from slots of the map below, those of the same intersection
 windows.  The last map has one cell, whose slots are the positions.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -34,56 +32,45 @@ class Group:
 class Level:
     """The slots of one map, (S,) each, ordered by group and cell."""
 
-    cell: np.ndarray
-    """The cell's number among those that are read."""
-    rectangle: np.ndarray
-    """(4, S): rows a ... b - 1 and columns c ... d - 1 that the patch covers in the window."""
-    children: np.ndarray | None = None
-    """(S, union): slots of the level below, those that any tap of any sum reads."""
-    tap: np.ndarray | None = None
-    """(sums, taps): which of these each tap of each sum is."""
-    tapped: np.ndarray | None = None
-    """(sums, S, taps): the children, tap by tap."""
-    groups: list[Group] = field(default_factory=list)
-    """How the next stage reads this level."""
-    reads: np.ndarray | None = None
-    """(S,): by how many taps of it."""
-    place: np.ndarray | None = None
-    """(sums, S, taps): which of the child's taps, among its group's, is read; None if all are."""
+    cell: np.ndarray  # its number among the cells that are read
+    rectangle: (
+        np.ndarray
+    )  # (4, S): rows a ... b - 1, columns c ... d - 1 of the patch in the window
+    groups: list[Group]  # how the next stage reads this level
+    reads: np.ndarray  # (S,): by how many taps of it
+    # What each slot reads of the level below; the first level, of pixels, reads nothing.
+    children: np.ndarray | None = None  # (S, union): slots that any tap of any sum reads
+    tap: np.ndarray | None = None  # (sums, taps): which of these each tap of each sum is
+    tapped: np.ndarray | None = None  # (sums, S, taps): the children, tap by tap
+    place: np.ndarray | None = None  # (sums, S, taps): which tap of the child's group; None: all
 
 
 @dataclass
 class Boxes:
     """The rectangles of all slots, level after level, and how the box of what matters in each is
     numbered, so that equal contents of a cell meet.
+
+    The box (t, b, l, r) has the number base + weight . (t, b, l, r) < bound; an empty one has the
+    number bare, the cell's own.
     """
 
-    at: np.ndarray
-    """(4, S): where the tables of `engine.boxes` hold the box's top, bottom, left and right."""
-    stop: np.ndarray
-    """(S,): one past the rectangle's last row; no box reaches it when nothing in it matters."""
+    at: np.ndarray  # (4, S): where the tables of `engine.boxes` hold its top, bottom, left, right
+    stop: np.ndarray  # (S,): past the rectangle's last row; where nothing matters no box reaches it
     base: np.ndarray
-    weight: np.ndarray
+    weight: np.ndarray  # (4, S)
     bare: np.ndarray
     bound: int
-    """The box (t, b, l, r) has the number base + weight . (t, b, l, r) < bound, weights (4, S); an
-    empty one has the number bare, the cell's own."""
 
 
 @dataclass
 class Plan:
     levels: list[Level]
-    starts: np.ndarray
-    """(levels + 1,): where each level's slots begin among those of all levels."""
+    starts: np.ndarray  # (levels + 1,): where each level's slots begin among those of all levels
     boxes: Boxes
-    pixel: np.ndarray
-    """(S_0,): the pixel, row * columns + column, of each slot of the input."""
-    spans: np.ndarray
-    """(2, n): the distinct intervals that occur as a rectangle's rows, and as its columns."""
-    positions: list[np.ndarray]
-    """For each grid: the last level's slot of every position, (R * R,)."""
-    clean: int
-    """The last level's slot of the untouched image."""
+    pixel: np.ndarray  # (S_0,): the pixel, row * columns + column, of each slot of the input
+    spans: np.ndarray  # (2, n): the intervals that occur as a rectangle's rows, and as its columns
+    positions: list[np.ndarray]  # for each grid: the last level's slot of every position, (R * R,)
+    clean: int  # the last level's slot of the untouched image
 
 
 Grid = tuple[int, tuple[int, ...]]
@@ -137,13 +124,9 @@ def plan(pixels: int, windows: tuple[Window, ...], grids: tuple[Grid, ...]) -> P
 class _Axis:
     """The cells of one map that are read, along rows as along columns."""
 
-    cells: np.ndarray
-    """(n,): their numbers in the map."""
-    below: np.ndarray
-    """(n, sums, k): the cell of the map below that each tap of each sum reads, counted among those
-    that are read."""
-    window: np.ndarray
-    """(n, 2): first pixel, and one past the last, that each cell sees."""
+    cells: np.ndarray  # (n,): their numbers in the map
+    below: np.ndarray  # (n, sums, k): the cell below that each tap reads, among those that are read
+    window: np.ndarray  # (n, 2): first pixel, and one past the last, that each cell sees
 
 
 def _reads(windows: Sequence[Window]) -> list[_Axis]:
@@ -246,7 +229,7 @@ def _level(codes: _Codes, key: np.ndarray, groups: list[Group], columns: int) ->
     reads = np.zeros(len(key), np.int32)
     for group in groups:
         reads[group.start : group.stop] = len(group.taps)
-    return Level(i * columns + j, np.stack(rectangle), groups=groups, reads=reads)
+    return Level(i * columns + j, np.stack(rectangle), groups, reads)
 
 
 def _find(keys: tuple[np.ndarray, np.ndarray], key: np.ndarray) -> np.ndarray:
