@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 
-from workings.measurements import Measurements, read, record, write
+from workings.measurements import read, record, write
+from workings.page.values import Value
 
 
-def spread(runs: Iterable[Mapping], keys: Iterable[str]) -> dict:
+def spread(runs: Collection[Mapping], keys: Iterable[str]) -> dict:
     """Mean, standard deviation, lowest and highest of each key over the runs, nested as the key.
 
     s = √(Σ (x_i − x̄)² / (n − 1)), the deviation of one run from the next. What a run has no value
@@ -18,9 +19,9 @@ def spread(runs: Iterable[Mapping], keys: Iterable[str]) -> dict:
     """
     found: dict = {}
     for key in keys:
-        looked_up = [Measurements(run) for run in runs]
-        values = [run[key] for run in looked_up if key in run]
-        if len(values) < len(looked_up) or None in values:
+        recorded = [Value(run).at(key) for run in runs]
+        values = [value.raw for value in recorded if value is not None]
+        if len(values) < len(runs) or None in values:
             continue
         *above, last = key.split(".")
         block = found

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import jinja2
-from jinja2 import meta, nodes
+from jinja2 import nodes
 from jinja2.ext import Extension
 from jinja2.parser import Parser
 from jinja2.runtime import Context, LoopContext
@@ -43,10 +43,7 @@ _INSTEAD = {
     "Macro": "macro: put what stands in several places into a file, and include it",
     "Call": "calls: filters take their place, as in \\VAR{lengths.mean | digits(1)}",
 }
-_LOOP = {
-    "index", "index0", "first", "last", "length", "revindex", "revindex0", "previtem", "nextitem",
-    "cycle", "changed", "depth",
-}  # fmt: skip
+_LOOP = {"index", "index0", "first", "last", "length", "revindex", "previtem", "nextitem"}
 _RESERVED = {"config", "derivation", "seeds", "loop"}
 _FILE = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)*")
 
@@ -56,11 +53,10 @@ def _refusals(tree: nodes.Template) -> Iterator[tuple[int, str]]:
     for node in tree.find_all(nodes.Node):
         message = None
         match node:
-            case nodes.CallBlock(call=nodes.Call(node=nodes.ExtensionAttribute())):
-                pass
-            case nodes.Call(node=called) if isinstance(
-                called, nodes.ExtensionAttribute
-            ) or f"{key(called)}".startswith("loop."):
+            case (
+                nodes.CallBlock(call=nodes.Call(node=nodes.ExtensionAttribute()))
+                | nodes.Call(node=nodes.ExtensionAttribute())
+            ):
                 pass
             case nodes.Filter(name=name) if name not in (*FILTERS, "_noted"):
                 message = f"no filter '{name}': {_known(name, FILTERS)}"
@@ -141,7 +137,7 @@ class Environment(SandboxedEnvironment):
     getattr = getitem = part
 
     def is_safe_callable(self, thing: Any) -> bool:
-        return isinstance(getattr(thing, "__self__", None), LoopContext | Blocks)
+        return isinstance(getattr(thing, "__self__", None), Blocks)
 
 
 def _frontmatter(writer: Writer, marks: tuple[str, ...], says: Callable[[str], str]) -> TeX:
@@ -215,7 +211,7 @@ class Blocks(Extension):
         pieces = claims.pieces(condition)
         for other in [written for kind, written, _ in pieces if kind == "other"]:
             parser.fail(f"the claim '{name.value}': `{other}` compares nothing that was measured")
-        arguments = [name, nodes.Const(tuple(pieces)), claims.noted(condition)]
+        arguments = [name, nodes.Const(tuple(pieces)), claims.Noted().visit(condition)]
         return self._block(parser, "claim", arguments, "otherwise")
 
     def _figure(self, parser: Parser) -> nodes.Node:
@@ -236,7 +232,7 @@ class Blocks(Extension):
 
     def _unprinted(self, parser: Parser) -> nodes.Node:
         measurement = parser.parse_unary(with_filter=False)
-        if key(measurement) is None:
+        if claims.key(measurement) is None:
             parser.fail("unprinted takes the whole key of a measurement", measurement.lineno)
         parser.stream.expect("name:because")
         reason = nodes.Const(parser.stream.expect("string").value)
@@ -247,22 +243,9 @@ class Blocks(Extension):
 # -- what a template names -------------------------------------------------------------------------
 
 
-def key(node: nodes.Node) -> str | None:
-    """The key that an expression is, where it is written out: lengths.rows.0.mean."""
-    match node:
-        case nodes.Name(name=name):
-            return name
-        case (
-            nodes.Getattr(node=above, attr=part)
-            | nodes.Getitem(node=above, arg=nodes.Const(value=part))
-        ):
-            return (found := key(above)) and f"{found}.{part}"
-    return None
-
-
 def keys(node: nodes.Node) -> Iterator[tuple[str, int]]:
     """Every key that is read below `node`, as far as it is written out, with its line."""
-    found = key(node)
+    found = claims.key(node)
     if found is None:
         for child in node.iter_child_nodes():
             yield from keys(child)
@@ -297,19 +280,19 @@ class Needs:
 def needs(name: str, folder: Path = TEMPLATES) -> Needs:
     """What the template and its partials name."""
     trees = {file: parse(Path(file)) for file in partials(name, folder)}
-    undeclared = set().union(*map(meta.find_undeclared_variables, trees.values()))
-    local = {n.name for t in trees.values() for n in t.find_all(nodes.Name) if n.ctx == "store"}
     read: dict[str, str] = {}
+    of_its_own = {"config", "loop"}
     for file, tree in trees.items():
+        of_its_own |= {node.name for node in tree.find_all(nodes.Name) if node.ctx != "load"}
         for found, line in keys(tree):
             read.setdefault(found, f"{file}:{line}")
-    derivations: dict[str, str] = {}
     jobs: dict[str, str] = {}
+    derivations: dict[str, str] = {}
     for found, place in read.items():
-        first, _, rest = found.partition(".")
+        first, *rest = found.split(".")
         if first == "derivation":
-            derivations.setdefault(rest.partition(".")[0], place)
-        elif first in undeclared - local - {"config"}:
+            derivations.setdefault(rest[0] if rest else "", place)
+        elif first not in of_its_own:
             jobs.setdefault(first, place)
     spreads = {
         _spread_of(spread, file, jobs)
@@ -322,18 +305,13 @@ def needs(name: str, folder: Path = TEMPLATES) -> Needs:
         for file, tree in trees.items()
         for arguments, line in blocks(tree, "figure")
     }
+    config = {
+        found.removeprefix("config."): read[found]
+        for found in sorted(read)
+        if found.startswith("config.")
+    }
     seeds = {"seeds": f"{folder / name}"} if spreads else {}
-    return Needs(
-        jobs=seeds | derivations | jobs,
-        derivations=derivations,
-        figures=figures,
-        config={
-            found.removeprefix("config."): read[found]
-            for found in sorted(read)
-            if found.startswith("config.")
-        },
-        spreads=sorted(spreads),
-    )
+    return Needs(seeds | derivations | jobs, derivations, figures, config, sorted(spreads))
 
 
 def _spread_of(spread: nodes.Filter, file: str, jobs: Mapping[str, str]) -> str:
@@ -341,7 +319,7 @@ def _spread_of(spread: nodes.Filter, file: str, jobs: Mapping[str, str]) -> str:
     inner: nodes.Node = spread
     while isinstance(inner, nodes.Filter):
         inner = inner.node
-    found = key(inner)
+    found = claims.key(inner)
     if found is None or found.partition(".")[0] not in jobs:
         raise InputError(
             f"{file}:{spread.lineno}: spread takes a measurement by its whole key, as in "

@@ -16,7 +16,7 @@ from typing import Any
 
 from jinja2 import Undefined
 
-from workings.measurements import Measurements, nearest
+from workings.measurements import nearest
 from workings.messages import InputError
 from workings.page.numbers import number
 from workings.page.tex import TeX, anchor, code, escape
@@ -33,30 +33,27 @@ class Format:
     dash: bool = False
 
 
+@dataclass(frozen=True, eq=False)
 class Value:
     """What is recorded under `key` (None: it was computed in a template), and how to print it.
 
     `shape`, where it is given, prints more than the value alone: a list in words, a matrix …
     """
 
-    def __init__(
-        self,
-        raw: Any,
-        key: str | None = None,
-        format: Format = Format(),
-        shape: Callable[[Writer, Value], str] | None = None,
-    ) -> None:
-        self.raw, self.key, self.format, self.shape = raw, key, format, shape
+    raw: Any
+    key: str | None = None
+    format: Format = Format()
+    shape: Callable[[Writer, Value], str] | None = None
 
     def named(self) -> str:
         """The beginning of a message: what is called how."""
         return f"'{self.key or 'the result of a computation'}' is {self.raw!r:.40}"
 
     def formatted(self, **changes: Any) -> Value:
-        return Value(self.raw, self.key, replace(self.format, **changes), self.shape)
+        return replace(self, format=replace(self.format, **changes))
 
     def shaped(self, shape: Callable[[Writer, Value], str]) -> Value:
-        return Value(self.raw, self.key, self.format, shape)
+        return replace(self, shape=shape)
 
     def child(self, part: Any) -> Value:
         """What is recorded under `part`: a name, or a place in a list.
@@ -73,6 +70,16 @@ class Value:
             return Value(held[part], f"{self.key}.{part}" if self.key else part, self.format)
         walked = self.key.split(".") if self.key else []
         raise InputError(f"no '{'.'.join([*walked, part])}': {nearest(held, walked, part)}")
+
+    def at(self, key: str) -> Value | None:
+        """What is recorded under the dotted key, if something is."""
+        found = self
+        try:
+            for part in key.split("."):
+                found = found.child(part)
+        except InputError:
+            return None
+        return found
 
     def children(self) -> list[Value]:
         """The items of a list, or what a mapping holds, in order."""
@@ -164,8 +171,7 @@ class Writer:
         report_refuted: bool = False,
         title_block: Callable[[str], str] | None = None,
     ) -> None:
-        self.section, self.measurements = section, Measurements(names)
-        self.names = Value(names, "")
+        self.section, self.names = section, Value(names, "")
         self.report_refuted, self.title_block = report_refuted, title_block
         self.plain = False  # characters alone, as in an alternative text
         self.quotes: list[dict[str, Any]] = []
