@@ -361,15 +361,6 @@ def test_a_text_that_cannot_be_read_is_refused_with_its_line(tmp_path, text, lin
 # -- what a section depends on ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("value", ["row.y", "job.rows[job.best].y", "'a'"])
-def test_a_spread_of_what_is_known_only_later_is_refused(tmp_path, value):
-    text = rf"\BLOCK{{ for row in job.rows }}\VAR{{{value} | digits(1) | spread}}\BLOCK{{ endfor }}"
-    (tmp_path / "a.tex.j2").write_text("\n" + text)
-    with pytest.raises(InputError, match=r"a\.tex\.j2:2: spread takes .* whole key") as caught:
-        template.needs("a.tex.j2", tmp_path)
-    assert f"not `{value}`" in str(caught.value)
-
-
 def test_what_a_section_needs_is_read_from_its_template_and_partials(tmp_path):
     for name, text in {
         "a": r"three.x \VAR{two.x | digits(1) | spread} \BLOCK{ for row in two.rows }"
@@ -390,7 +381,7 @@ def test_what_a_section_needs_is_read_from_its_template_and_partials(tmp_path):
     assert found.jobs["one"] == f"{tmp_path}/p.tex.j2:2"
     assert sorted(found.jobs) == ["eight", "nine", "one", "seeds", "seven", "ten", "two"]
     assert (list(found.derivations), list(found.config)) == (["seven"], ["a.b", "one"])
-    assert found.figures == {"f": f"{tmp_path}/p.tex.j2:2"} and found.spreads == ["two.x"]
+    assert found.figures == {"f": f"{tmp_path}/p.tex.j2:2"}
 
 
 def test_the_examples_of_the_documentation_are_templates(tmp_path):

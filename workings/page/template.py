@@ -266,15 +266,13 @@ class Needs:
 
     `jobs` are those whose measurements it names (`seeds` too, where it prints a spread) and
     `derivations` those whose derivations, with the line that names them first; so `config` the choices,
-    without `config.`; `figures` maps each to the line that sets it; `spreads` are the keys that are
-    printed with a spread.
+    without `config.`; `figures` maps each to the line that sets it.
     """
 
     jobs: dict[str, str]
     derivations: dict[str, str]
     figures: dict[str, str]
     config: dict[str, str]
-    spreads: list[str]
 
 
 def needs(name: str, folder: Path = TEMPLATES) -> Needs:
@@ -294,12 +292,6 @@ def needs(name: str, folder: Path = TEMPLATES) -> Needs:
             derivations.setdefault(rest[0] if rest else "", place)
         elif first not in of_its_own:
             jobs.setdefault(first, place)
-    spreads = {
-        _spread_of(spread, file, jobs)
-        for file, tree in trees.items()
-        for spread in tree.find_all(nodes.Filter)
-        if spread.name == "spread"
-    }
     figures = {
         arguments[0].value: f"{file}:{line}"
         for file, tree in trees.items()
@@ -310,22 +302,11 @@ def needs(name: str, folder: Path = TEMPLATES) -> Needs:
         for found in sorted(read)
         if found.startswith("config.")
     }
-    seeds = {"seeds": f"{folder / name}"} if spreads else {}
-    return Needs(seeds | derivations | jobs, derivations, figures, config, sorted(spreads))
-
-
-def _spread_of(spread: nodes.Filter, file: str, jobs: Mapping[str, str]) -> str:
-    """The key that is printed with its spread, which must be known before anything has run."""
-    inner: nodes.Node = spread
-    while isinstance(inner, nodes.Filter):
-        inner = inner.node
-    found = claims.key(inner)
-    if found is None or found.partition(".")[0] not in jobs:
-        raise InputError(
-            f"{file}:{spread.lineno}: spread takes a measurement by its whole key, as in "
-            f"\\VAR{{lengths.mean | digits(1) | spread}}, not `{claims.source(inner)}`"
-        )
-    return found
+    spreads = any(
+        f.name == "spread" for tree in trees.values() for f in tree.find_all(nodes.Filter)
+    )
+    seeds = {"seeds": str(folder / name)} if spreads else {}
+    return Needs(seeds | derivations | jobs, derivations, figures, config)
 
 
 def partials(name: str, folder: Path = TEMPLATES) -> list[str]:
