@@ -10,7 +10,6 @@ is shown as it is written.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from itertools import pairwise
 from typing import Any
 
 from jinja2 import nodes, pass_environment
@@ -297,25 +296,21 @@ def _holds(node: nodes.Node, world: Mapping[str, bool]) -> bool:
             return _holds(left, world) and _holds(right, world)
         case nodes.Or(left=left, right=right):
             return _holds(left, world) or _holds(right, world)
-        case nodes.Compare():
-            sides = [source(node.expr), *(source(operand.expr) for operand in node.ops)]
-            signs = [operand.op for operand in node.ops]
+        case nodes.Compare(expr=first, ops=operands):
+            sides = [source(first), *(source(operand.expr) for operand in operands)]
             return all(
-                _compared(a, sign, b, world)
-                for (a, b), sign in zip(pairwise(sides), signs, strict=True)
+                _compared(left, operand.op, right, world)
+                for left, operand, right in zip(sides, operands, sides[1:], strict=False)
             )
     return world[source(node)]
 
 
 def _compared(left: str, sign: str, right: str, world: Mapping[str, bool]) -> bool:
     """a > b is b < a, a >= b is not a < b, and a == b is b == a."""
-    match sign:
-        case "gt" | "lteq":
-            return _compared(right, {"gt": "lt", "lteq": "gteq"}[sign], left, world)
-        case "gteq" | "ne" | "notin":
-            return not _compared(
-                left, {"gteq": "lt", "ne": "eq", "notin": "in"}[sign], right, world
-            )
-        case "eq":
-            left, right = sorted([left, right])
+    if sign in ("gt", "lteq"):
+        left, sign, right = right, {"gt": "lt", "lteq": "gteq"}[sign], left
+    if sign in ("gteq", "ne", "notin"):
+        return not _compared(left, _OPPOSITES[sign], right, world)
+    if sign == "eq":
+        left, right = sorted([left, right])
     return world[f"{left} {sign} {right}"]

@@ -83,14 +83,8 @@ def recorded_at(key: str) -> str:
 
 def line_of_output(source: str, name: str) -> int | None:
     """The first line of a script that names its output `outputs.name`."""
-    lines = [
-        node.lineno
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Attribute)
-        and node.attr == name
-        and isinstance(node.value, ast.Name)
-        and node.value.id == "outputs"
-    ]
+    written = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute)]
+    lines = [node.lineno for node in written if ast.unparse(node) == f"outputs.{name}"]
     return min(lines, default=None)
 
 

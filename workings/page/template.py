@@ -45,6 +45,7 @@ _INSTEAD = {
 }
 _LOOP = {"index", "index0", "first", "last", "length", "revindex", "previtem", "nextitem"}
 _RESERVED = {"config", "derivation", "seeds", "loop"}
+_MISTAKES = (TypeError, ValueError, LookupError, RecursionError)  # what a template may bring about
 _FILE = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)*")
 
 
@@ -392,21 +393,14 @@ def fill(
         InputError: with template:line, whatever in the template or its measurements is wrong.
     """
     partials(name, folder)  # reads them all, and refuses one that cannot be read
-    names = {**measurements, "config": config, "derivation": derivations or {}}
+    names = Value({**measurements, "config": config, "derivation": derivations or {}}, "")
     writer = Writer(Path(name).name.removesuffix(SUFFIX), names, claims == "report", title_block)
     try:
         template = Environment(folder, writer).get_template(name)
-        text = template.render({name: writer.names.child(name) for name in names})
-    except (
-        InputError,
-        jinja2.TemplateError,
-        TypeError,
-        ValueError,
-        LookupError,
-        RecursionError,
-    ) as e:
-        where = getattr(e, "place", None) or _line_of(e, folder, name)
-        raise InputError(f"{where}: {e}") from None
+        text = template.render({name: names.child(name) for name in names.raw})
+    except (InputError, jinja2.TemplateError, *_MISTAKES) as error:
+        where = getattr(error, "place", None) or _line_of(error, folder, name)
+        raise InputError(f"{where}: {error}") from None
     return Filled(text, writer.quotes, writer.claims)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import operator
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from jinja2 import Undefined
@@ -154,6 +154,7 @@ for _name in ("__lt__", "__le__", "__gt__", "__ge__"):
     setattr(Value, _name, lambda self, other, s=_sign: s(numeric(self), numeric(other)))
 
 
+@dataclass
 class Writer:
     """Prints the values of one section, and keeps what it printed.
 
@@ -162,21 +163,20 @@ class Writer:
         names: what a template can name: each job's measurements, `config`, `derivation`.
         report_refuted: print a claim that does not hold as refuted.
         title_block: makes the document's front matter around the abstract.
+        plain: print characters alone, as in an alternative text.
+        quotes: what was printed, in order.
+        claims: what was claimed.
+        reads: what the condition of a claim has read so far.
     """
 
-    def __init__(
-        self,
-        section: str,
-        names: Mapping[str, Any],
-        report_refuted: bool = False,
-        title_block: Callable[[str], str] | None = None,
-    ) -> None:
-        self.section, self.names = section, Value(names, "")
-        self.report_refuted, self.title_block = report_refuted, title_block
-        self.plain = False  # characters alone, as in an alternative text
-        self.quotes: list[dict[str, Any]] = []
-        self.claims: list[dict[str, Any]] = []
-        self.reads: dict[str, Any] = {}  # what the condition of a claim has read so far
+    section: str
+    names: Value
+    report_refuted: bool = False
+    title_block: Callable[[str], str] | None = None
+    plain: bool = False
+    quotes: list[dict[str, Any]] = field(default_factory=list)
+    claims: list[dict[str, Any]] = field(default_factory=list)
+    reads: dict[str, Any] = field(default_factory=dict)
 
     def printed(self, thing: Any) -> str:
         """What `\\VAR{thing}` prints: the only door from a template's expressions to its text."""
