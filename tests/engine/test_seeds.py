@@ -1,15 +1,10 @@
-"""Runs from other seeds: how far a number spreads, and that another seed is all that differs."""
+"""Runs from other seeds: how far a number spreads."""
 
 from __future__ import annotations
-
-import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from workings import workflow
-from workings.measurements import read
 from workings.page import seeds
 
 
@@ -28,22 +23,3 @@ def test_what_a_run_has_no_number_of_has_no_spread(other):
     assert seeds.spread([*runs(1.0), other]) == {
         "job": {"y": {"mean": 1, "deviation": 0, "lowest": 1, "highest": 1}}
     }
-
-
-def test_the_runs_are_gathered_by_their_seeds(tmp_path):
-    files = [tmp_path / f"build/seeds/{seed}/measurements/job.json" for seed in (8, 7)]
-    for file, run in zip(files, runs(1.0, 3.0), strict=True):
-        file.parent.mkdir(parents=True)
-        file.write_text(json.dumps(run["job"]))
-    out = tmp_path / "seeds.json"
-    seeds.main({}, SimpleNamespace(runs=files), SimpleNamespace(measurements=out))
-    values = read(out)
-    assert values["count"] == 2 and values["spread"]["job"]["part"]["x"]["mean"] == 2
-    assert [run["seed"] for run in values["runs"]] == [8, 7]
-    assert values["runs"][1]["measurements"] == runs(3.0)[0]
-
-
-def test_another_seed_changes_the_seeds_and_nothing_else():
-    config = {"a": {"seed": 1, "x": 2}, "b": {"seed": 1}, "c": {"x": 3}}
-    assert workflow._seeded(config, ["a"], "9") == config | {"a": {"seed": 9, "x": 2}}
-    assert workflow._seeded(config, ["a"], None) == config

@@ -215,18 +215,12 @@ def test_a_derivation_is_printed_with_the_names_of_its_lines(tmp_path):
     )
 
 
-@pytest.mark.parametrize("given", [None, lambda abstract: f"\\mine{{{abstract}}}"])
-def test_the_abstract_gets_its_title_block(tmp_path, given):
+def test_the_abstract_gets_its_title_block(tmp_path):
     (tmp_path / "s.tex.j2").write_text(
         "\\BLOCK{ frontmatter }\nOf \\VAR{job.one}.\n\\BLOCK{ endfrontmatter }\n"
     )
-    text = template.fill("s.tex.j2", MEASURED, {}, title_block=given, folder=tmp_path).text
-    abstract = r"Of \measured{job.one}{s.1}{1}."
-    assert text == (
-        f"\\mine{{{abstract}}}\n"
-        if given
-        else f"\\begin{{abstract}}\n{abstract}\n\\end{{abstract}}\n"
-    )
+    text = template.fill("s.tex.j2", MEASURED, {}, title_block="<{}>".format, folder=tmp_path).text
+    assert text == "<Of \\measured{job.one}{s.1}{1}.>\n"
 
 
 # -- what is refused -------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 import jinja2
 from jinja2 import nodes
@@ -27,7 +27,7 @@ from workings.messages import InputError, did_you_mean
 from workings.page import claims, tables
 from workings.page.filters import FILTERS, TESTS
 from workings.page.tex import TeX
-from workings.page.values import Value, Writer, raw
+from workings.page.values import Value, Writer, place, raw
 
 TEMPLATES = Path("templates")
 SUFFIX = ".tex.j2"
@@ -122,6 +122,9 @@ class Environment(SandboxedEnvironment):
             raise jinja2.TemplateSyntaxError(message, line, name, filename)
         return tree
 
+    def handle_exception(self, source: str | None = None) -> NoReturn:
+        raise  # with the frames of the templates, as `place` reads them
+
     def part(self, whole: Any, name: Any) -> Any:
         """`whole.name` and `whole[name]` alike: a part of a value, of a literal list or of `loop`."""
         if isinstance(whole, Value):
@@ -142,10 +145,7 @@ class Environment(SandboxedEnvironment):
 
 
 def _frontmatter(writer: Writer, marks: tuple[str, ...], says: Callable[[str], str]) -> TeX:
-    abstract = says("").strip()
-    if writer.title_block is not None:
-        return TeX(writer.title_block(abstract) + "\n")
-    return TeX(f"\\begin{{abstract}}\n{abstract}\n\\end{{abstract}}\n")
+    return TeX(writer.title_block(says("").strip()) + "\n")
 
 
 _RUN: Mapping[str, Callable] = {
@@ -287,12 +287,12 @@ def needs(name: str, folder: Path = TEMPLATES) -> Needs:
             read.setdefault(found, f"{file}:{line}")
     jobs: dict[str, str] = {}
     derivations: dict[str, str] = {}
-    for found, place in read.items():
+    for found, where in read.items():
         first, *rest = found.split(".")
         if first == "derivation":
-            derivations.setdefault(rest[0] if rest else "", place)
+            derivations.setdefault(rest[0] if rest else "", where)
         elif first not in of_its_own:
-            jobs.setdefault(first, place)
+            jobs.setdefault(first, where)
     figures = {
         arguments[0].value: f"{file}:{line}"
         for file, tree in trees.items()
@@ -376,7 +376,7 @@ def fill(
     config: Mapping[str, Any],
     derivations: Mapping[str, Any] | None = None,
     claims: str = "fail",
-    title_block: Callable[[str], str] | None = None,
+    title_block: Callable[[str], str] = str,
     folder: Path = TEMPLATES,
 ) -> Filled:
     """Fill a template.
@@ -399,13 +399,7 @@ def fill(
         template = Environment(folder, writer).get_template(name)
         text = template.render({name: names.child(name) for name in names.raw})
     except (InputError, jinja2.TemplateError, *_MISTAKES) as error:
-        where = getattr(error, "place", None) or _line_of(error, folder, name)
+        frames = reversed([*traceback.walk_tb(error.__traceback__)])
+        where = getattr(error, "place", None) or place(frames) or folder / name
         raise InputError(f"{where}: {error}") from None
     return Filled(text, writer.quotes, writer.claims)
-
-
-def _line_of(error: Exception, folder: Path, template: str) -> str:
-    """file:line of the innermost template in the traceback."""
-    frames = traceback.extract_tb(error.__traceback__)
-    inside = [f for f in frames if f.filename.startswith(f"{folder}/")]
-    return f"{inside[-1].filename}:{inside[-1].lineno}" if inside else str(folder / template)

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import operator
 import sys
-from collections.abc import Callable, Iterator, Mapping
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from types import FrameType
 from typing import Any
 
 from jinja2 import Undefined
@@ -172,7 +174,7 @@ class Writer:
     section: str
     names: Value
     report_refuted: bool = False
-    title_block: Callable[[str], str] | None = None
+    title_block: Callable[[str], str] = str
     plain: bool = False
     quotes: list[dict[str, Any]] = field(default_factory=list)
     claims: list[dict[str, Any]] = field(default_factory=list)
@@ -240,12 +242,10 @@ def texts(value: Value) -> tuple[str, str]:
     return made.plain(), made.latex()
 
 
-def place() -> str:
-    """file:line of the template that is being filled."""
-    frame = sys._getframe(1)
-    while frame is not None:
+def place(frames: Iterable[tuple[FrameType, int]] | None = None) -> str:
+    """file:line of the template among frames, the innermost first; by default of what is running."""
+    for frame, line in frames or traceback.walk_stack(sys._getframe()):
         template = frame.f_globals.get("__jinja_template__")
         if template is not None and template.filename:
-            return f"{template.filename}:{template.get_corresponding_lineno(frame.f_lineno)}"
-        frame = frame.f_back
+            return f"{template.filename}:{template.get_corresponding_lineno(line)}"
     return ""
