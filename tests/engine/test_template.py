@@ -205,6 +205,36 @@ def test_a_loop_lists_in_words(tmp_path, items, printed):
     assert fill(tmp_path, loop).text == printed
 
 
+@pytest.mark.parametrize(
+    ("text", "printed"),
+    [
+        ("a\n\\BLOCK{ if true } <# no #>\nb\n \\BLOCK{ endif }\nc", "a\nb\nc"),
+        ("a \\BLOCK{ if true }b\\BLOCK{ endif }\nc", "a b\nc"),
+        ("a \\BLOCK{ if '}' or\n true }b\\BLOCK{ endif }<# } #>\nc", "a b\nc"),
+        ("a\n\\BLOCK{ for x in 'b', 'c' }\\VAR{x}\\BLOCK{ endfor }\nd", "a\nbc\nd"),
+        ("a \\BLOCK{ if true }b\\BLOCK{ endif -}\nc", "a bc"),
+    ],
+)
+def test_a_line_that_holds_more_than_blocks_keeps_its_end(tmp_path, text, printed):
+    assert fill(tmp_path, text).text == printed
+
+
+@pytest.mark.parametrize(
+    "listing",
+    [
+        "\\begin{verbatim}\n\\VAR{job.x} \\BLOCK{ if } 50 % <# #>\n  \\end{verbatim}",
+        '\\begin{lstlisting}[language=C]\nprintf("%d", 12);\n\\end{lstlisting}',
+        "\\verb|\\VAR{x} %|",
+        "\\verb*+50%+",
+        "\\lstinline[language=C]!a % 12!",
+    ],
+)
+def test_a_listing_is_printed_as_it_stands(tmp_path, listing):
+    text = f"{listing} of\n\n{listing}\n\\BLOCK{{ if true }}\nc\n\\BLOCK{{ endif }}\n"
+    assert fill(tmp_path, text).text == f"{listing} of\n\n{listing}\nc\n"
+    assert lint.of_templates([tmp_path / "sections/s.tex.j2"]) == []
+
+
 def test_a_derivation_is_printed_with_the_names_of_its_lines(tmp_path):
     measured = {**MEASURED, "job": {"lines": {"count": 1}}}
     (tmp_path / "s.tex.j2").write_text(r"\VAR{derivation.job.parts[0].lines | equations}")

@@ -89,12 +89,10 @@ def of_values(
 
 def _prose(tree: nodes.Template) -> Iterator[tuple[int, str]]:
     """What is read as text, with its first line: the template's own, and words in expressions."""
+    yield from template.prose(tree)
     for output in tree.find_all(nodes.Output):
         for node in output.nodes:
-            if isinstance(node, nodes.TemplateData):
-                yield node.lineno, node.data
-            else:
-                yield from _printed_words(node)
+            yield from _printed_words(node)
     for node in tree.find_all((nodes.For, nodes.Assign)):
         yield from _printed_words(node.iter if isinstance(node, nodes.For) else node.node)
 

@@ -49,6 +49,46 @@ _MISTAKES = (TypeError, ValueError, LookupError, RecursionError)  # what a templ
 _FILE = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)*")
 
 
+# What TeX prints letter by letter, and so does a template: a listing, or \\verb and its text.
+_LISTING = re.compile(
+    r"\\begin\{(?P<kind>[vV]erbatim\*?|lstlisting)\}.*?\\end\{(?P=kind)\}"
+    r"|\\(?:verb\*?|lstinline(?:\[[^\]\n]*\])?)(?P<mark>[^\w\s{*\[])[^\n]*?(?P=mark)",
+    re.DOTALL,
+)
+# A block or a comment that says nothing of the line's end; the engine's own blocks bring theirs.
+_TAG = re.compile(
+    r"""\\BLOCK\{(?!\s*end(?:claim|figure|table|frontmatter)\b)"""
+    r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^'"}])*(?<![-+])\}|<\#.*?(?<![-+])\#>""",
+    re.DOTALL,
+)
+_SPAN = re.compile(f"(?P<listing>{_LISTING.pattern})|{_TAG.pattern}", re.DOTALL)
+
+
+def _prepared(source: str) -> str:
+    """A template's text with two rules of ours in Jinja's own signs, its lines as they are.
+
+    A listing is raw, and a line that holds more than blocks keeps its end, also after a block.
+    """
+    made, at, is_prose = [], 0, False
+    for span in _SPAN.finditer(source):
+        between, text = source[at : span.start()], span[0]
+        at = span.end()
+        is_prose = bool(between.rpartition("\n")[2].strip()) or (is_prose and "\n" not in between)
+        if span["listing"]:
+            text, is_prose = rf"\BLOCK{{+ raw }}{text}\BLOCK{{+ endraw +}}", True
+        elif is_prose and source[at : at + 1] == "\n":
+            text = re.sub(r"(\}|#>)$", r"+\1", text)
+        made += [between, text]
+    return "".join([*made, source[at:]])
+
+
+def prose(tree: nodes.Node) -> Iterator[tuple[int, str]]:
+    """A template's own texts with their first lines, but for listings."""
+    for data in tree.find_all(nodes.TemplateData):
+        if not _LISTING.fullmatch(data.data):
+            yield data.lineno, data.data
+
+
 def _refusals(tree: nodes.Template) -> Iterator[tuple[int, str]]:
     """What in a template is not of the language, with its line."""
     for node in tree.find_all(nodes.Node):
@@ -174,6 +214,9 @@ class Blocks(Extension):
     def parse(self, parser: Parser) -> nodes.Node:
         kind, line = parser.stream.current.value, next(parser.stream).lineno
         return getattr(self, f"_{kind}")(parser).set_lineno(line)
+
+    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
+        return _prepared(source)
 
     def run(self, kind: str, *arguments: Any, caller: Callable[[str], str] | None = None) -> Any:
         return _RUN[kind](self.environment.writer, *arguments, caller)
@@ -344,9 +387,9 @@ def parse(file: Path) -> nodes.Template:
 
 def _comment_in(tree: nodes.Template) -> int | None:
     """The line of the first bare % in the prose, which TeX would take for a comment."""
-    for data in tree.find_all(nodes.TemplateData):
-        if found := re.search(r"(?<!\\)(?:\\\\)*%", data.data):
-            return data.lineno + data.data[: found.start()].count("\n")
+    for line, text in prose(tree):
+        if found := re.search(r"(?<!\\)(?:\\\\)*%", text):
+            return line + text.count("\n", 0, found.start())
     return None
 
 
