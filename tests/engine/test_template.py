@@ -208,7 +208,7 @@ def test_a_loop_lists_in_words(tmp_path, items, printed):
 @pytest.mark.parametrize(
     ("text", "printed"),
     [
-        ("a\n\\BLOCK{ if true } <# no #>\nb\n \\BLOCK{ endif }\nc", "a\nb\nc"),
+        ("a\n\\BLOCK{ if true }\n<# no #>\nb\n \\BLOCK{ endif }\nc", "a\nb\nc"),
         ("a \\BLOCK{ if true }b\\BLOCK{ endif }\nc", "a b\nc"),
         ("a \\BLOCK{ if '}' or\n true }b\\BLOCK{ endif }<# } #>\nc", "a b\nc"),
         ("a\n\\BLOCK{ for x in 'b', 'c' }\\VAR{x}\\BLOCK{ endfor }\nd", "a\nbc\nd"),
