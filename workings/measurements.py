@@ -33,17 +33,15 @@ from workings.build import syntax
 from workings.messages import InputError, did_you_mean
 
 ENGINE = Path(__file__).parent
-SPREAD = "**"  # the name of a keyword that spreads a mapping
-# The file, the place of a node among all of its code, and the keyword if the node is a call.
-Origin = tuple[str, int, str | None]
+Origin = tuple[str, int]  # the file, and the place of a node among all of its code
 
 
 class Record(dict):
     """A dictionary that knows where each of its values was put in."""
 
-    def __init__(self, *given: Any, places: Mapping[Any, Origin] | None = None) -> None:
-        super().__init__(*given)
-        self.places = dict(places or {})
+    def __init__(self, values: Any = (), places: Any = ()) -> None:
+        super().__init__(values)
+        self.places: dict[Any, Origin | None] = dict(places)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self._take([{key: value}], {}, _spot(ast.Subscript))
@@ -61,31 +59,20 @@ class Record(dict):
         return both
 
     def copy(self) -> Record:
-        return Record(self, places=self.places)
+        return Record(self, self.places)
 
     def __reduce__(self) -> tuple:  # so that a copy from another process has the places too
-        return _restored, (dict(self), self.places)
+        return Record, (dict(self), self.places)
 
     def _take(self, mappings: Iterable[Any], values: Mapping, spot: _Spot | None) -> None:
         """Put in the values of mappings, and those given by keyword to the call at `spot`."""
         for mapping in mappings:
-            mapping = mapping if isinstance(mapping, Mapping) else dict(mapping)
+            known = getattr(mapping, "places", {})
+            mapping = dict(mapping)
             super().update(mapping)
-            self._put(mapping, spot and spot.place())
-            self.places |= getattr(mapping, "places", {})
+            self.places |= {key: known.get(key) or (spot and spot.place()) for key in mapping}
         super().update(values)
-        for key in values:
-            self._put([key], spot and spot.place(key))
-
-    def _put(self, keys: Iterable[Any], place: Origin | None) -> None:
-        for key in keys:
-            self.places.pop(key, None)
-            if place:
-                self.places[key] = place
-
-
-def _restored(values: dict, places: dict) -> Record:
-    return Record(values, places=places)
+        self.places |= {key: spot and spot.place(key) for key in values}
 
 
 def record(*mappings: Mapping[Any, Any], **values: Any) -> Record:
@@ -122,11 +109,10 @@ def line_of(origin: Origin, source: str) -> int:
     Raises:
         InputError: the text is not that of the code which recorded.
     """
-    file, ordinal, keyword = origin
+    file, ordinal = origin
     try:
-        node = syntax.nodes(source)[ordinal]
-        return (_keyword(node, keyword) if keyword else node).lineno
-    except (IndexError, AttributeError, StopIteration):
+        return syntax.nodes(source)[ordinal].lineno
+    except (IndexError, AttributeError):
         raise InputError(
             f"{file}: its code is not that which recorded the measurements; "
             "run the same command again"
@@ -154,8 +140,7 @@ def write(path: str | Path, values: Mapping[str, Any]) -> None:
     Path(path).write_text(_short_lists(text) + "\n", encoding="utf-8")
     places = origins_path(path)
     places.parent.mkdir(parents=True, exist_ok=True)
-    lines = [f"{json.dumps(key)}: {json.dumps(place)}" for key, place in origins(values).items()]
-    places.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+    places.write_text(json.dumps(origins(values), ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def read(path: str | Path) -> dict[str, Any]:
@@ -241,22 +226,18 @@ def _items(values: Any) -> Iterable[tuple[Any, Any]]:
     return enumerate(values) if isinstance(values, (list, tuple)) else ()
 
 
-def _keyword(call: ast.Call, name: str) -> ast.keyword:
-    return next(k for k in call.keywords if (k.arg or SPREAD) == name)
-
-
 class _Spot(NamedTuple):
-    """A node that puts something into a record, with the names of its keywords."""
+    """A node that puts something into a record, and its keywords; None is that of a ** alone."""
 
     file: str
     ordinal: int
-    keywords: tuple[str, ...]
+    keywords: dict[str | None, int]
 
     def place(self, keyword: str | None = None) -> Origin:
         """The node's place, or that of its keyword; one that is not written out came by the **."""
-        if keyword is not None and keyword not in self.keywords:
-            keyword = SPREAD if self.keywords.count(SPREAD) == 1 else None
-        return self.file, self.ordinal, keyword
+        if keyword is None:
+            return self.file, self.ordinal
+        return self.file, self.keywords.get(keyword, self.keywords.get(None, self.ordinal))
 
 
 def _spot(kind: type[ast.AST]) -> _Spot | None:
@@ -284,20 +265,21 @@ def _named(file: str, folder: Path) -> str | None:
 
 
 @lru_cache(maxsize=64)
-def _ends(source: str) -> dict[tuple[type[ast.AST], int, int], tuple[int, tuple[str, ...]]]:
+def _ends(source: str) -> dict[tuple[type[ast.AST], int, int], tuple[int, dict[str | None, int]]]:
     """Kind and end of each node that may put something into a record: no two of a kind end together.
 
-    Each with its place among all nodes and the names of its keywords.
+    Each with its place among all nodes, and those of its keywords by name.
     """
-    return {
-        (type(node), node.end_lineno, node.end_col_offset): (
-            ordinal,
-            tuple(k.arg or SPREAD for k in getattr(node, "keywords", ())),
-        )
-        for ordinal, node in enumerate(syntax.nodes(source))
-        if isinstance(node, ast.Call | ast.Subscript | ast.AugAssign)
-        or (isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr))
-    }
+    places = {node: place for place, node in enumerate(syntax.nodes(source))}
+    found = {}
+    for node, place in places.items():
+        merges = isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr)
+        if merges or isinstance(node, ast.Call | ast.Subscript | ast.AugAssign):
+            given = getattr(node, "keywords", [])
+            several = sum(k.arg is None for k in given) > 1  # any of them may have brought it
+            keywords = {k.arg: places[k] for k in given if k.arg or not several}
+            found[type(node), node.end_lineno, node.end_col_offset] = place, keywords
+    return found
 
 
 def _short_lists(text: str) -> str:
