@@ -23,17 +23,17 @@ import json
 import math
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from workings.build import syntax
 from workings.messages import InputError, did_you_mean
 
 ENGINE = Path(__file__).parent
-Origin = tuple[str, int]  # the file, and the place of a node among all of its code
+Origin = tuple[str, int, str]  # the file, and a node's number among all of its code and its name
 
 
 class Record(dict):
@@ -64,15 +64,15 @@ class Record(dict):
     def __reduce__(self) -> tuple:  # so that a copy from another process has the places too
         return Record, (dict(self), self.places)
 
-    def _take(self, mappings: Iterable[Any], values: Mapping, spot: _Spot | None) -> None:
-        """Put in the values of mappings, and those given by keyword to the call at `spot`."""
+    def _take(self, mappings: Iterable[Any], values: Mapping, place: Callable) -> None:
+        """Put in the values of mappings, and those given by keyword to the call at `place`."""
         for mapping in mappings:
             known = getattr(mapping, "places", {})
             mapping = dict(mapping)
             super().update(mapping)
-            self.places |= {key: known.get(key) or (spot and spot.place()) for key in mapping}
+            self.places |= {key: known.get(key) or place() for key in mapping}
         super().update(values)
-        self.places |= {key: spot and spot.place(key) for key in values}
+        self.places |= {key: place(key) for key in values}
 
 
 def record(*mappings: Mapping[Any, Any], **values: Any) -> Record:
@@ -109,14 +109,14 @@ def line_of(origin: Origin, source: str) -> int:
     Raises:
         InputError: the text is not that of the code which recorded.
     """
-    file, ordinal = origin
-    try:
-        return syntax.nodes(source)[ordinal].lineno
-    except (IndexError, AttributeError):
+    file, number, name = origin
+    found = syntax.nodes(source)[number : number + 1]
+    if [_name(node) for node in found] != [name]:
         raise InputError(
             f"{file}: its code is not that which recorded the measurements; "
             "run the same command again"
-        ) from None
+        )
+    return found[0].lineno
 
 
 def origins_path(path: str | Path) -> Path:
@@ -226,31 +226,26 @@ def _items(values: Any) -> Iterable[tuple[Any, Any]]:
     return enumerate(values) if isinstance(values, (list, tuple)) else ()
 
 
-class _Spot(NamedTuple):
-    """A node that puts something into a record, and its keywords; None is that of a ** alone."""
+def _spot(kind: type[ast.AST]) -> Callable[..., Origin | None]:
+    """The place of the node of that kind which the caller's caller is at, or of a keyword in it.
 
-    file: str
-    ordinal: int
-    keywords: dict[str | None, int]
-
-    def place(self, keyword: str | None = None) -> Origin:
-        """The node's place, or that of its keyword; one that is not written out came by the **."""
-        if keyword is None:
-            return self.file, self.ordinal
-        return self.file, self.keywords.get(keyword, self.keywords.get(None, self.ordinal))
-
-
-def _spot(kind: type[ast.AST]) -> _Spot | None:
-    """The node of that kind which the caller's caller is at; None where its code is not of here."""
+    None where its code is not of here. A keyword that is not written out came by the **.
+    """
     frame = sys._getframe(2)
     path = frame.f_code.co_filename
     file = _named(path, Path.cwd())
-    if file is None:
-        return None
-    positions = frame.f_code.co_positions()  # of each two bytes of the code
-    _, line, _, column = next(islice(positions, frame.f_lasti // 2, None))
-    found = _ends(Path(path).read_text(encoding="utf-8")).get((kind, line, column))
-    return _Spot(file, *found) if found else None
+    places: dict = {}
+    if file:
+        positions = frame.f_code.co_positions()  # of each two bytes of the code
+        _, line, _, column = next(islice(positions, frame.f_lasti // 2, None))
+        places = _ends(Path(path).read_text(encoding="utf-8")).get((kind, line, column), {})
+
+    def place(keyword: str = "") -> Origin | None:
+        spread = "**" if keyword else ""
+        found = places.get(keyword) or places.get(spread) or places.get("")
+        return found and (file, *found)
+
+    return place
 
 
 @lru_cache
@@ -265,21 +260,27 @@ def _named(file: str, folder: Path) -> str | None:
 
 
 @lru_cache(maxsize=64)
-def _ends(source: str) -> dict[tuple[type[ast.AST], int, int], tuple[int, dict[str | None, int]]]:
-    """Kind and end of each node that may put something into a record: no two of a kind end together.
+def _ends(source: str) -> dict[tuple[type[ast.AST], int, int], dict[str, tuple[int, str]]]:
+    """Number and name of each node that may put something into a record, by its kind and end.
 
-    Each with its place among all nodes, and those of its keywords by name.
+    Under "" those of the node itself, then those of its keywords.
     """
-    places = {node: place for place, node in enumerate(syntax.nodes(source))}
-    found = {}
-    for node, place in places.items():
-        merges = isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr)
-        if merges or isinstance(node, ast.Call | ast.Subscript | ast.AugAssign):
-            given = getattr(node, "keywords", [])
-            several = sum(k.arg is None for k in given) > 1  # any of them may have brought it
-            keywords = {k.arg: places[k] for k in given if k.arg or not several}
-            found[type(node), node.end_lineno, node.end_col_offset] = place, keywords
+    numbers = {node: number for number, node in enumerate(syntax.nodes(source))}
+    found: dict = {}
+    for node, number in numbers.items():
+        if isinstance(node, ast.Call | ast.Subscript | ast.AugAssign | ast.BinOp):
+            places = {"": (number, _name(node))}
+            for keyword in getattr(node, "keywords", ()):
+                place = numbers[keyword], _name(keyword)
+                # Of several ** any may have brought a value.
+                places[_name(keyword)] = places[""] if place[1] in places else place
+            # Of operators that end together, a | b + c, the outer one comes first.
+            found.setdefault((type(node), node.end_lineno, node.end_col_offset), places)
     return found
+
+
+def _name(node: ast.AST) -> str:
+    return (node.arg or "**") if isinstance(node, ast.keyword) else type(node).__name__
 
 
 def _short_lists(text: str) -> str:
