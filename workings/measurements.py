@@ -21,10 +21,9 @@ from __future__ import annotations
 import ast
 import json
 import math
-import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -88,7 +87,9 @@ def record(*mappings: Mapping[Any, Any], **values: Any) -> Record:
 def origins(values: Any, above: str = "") -> dict[str, Origin]:
     """Where the values were put in, by dotted key; a key that is not there has that of its parent."""
     found: dict[str, Origin] = {}
-    for key, value in _items(values):
+    if isinstance(values, (list, tuple)):
+        values = dict(enumerate(values))
+    for key, value in values.items() if isinstance(values, Mapping) else ():
         name = f"{above}{key}"
         if origin := getattr(values, "places", {}).get(key):
             found[name] = origin
@@ -136,11 +137,12 @@ def write(path: str | Path, values: Mapping[str, Any]) -> None:
         InputError: a value is NaN or infinite; the message names its key.
         TypeError: a value is of a kind that JSON does not hold.
     """
-    text = json.dumps(_plain(values, ""), indent=1, ensure_ascii=False, allow_nan=False)
-    Path(path).write_text(_short_lists(text) + "\n", encoding="utf-8")
     places = origins_path(path)
     places.parent.mkdir(parents=True, exist_ok=True)
-    places.write_text(json.dumps(origins(values), ensure_ascii=False) + "\n", encoding="utf-8")
+    for file, held in ((Path(path), _plain(values, "")), (places, origins(values))):
+        # A line for each key, so that a person can read the file.
+        lines = [f"{_json(key)}: {_json(value)}" for key, value in held.items()]
+        file.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
 
 def read(path: str | Path) -> dict[str, Any]:
@@ -220,10 +222,7 @@ def _rows(frame: Any, key: str) -> list[dict]:
     return frame.to_dict(orient="records")
 
 
-def _items(values: Any) -> Iterable[tuple[Any, Any]]:
-    if isinstance(values, Mapping):
-        return values.items()
-    return enumerate(values) if isinstance(values, (list, tuple)) else ()
+_json = partial(json.dumps, ensure_ascii=False, allow_nan=False)
 
 
 def _spot(kind: type[ast.AST]) -> Callable[..., Origin | None]:
@@ -281,15 +280,3 @@ def _ends(source: str) -> dict[tuple[type[ast.AST], int, int], dict[str, tuple[i
 
 def _name(node: ast.AST) -> str:
     return (node.arg or "**") if isinstance(node, ast.keyword) else type(node).__name__
-
-
-def _short_lists(text: str) -> str:
-    """Innermost lists on one line each, so that a person can read the file.
-
-    Only lists of numbers: a text might hold brackets of its own.
-    """
-    return re.sub(
-        r"\[\s*(-?[\d.][^\[\]{}\"]*?)\s*\]",
-        lambda match: "[" + re.sub(r"\s*\n\s*", " ", match[1]) + "]",
-        text,
-    )
