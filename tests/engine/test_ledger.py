@@ -121,7 +121,7 @@ def run(repository: str | None = None, quotes: dict = QUOTES, **built) -> tuple[
         "jobs": jobs, "sections": LABELLED, "figures": ["lengths"], "report": {"repository": repository},
         "commit": {"sha": "", "date": "", "why": "without git", "changed": []} | built,
         "places": {
-            "files": [str(config.ENGINE / "defaults.yaml"), "config/default.yaml", "mine.yaml"],
+            "files": ["config/default.yaml", "mine.yaml"],
             "given": {"mass": {"seed": 3}},
         },
     }  # fmt: skip
