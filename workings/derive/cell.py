@@ -63,7 +63,7 @@ class Cell:
     targets: np.ndarray | None  # (T, ...)
     steps: int  # T
     forward_parameters: tuple[str, ...] = ()
-    updates: tuple[tuple[str, Fraction], ...] = ()
+    update: tuple[str, Fraction] | None = None  # the parameter and the rate of one step down
     name: str = ""
     meaning: Mapping[str, str] | None = None
 

@@ -19,8 +19,7 @@ import numpy as np
 import sympy
 
 from workings.derive.arithmetic import SYMBOLIC
-from workings.derive.expression import LOSS, Name, Operation, Shape, Shapes, names_in, plain
-from workings.derive.forward import tangent_name
+from workings.derive.expression import LOSS, Name, Operation, Shape, Shapes, names_in, plain, total
 from workings.derive.grammar import parse_formula
 from workings.derive.operations import Function, Rule, Sum, by_itself
 from workings.derive.program import evaluate
@@ -168,8 +167,8 @@ def prove_cell(cell: Recurrence, steps: int = 2) -> list[Proof]:
     for name, formula in cell.lines.items():
         z, g = evaluate(formula, names, cell.shapes, WHOLE), symbols_for("g", cell.shape(name))
         # the output of a line is written by its name: put back what it stands for
-        known = {**names, name: z, f"dL_d{name}": g}
-        pulls = cell.immediate_pulls(name)
+        known = {**names, name: z, total(name): g}
+        pulls = cell.immediate_pulls(name, Name(total(name)))
         for leaf in names_in(formula):
             rules = (cell.jacobian_formula(name, leaf), pulls[leaf])
             tangent, pulled = (evaluate(r, known, cell.gradient_shapes, WHOLE) for r in rules)
@@ -200,9 +199,9 @@ def _prove_steps(cell: Recurrence, steps: int) -> list[Proof]:
     for name, symbols in parameters.items():
         sensitivity = short.forward_mode(run, name)
         for state in cell.initial_state:
-            if tangent_name(state, name) in sensitivity.derivatives:
+            if state in sensitivity.derivatives:
                 jacobian = component_jacobian(run[state][-1], symbols)
-                holds = _same(sensitivity[tangent_name(state, name)][-1], jacobian)
+                holds = _same(sensitivity[state][-1], jacobian)
                 statement = f"{state} after {steps} steps by {name}"
                 proofs.append(Proof(statement, "forward mode", holds))
     gradients = short.reverse(run)

@@ -19,7 +19,15 @@ from workings.derive.checks import (
     relative_difference,
     torch_gradients,
 )
-from workings.derive.expression import Name, Operation, plain, substitute
+from workings.derive.expression import (
+    Derivative,
+    Name,
+    Operation,
+    from_later,
+    plain,
+    substitute,
+    total,
+)
 from workings.derive.linear import Diag
 from workings.derive.operations import (
     FUNCTIONS,
@@ -106,7 +114,7 @@ def _changed(change, only=None):
 
 def _no_carry(node):
     parts = getattr(node, "arguments", ())
-    kept = [part for part in parts if not getattr(part, "name", "").startswith("carry_")]
+    kept = [part for part in parts if part not in (Name(from_later(s)) for s in "hc")]
     return kept[0] if isinstance(node, Add) and len(kept) == 1 else node
 
 
@@ -127,7 +135,7 @@ def _swapped_gates(one, other):
 
     def fault(lines):
         return {
-            key: substitute(f, names) if key in ("dL_dc", "dL_dg", "dL_dc_prev") else f
+            key: substitute(f, names) if key in map(total, ("c", "g", "c_prev")) else f
             for key, f in lines.items()
         }
 
@@ -138,12 +146,12 @@ FAULTS = {
     "dropped carry": ("elman", _changed(_no_carry)),
     "transposed W": ("elman", _transposed("W")),
     "transposed V": ("elman", _transposed("V")),
-    "omitted diag": ("elman", _changed(_no_diag, "dL_da")),
-    "wrong sign in tanh'": ("elman", _changed(_plus_for_minus, "dL_da")),
+    "omitted diag": ("elman", _changed(_no_diag, total("a"))),
+    "wrong sign in tanh'": ("elman", _changed(_plus_for_minus, total("a"))),
     "dropped carry, LSTM": ("lstm", _changed(_no_carry)),
     "transposed W_f": ("lstm", _transposed("W_f")),
-    "omitted diag, LSTM": ("lstm", _changed(_no_diag, "dL_dc")),
-    "wrong sign, LSTM": ("lstm", _changed(_plus_for_minus, "dL_dh_prev")),
+    "omitted diag, LSTM": ("lstm", _changed(_no_diag, total("c"))),
+    "wrong sign, LSTM": ("lstm", _changed(_plus_for_minus, total("h_prev"))),
     "swapped gates": ("lstm", _swapped_gates("i", "f")),
     "dropped carry, GRU": ("gru", _changed(_no_carry)),
     "transposed W_n": ("gru", _transposed("W_n")),
@@ -180,7 +188,7 @@ def test_truncated_backpropagation_is_caught(steps, window):
     # the loss of every window is derived with the state at its start taken as given
     cell = cells.stretched("lstm", steps)
     run = cell.forward()
-    total = {name: np.zeros(cell.shape(name)) for name in cell.parameters}
+    summed = {name: np.zeros(cell.shape(name)) for name in cell.parameters}
     for first in range(0, steps, window):
         stop = min(first + window, steps)
         start = {k: run[k][first - 1] for k in cell.initial_state} if first else cell.initial_state
@@ -192,7 +200,7 @@ def test_truncated_backpropagation_is_caught(steps, window):
             initial_state=start,
         )
         for name, gradient in part.reverse(part.forward()).parameters.items():
-            total[name] = total[name] + gradient
+            summed[name] = summed[name] + gradient
     assert caught_by(check_gradients(cell, total, methods=IN_FLOATS)) == {*IN_FLOATS}
 
 
@@ -202,8 +210,8 @@ def test_a_fault_in_forward_mode_is_caught(monkeypatch):
     def wrong(self, parameter):
         lines, shapes = right(self, parameter)
         # the tangent of the last state is forgotten
-        last = [name for name in shapes.names if name.startswith("dh_prev")]
-        forget = {name: Multiply(zeros(), Name(name)) for name in last}
+        last = Derivative("h_prev", parameter)
+        forget = {last: Multiply(zeros(), Name(last))}
         return {key: substitute(f, forget) for key, f in lines.items()}, shapes
 
     monkeypatch.setattr(Recurrence, "tangent_lines", wrong)
