@@ -192,7 +192,7 @@ class _Builder:
         for p in cell.forward_parameters:
             self.tangents[p], shapes = cell.tangent_lines(p)
             self.shapes.names.update(shapes.names)
-            for v, array in cell.forward_mode(run, p).derivatives.items():
+            for v, array in cell.forward_mode(run, p).items():
                 name = Derivative(v, p)
                 self.raw[name] = array.reshape(self.T, *shapes.names[name])
 
@@ -350,10 +350,11 @@ class _Builder:
         lines = [Line(key, lhs("t"), (self.printer()(formula),))]
         if self.fixed.issuperset(names_in(formula)):
             return lines
-        values = self.cell.jacobian(self.run, name, leaf)
+        shape = self.cell.shape(name) + self.cell.shape(leaf)
+        values = self.cell.at_every_step(formula, self.run, self.shapes).reshape(self.T, *shape)
         for t in self.steps:
             pieces = (self.printer(t)(formula), self.matrix(values[t]))
-            recomputed = self.evaluate(formula, t).reshape(values[t].shape)
+            recomputed = self.evaluate(formula, t).reshape(shape)
             lines.append(Line(f"{key}[{t}]", lhs(str(t)), pieces, values[t], recomputed))
         return lines
 
@@ -516,7 +517,7 @@ def readings(cell: Recurrence, run: Run, parameter: str) -> dict[str, np.ndarray
     Both split the same sum, so only the total is unambiguous; the rows differ.
     """
     gradients = cell.reverse(run)
-    forward = cell.forward_mode(run, parameter).per_step
+    forward = cell.forward_mode(run, parameter)[LOSS]
     reverse = np.zeros_like(forward)
     if formula := cell.adjoint_lines().get(total(parameter)):
         reverse = cell.at_every_step(formula, run, cell.gradient_shapes, gradients.total)

@@ -8,34 +8,12 @@ r"""Forward mode: real-time recurrent learning (Williams and Zipser 1989).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
-from workings.derive.cell import Cell, RecurrenceError, Run
-from workings.derive.expression import LOSS, Derivative, Name, Node, Shapes, names_in
+from workings.derive.cell import Cell, Run
+from workings.derive.expression import Derivative, Name, Node, Shapes, names_in
 from workings.derive.operations import by_itself, matmul, tangent_of, transpose
-
-
-@dataclass(frozen=True)
-class Sensitivity:
-    """Forward mode: v -> dv/dp, (T, *shape of v, *shape of p), for every name v that p reaches."""
-
-    parameter: str
-    derivatives: dict[str, np.ndarray]
-
-    @property
-    def per_step(self) -> np.ndarray:
-        """dl_t/dp, the total derivative of each step's own loss, (T, *shape of p)."""
-        return self[LOSS]
-
-    @property
-    def total(self) -> np.ndarray:
-        """dL/dp = sum_t dl_t/dp."""
-        return self.per_step.sum(axis=0)
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        return self.derivatives[name]
 
 
 class ForwardMode(Cell):
@@ -62,10 +40,11 @@ class ForwardMode(Cell):
         pushed = {name: self.push(name, tangents, shapes) for name in self.lines}
         return {reached[name]: formula for name, formula in pushed.items() if formula}, shapes
 
-    def forward_mode(self, run: Run, parameter: str) -> Sensitivity:
-        """The derivative of every name of every step by one parameter, carried forwards in time."""
-        if parameter not in self.parameters:
-            raise RecurrenceError(f"forward_mode: there is no parameter `{parameter}`")
+    def forward_mode(self, run: Run, parameter: str) -> dict[str, np.ndarray]:
+        """v -> dv/dp, (T, *shape of v, *shape of p), for every name v of a step that p reaches.
+
+        That of `loss` is the total derivative of each step's own loss: dL/dp is its sum over t.
+        """
         lines, shapes = self.tangent_lines(parameter)
         carried = {
             Derivative(previous, parameter): Derivative(state, parameter)
@@ -77,13 +56,10 @@ class ForwardMode(Cell):
         with np.errstate(all="ignore"):
             values = program.run(run.values | run.parameters, self.steps, run.arithmetic, start)
         by = self.shape(parameter)
-        return Sensitivity(
-            parameter,
-            {
-                name.of: array.reshape(self.steps, *self.shape(name.of), *by)
-                for name, array in self.over_time(values, shapes).items()
-            },
-        )
+        return {
+            name.of: array.reshape(self.steps, *self.shape(name.of), *by)
+            for name, array in self.over_time(values, shapes).items()
+        }
 
     def jacobian_formula(self, name: str, operand: str) -> Node | None:
         r"""\partial^+ v / \partial u, the immediate Jacobian of line v by a name u that it uses.
@@ -91,11 +67,3 @@ class ForwardMode(Cell):
         Of size (components of v, components of u); a vector (components of u,) if v is a scalar.
         """
         return self.push(name, {operand: by_itself(self.shape(operand))}, self.shapes)
-
-    def jacobian(self, run: Run, name: str, operand: str) -> np.ndarray:
-        r"""\partial^+ v_t / \partial u_t at every step, (T, *shape of v, *shape of u)."""
-        shape = (self.steps, *self.shape(name), *self.shape(operand))
-        formula = self.jacobian_formula(name, operand)
-        if formula is None:
-            return np.zeros(shape)
-        return self.at_every_step(formula, run, self.shapes).reshape(shape)

@@ -199,7 +199,7 @@ def _prove_steps(cell: Recurrence, steps: int) -> list[Proof]:
     for name, symbols in parameters.items():
         sensitivity = short.forward_mode(run, name)
         for state in cell.initial_state:
-            if state in sensitivity.derivatives:
+            if state in sensitivity:
                 jacobian = component_jacobian(run[state][-1], symbols)
                 holds = _same(sensitivity[state][-1], jacobian)
                 statement = f"{state} after {steps} steps by {name}"

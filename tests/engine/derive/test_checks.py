@@ -166,6 +166,10 @@ class _Faulty(Recurrence):
         return FAULTS[self.name][1](lines) if through_time else lines
 
 
+def row_of(agreement, parameter, method):
+    return next(row for row in agreement.of(parameter) if row.method == method)
+
+
 def caught_by(agreement):
     return {row.method for row in agreement.rows if row.verdict == "disagrees"}
 
@@ -201,7 +205,7 @@ def test_truncated_backpropagation_is_caught(steps, window):
         )
         for name, gradient in part.reverse(part.forward()).parameters.items():
             summed[name] = summed[name] + gradient
-    assert caught_by(check_gradients(cell, total, methods=IN_FLOATS)) == {*IN_FLOATS}
+    assert caught_by(check_gradients(cell, summed, methods=IN_FLOATS)) == {*IN_FLOATS}
 
 
 def test_a_fault_in_forward_mode_is_caught(monkeypatch):
@@ -216,8 +220,8 @@ def test_a_fault_in_forward_mode_is_caught(monkeypatch):
 
     monkeypatch.setattr(Recurrence, "tangent_lines", wrong)
     agreement = check_gradients(cells.cell("elman"), methods=["forward mode", "torch autograd"])
-    assert agreement.row("b", "forward mode").verdict == "disagrees"
-    assert agreement.row("b", "torch autograd").verdict == "agrees"
+    assert row_of(agreement, "b", "forward mode").verdict == "disagrees"
+    assert row_of(agreement, "b", "torch autograd").verdict == "agrees"
 
 
 def test_a_small_fault_that_looser_tolerances_would_let_pass():
@@ -247,16 +251,15 @@ def test_lost_digits_are_reported_and_doubled_precision_decides():
         cell, methods=["torch autograd", "doubled precision", "multiprecision"]
     )
     assert agreement.passed
-    row = agreement.row("r", "doubled precision")
+    row = row_of(agreement, "r", "doubled precision")
     assert row.verdict == "agrees, ill-conditioned"
     assert row.digits < row.required
     assert row.lost > 2
-    assert "loses" in row.remark
-    assert agreement.row("r", "multiprecision").verdict == "agrees"
+    assert row_of(agreement, "r", "multiprecision").verdict == "agrees"
     # all float64 means share one rounded trajectory: they agree with each other, not with the truth
-    assert agreement.row("r", "torch autograd").verdict == "agrees"
+    assert row_of(agreement, "r", "torch autograd").verdict == "agrees"
     # central differences need a far smaller step, and lose more
-    central = check_gradients(cell, methods=["central differences"]).row("r", "central differences")
+    central = check_gradients(cell, methods=["central differences"]).rows[0]
     assert central.verdict == "agrees, ill-conditioned" and 0.5 < central.digits < row.digits
     # and a fault is still a fault there
     gradients = dict(cell.reverse(cell.forward()).parameters)
@@ -269,9 +272,9 @@ def test_where_no_digit_is_left_the_many_digits_decide():
     agreement = check_gradients(_chaotic(100))
     assert agreement.passed
     for method in ("central differences", "doubled precision"):
-        row = agreement.row("r", method)
-        assert row.verdict == "not run" and "no digit left" in row.remark
-    assert agreement.row("r", "multiprecision").verdict == "agrees"
+        row = row_of(agreement, "r", method)
+        assert row.verdict == "not run" and row.lost > 15
+    assert row_of(agreement, "r", "multiprecision").verdict == "agrees"
 
 
 def test_a_fault_shows_in_central_differences_of_a_cell_that_loses_digits():
