@@ -38,7 +38,6 @@ from workings.derive.expression import (
     Shapes,
     names_in,
     plain,
-    substitute,
 )
 from workings.derive.linear import (
     Column,
@@ -60,7 +59,7 @@ from workings.derive.linear import (
 )
 
 ANY_NUMBER = -1  # of arguments, one at least
-ONE = Number(Fraction(1))
+ONE, TWO = Number(Fraction(1)), Number(Fraction(2))
 
 # --- building formulas -------------------------------------------------------------------------
 
@@ -337,10 +336,9 @@ class Power(ByElements):
         return "division by zero in {text}" if np.any(u == 0) else super().failure(u)
 
 
-# --- functions of one number, whose slopes sympy finds ---------------------------------------------
+# --- functions of one number -----------------------------------------------------------------------
 
 X = sympy.Symbol("x")
-Y = sympy.Symbol("y", positive=True)  # so that sqrt(y^2) is y; tanh' and its y^2 do not mind
 
 
 class Function(ByElements):
@@ -348,36 +346,27 @@ class Function(ByElements):
 
     arity = 1
     f: ClassVar[sympy.Expr]  # of X
-    inverse: ClassVar[sympy.Expr | None] = None  # of Y = f(X), where f' is shorter in terms of f
+    slope: ClassVar[Callable[[Function, Node], Node]]  # f'(u), also in terms of z
     floats: ClassVar[Callable]  # f of an array of floats
     complexes: ClassVar[Callable | None] = None  # of complex numbers, where `floats` does not do
     digits = classmethod(lambda cls, context, u: getattr(context, cls.kind)(u))  # by mpmath
     symbols = classmethod(lambda cls, u: cls.f.subs(X, u))
     value = lambda self, on: on.numbers.function(type(self))
-    slopes = lambda self, z, of: [substitute(self.slope(), {"z": z, "u": self.u})]
+    slopes = lambda self, z, of: [self.slope(z)]
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         cls.cases = (f"{cls.kind}(u)", *cls.cases) if cls.arity else ()
 
-    @classmethod
-    @functools.cache
-    def slope(cls) -> Node:
-        """f' as a formula in `z` = f(u) or in `u`: tanh' = 1 - z^2, exp' = z, log' = 1 / u."""
-        slope = sympy.diff(cls.f, X)
-        if cls.inverse is None:
-            return from_sympy(slope, {X: Name("u")})
-        slope = sympy.powsimp(sympy.simplify(slope.subs(X, cls.inverse)))
-        return from_sympy(slope, {Y: Name("z")})
-
 
 class Tanh(Function):
-    f, inverse, floats = sympy.tanh(X), sympy.atanh(Y), np.tanh
-    notation, cases = r"\tanh", ("tanh(s)",)
+    f, floats, notation, cases = sympy.tanh(X), np.tanh, r"\tanh", ("tanh(s)",)
+    slope = lambda self, z: Subtract(ONE, power(z, 2))
 
 
 class Sigmoid(Function):
-    f, inverse, floats = 1 / (1 + sympy.exp(-X)), sympy.log(Y / (1 - Y)), scipy.special.expit
+    f, floats = 1 / (1 + sympy.exp(-X)), scipy.special.expit
+    slope = lambda self, z: Multiply(z, Subtract(ONE, z))
     digits = lambda context, u: 1 / (1 + context.exp(-u))
     whole, cases = True, ("sigmoid(A)",)
     tex = lambda self, show: show.function(r"\sigma", self.u, 2)
@@ -394,7 +383,7 @@ class Softplus(Function):
 
     f, whole = sympy.log(1 + sympy.exp(X)), True
     digits = lambda context, u: context.ln(1 + context.exp(u))
-    slope = classmethod(lambda cls: Sigmoid(Name("u")))
+    slope = lambda self, z: Sigmoid(self.u)
 
     @staticmethod
     def floats(u: np.ndarray) -> np.ndarray:
@@ -403,11 +392,13 @@ class Softplus(Function):
 
 
 class Exp(Function):
-    f, inverse, floats, notation = sympy.exp(X), sympy.log(Y), np.exp, r"\exp"
+    f, floats, notation = sympy.exp(X), np.exp, r"\exp"
+    slope = lambda self, z: z
 
 
 class Log(Function):
     f, floats, notation = sympy.log(X), np.log, r"\log"
+    slope = lambda self, z: Divide(ONE, self.u)
 
     def failure(self, u: np.ndarray) -> str:
         if np.min(u) > 0:
@@ -417,7 +408,8 @@ class Log(Function):
 
 
 class Sqrt(Function):
-    f, inverse, floats = sympy.sqrt(X), Y**2, np.sqrt
+    f, floats = sympy.sqrt(X), np.sqrt
+    slope = lambda self, z: Divide(ONE, Multiply(TWO, z))
     tex = lambda self, show: show.root(self.u)
 
     def failure(self, u: np.ndarray) -> str:
@@ -428,10 +420,12 @@ class Sqrt(Function):
 
 class Sin(Function):
     f, floats, notation = sympy.sin(X), np.sin, r"\sin"
+    slope = lambda self, z: Cos(self.u)
 
 
 class Cos(Function):
     f, floats, notation = sympy.cos(X), np.cos, r"\cos"
+    slope = lambda self, z: Negative(Sin(self.u))
 
 
 class Relu(Function):
@@ -441,7 +435,7 @@ class Relu(Function):
     floats = lambda u: np.maximum(u, 0.0)
     complexes = lambda u: np.where(np.real(u) > 0, u, 0)
     digits = lambda context, u: u if u > 0 else context.zero
-    slope = classmethod(lambda cls: Step(Name("u")))
+    slope = lambda self, z: Step(self.u)
 
 
 class Step(Function):

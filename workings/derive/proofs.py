@@ -138,8 +138,8 @@ def _opaque(function: type[Function]) -> type[sympy.Function]:
     """f as a function of its own, with the derivative that `prove_operations` has proved for it."""
 
     def fdiff(self: sympy.Function, argindex: int = 1) -> sympy.Expr:
-        known = {"u": self.args[0], "z": self}
-        return evaluate(function.slope(), known, Shapes({"u": (), "z": ()}), SYMBOLIC).item()
+        known, slope = {"u": self.args[0], "z": self}, function(Name("u")).slope(Name("z"))
+        return evaluate(slope, known, Shapes({"u": (), "z": ()}), SYMBOLIC).item()
 
     return type(function.kind, (sympy.Function,), {"fdiff": fdiff})
 

@@ -24,7 +24,6 @@ from workings.derive.expression import (
     Name,
     Operation,
     from_later,
-    plain,
     substitute,
     total,
 )
@@ -33,7 +32,6 @@ from workings.derive.operations import (
     FUNCTIONS,
     Add,
     Exp,
-    Function,
     Matmul,
     Multiply,
     Negative,
@@ -364,8 +362,8 @@ def test_the_rules_of_every_cell_hold_exactly(name):
 
 @pytest.mark.parametrize("function", [Tanh, Sigmoid, Exp])
 def test_a_wrong_derivative_is_not_proved(function, monkeypatch):
-    wrong = Negative(function.slope())
-    monkeypatch.setattr(function, "slope", staticmethod(lambda: wrong))
+    right = function.slope
+    monkeypatch.setattr(function, "slope", lambda self, z: Negative(right(self, z)))
     assert not any(proof.holds for proof in proofs.prove_operations((f"{function.kind}(u)",)))
     assert all(proof.holds for proof in proofs.prove_operations(("cos(u)",)))
 
@@ -385,18 +383,3 @@ def test_a_wrong_pullback_is_not_proved(monkeypatch):
 
 def test_a_large_cell_is_proved_only_through_its_rules():
     assert proofs.prove_cell(replace(cells.cell("leaky"), initial_state={"h": np.zeros(4)})) == []
-
-
-def test_derivatives_found_by_sympy_read_as_a_person_would_write_them():
-    written = {f.kind: plain(f.slope()) for f in Function.__subclasses__() if f.arity}
-    assert written == {
-        "tanh": "1 - z**2",
-        "sigmoid": "z * (1 - z)",
-        "softplus": "sigmoid(u)",
-        "exp": "z",
-        "log": "1 / u",
-        "sqrt": "1 / (2 * z)",
-        "sin": "cos(u)",
-        "cos": "-sin(u)",
-        "relu": "step(u)",
-    }
