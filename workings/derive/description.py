@@ -148,14 +148,7 @@ def _lines(
     if not isinstance(cell, str):
         raise ExpressionError("cell: expected text, lines of `name = formula`")
     known = [*given, *(f"{state}_prev" for state in initial)]
-    try:
-        lines = dict(parse_assignments(cell, known))
-    except ExpressionError as error:
-        match = re.match(r"unknown name `(\w+)_prev`", error.message)
-        if not match or match[1] in initial:
-            raise
-        message = f"the state `{match[1]}` has no initial value: add it to initial_state"
-        raise ExpressionError(message, (error.line, error.column), error.place) from None
+    lines = dict(parse_assignments(cell, known))
     for name, formula in lines.items():
         _check_name(name, "cell", formula.position[0])
     for state in initial:

@@ -13,7 +13,13 @@ import numpy as np
 
 from workings.derive.cell import Cell, Run
 from workings.derive.expression import Derivative, Name, Node, Shapes, names_in
-from workings.derive.operations import by_itself, matmul, tangent_of, transpose
+from workings.derive.operations import (
+    by_itself,
+    gradient_by_components,
+    matmul,
+    tangent_of,
+    transpose,
+)
 
 
 class ForwardMode(Cell):
@@ -23,8 +29,8 @@ class ForwardMode(Cell):
         """The tangent of a line from those of the names that it uses; None stands for zero."""
         formula = self.lines[name]
         sources = [leaf for leaf in names_in(formula) if leaf in tangents]
-        if len(sources) == 1 and (gradient := self.by_components(name, sources[0])):
-            return matmul(transpose(tangents[sources[0]]), gradient)
+        if len(sources) == 1 and (w := gradient_by_components(formula, sources[0], shapes)):
+            return matmul(transpose(tangents[sources[0]]), w)
         return tangent_of(formula, tangents, Name(name), shapes)
 
     def tangent_lines(self, parameter: str) -> tuple[dict[Derivative, Node], Shapes]:

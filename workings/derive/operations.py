@@ -28,7 +28,7 @@ import numpy as np
 import scipy.special
 import sympy
 
-from workings.derive.arithmetic import SYMBOLIC, Operands
+from workings.derive.arithmetic import Operands
 from workings.derive.expression import (
     Name,
     Node,
@@ -59,7 +59,7 @@ from workings.derive.linear import (
 )
 
 ANY_NUMBER = -1  # of arguments, one at least
-ONE, TWO = Number(Fraction(1)), Number(Fraction(2))
+ZERO, ONE, TWO = (Number(Fraction(n)) for n in range(3))
 
 # --- building formulas -------------------------------------------------------------------------
 
@@ -83,8 +83,11 @@ def minus(u: Node) -> Node:
 
 def times(u: Node, v: Node) -> Node:
     """u * v element by element; a scalar multiplies every element."""
-    if isinstance(u, Number) and isinstance(v, Number):
-        return Number(u.value * v.value)
+    match u, v:
+        case Number(value=a), Number(value=b):
+            return Number(a * b)
+        case Number(), Add(w, Number() as c) | Subtract(w, Number() as c):  # 2 (y - 1/2) = 2 y - 1
+            return type(v)(times(u, w), times(u, c))
     for one, other in ((u, v), (v, u)):
         if one == ONE:
             return other
@@ -130,7 +133,7 @@ def by_itself(shape: Shape) -> Node:
 
 
 def zeros(*shape: int) -> Node:
-    return times(Number(Fraction(0)), ones(*shape))
+    return times(ZERO, ones(*shape))
 
 
 def _size(shape: Shape) -> int:
@@ -203,7 +206,6 @@ class ByElements(Rule):
 
     slopes: ClassVar[Callable[[ByElements, Node, Shapes], list[Node | None]]]  # None for zero
     signs: ClassVar[tuple[int, ...]] = (1, 1)  # of the slopes
-    smooth: ClassVar[bool] = True
     whole: ClassVar[bool] = False  # to sympy a function of its own, not a formula of exponentials
     shape = lambda self, u: u
 
@@ -431,7 +433,7 @@ class Cos(Function):
 class Relu(Function):
     """max(u, 0), with the slope 0 at 0, as in torch."""
 
-    f, smooth = sympy.Piecewise((X, X > 0), (0, True)), False
+    f = sympy.Piecewise((X, X > 0), (0, True))
     floats = lambda u: np.maximum(u, 0.0)
     complexes = lambda u: np.where(np.real(u) > 0, u, 0)
     digits = lambda context, u: u if u > 0 else context.zero
@@ -441,7 +443,7 @@ class Relu(Function):
 class Step(Function):
     """The slope of relu; constant on both sides of its jump."""
 
-    f, smooth, arity = sympy.Piecewise((1, X > 0), (0, True)), False, 0
+    f, arity = sympy.Piecewise((1, X > 0), (0, True)), 0
     floats = lambda u: np.where(np.real(u) > 0, 1.0, 0.0)
     digits = lambda context, u: context.one if u > 0 else context.zero
     slopes = lambda self, z, of: [None]
@@ -650,79 +652,24 @@ class Next(Operation):
 
 FUNCTIONS = {k: op for k, op in Operation.kinds.items() if op.arity and not op.__subclasses__()}
 
-# --- formulas from sympy -------------------------------------------------------------------------
 
-
-def from_sympy(expression: sympy.Expr, names: dict[sympy.Symbol, Node]) -> Node:
-    """The formula of a scalar sympy expression made of +, *, numeric powers and known functions."""
-
-    def read(part: sympy.Expr) -> Node:
-        return from_sympy(part, names)
-
-    if expression.is_Rational:
-        return Number(Fraction(int(expression.p), int(expression.q)))
-    if expression in names:
-        return names[expression]
-    if expression.is_Add:
-        # 1 - y^2 rather than -y^2 + 1
-        first, *others = sorted(
-            expression.as_ordered_terms(), key=lambda term: term.could_extract_minus_sign()
-        )
-        total = read(first)
-        for term in others:
-            negative = term.could_extract_minus_sign()
-            total = Subtract(total, read(-term)) if negative else Add(total, read(term))
-        return total
-    if expression.is_Mul:
-        if expression.could_extract_minus_sign():
-            return minus(read(-expression))
-        top, bottom = sympy.fraction(expression)  # nested fractions stay as they are
-        if bottom != 1:
-            return Divide(read(top), read(bottom))
-        return functools.reduce(times, map(read, expression.as_ordered_factors()))
-    if expression.is_Pow and expression.exp.is_Rational:
-        if expression.exp == sympy.Rational(1, 2):
-            return Sqrt(read(expression.base))
-        if expression.exp.is_negative:
-            return Divide(ONE, read(1 / expression))
-        exponent = Fraction(int(expression.exp.p), int(expression.exp.q))
-        return Power(read(expression.base), detail=(exponent,))
-    return Operation.kinds[expression.func.__name__](read(expression.args[0]))
-
-
-def gradient_by_components(formula: Node, name: str, size: int) -> Node | None:
+def gradient_by_components(formula: Node, name: str, of: Shapes) -> Node | None:
     r"""\partial f / \partial y of a scalar f that uses the vector y only as y[0], y[1], ...
 
-    sympy differentiates by each component; whatever does not contain y is a constant to it. None if f
-    uses y in another way (then the general rules apply).
+    None if f uses y in another way (then the general rules apply).
     """
-    symbols: dict[Node, sympy.Symbol] = {}
+    slopes: dict[int, Node] = {}
 
-    def symbol_for(node: Node) -> sympy.Symbol:
-        fresh = sympy.Dummy(f"k{len(symbols)}", positive=True)
-        return symbols.setdefault(node, fresh)
-
-    def convert(node: Node) -> sympy.Expr | None:
+    def walk(node: Node, g: Node) -> bool:
         match node:
-            case Number(value=value):
-                return SYMBOLIC.number(value)
-            case Index(Name(name=base)) if base == name:
-                return symbol_for(node)
-        if name not in names_in(node):
-            return symbol_for(node)
-        if not isinstance(node, ByElements) or not node.smooth or node.whole:
-            return None
-        parts = [convert(argument) for argument in node.arguments]
-        if any(part is None for part in parts):
-            return None
-        count = len(parts)
-        return node.value(Operands(SYMBOLIC, [0] * count, [False] * count, 0))(*parts)
+            case Index(Name(name=base), detail=(i,)) if base == name:
+                slopes[i] = plus(slopes.get(i), g)
+                return True
+            case ByElements(arguments=arguments) if name in names_in(node):
+                pulls = zip(arguments, node.pullback(g, node, of), strict=True)
+                return all(walk(u, pulled) for u, pulled in pulls if pulled is not None)
+        return name not in names_in(node)
 
-    expression = convert(formula)
-    if expression is None:
+    if of(formula) != () or len(of(Name(name))) != 1 or not walk(formula, ONE):
         return None
-    slopes = [
-        sympy.diff(expression, symbol_for(Index(Name(name), detail=(i,)))) for i in range(size)
-    ]
-    back = {symbol: node for node, symbol in symbols.items()}
-    return Stack(*(from_sympy(slope, back) for slope in slopes))
+    return Stack(*(slopes.get(i, ZERO) for i in range(*of(Name(name)))))

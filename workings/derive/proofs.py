@@ -149,7 +149,6 @@ WHOLE_FUNCTIONS = {f.kind: f for f in Function.__subclasses__() if f.whole}
 _OPAQUE = {f: _opaque(f) for f in WHOLE_FUNCTIONS.values()}
 WHOLE = replace(
     SYMBOLIC,
-    name="symbols, whole functions",
     function=lambda f: np.frompyfunc(_OPAQUE.get(f, f.symbols), 1, 1),
 )
 

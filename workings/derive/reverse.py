@@ -59,8 +59,11 @@ class ReverseMode(Cell):
     def immediate_pulls(self, name: str, g: Node) -> dict[str, Node]:
         """What the gradient g of one line sends to each name that the line uses."""
         formula = self.lines[name]
-        components = {leaf: self.by_components(name, leaf) for leaf in names_in(formula)}
-        components = {leaf: gradient for leaf, gradient in components.items() if gradient}
+        components = {
+            leaf: gradient
+            for leaf in names_in(formula)
+            if (gradient := op.gradient_by_components(formula, leaf, self.shapes))
+        }
         pulls = {leaf: times(g, gradient) for leaf, gradient in components.items()}
 
         def walk(node: Node, g: Node | None, called: Node) -> None:

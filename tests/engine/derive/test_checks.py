@@ -185,27 +185,6 @@ def test_a_planted_fault_is_caught_by_every_check(fault, steps):
     assert caught_by(check_gradients(_faulty(fault, steps), methods=methods)) == {*methods}
 
 
-@pytest.mark.parametrize(("steps", "window"), [(3, 2), (12, 5)])
-def test_truncated_backpropagation_is_caught(steps, window):
-    # the loss of every window is derived with the state at its start taken as given
-    cell = cells.stretched("lstm", steps)
-    run = cell.forward()
-    summed = {name: np.zeros(cell.shape(name)) for name in cell.parameters}
-    for first in range(0, steps, window):
-        stop = min(first + window, steps)
-        start = {k: run[k][first - 1] for k in cell.initial_state} if first else cell.initial_state
-        part = replace(
-            cell,
-            inputs=cell.inputs[first:stop],
-            targets=cell.targets[first:stop],
-            steps=stop - first,
-            initial_state=start,
-        )
-        for name, gradient in part.reverse(part.forward()).parameters.items():
-            summed[name] = summed[name] + gradient
-    assert caught_by(check_gradients(cell, summed, methods=IN_FLOATS)) == {*IN_FLOATS}
-
-
 def test_a_fault_in_forward_mode_is_caught(monkeypatch):
     right = Recurrence.tangent_lines
 

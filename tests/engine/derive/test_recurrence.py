@@ -1,7 +1,6 @@
 """The engine of derivatives: the modes against each other and against nudges, bad descriptions."""
 
 import contextlib
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,34 +11,11 @@ from tests.engine.derive import cells
 from workings.derive.arithmetic import COMPLEX
 from workings.derive.checks import check_gradients
 from workings.derive.description import refusing
-from workings.derive.expression import alone, total
+from workings.derive.expression import total
 from workings.derive.recurrence import Recurrence, RecurrenceError
 from workings.messages import InputError
 
 # --- the modes against each other ---------------------------------------------------------------
-
-
-def test_the_total_gradient_of_a_state_is_that_of_a_nudge_to_it():
-    # dL/dh_t against a central difference in h_t itself, by restarting the sequence after step t
-    cell = cells.stretched("lstm", 6)
-    run = cell.forward()
-    gradients = cell.reverse(run)
-    t, eps = 2, 1e-5
-    rest = replace(cell, inputs=cell.inputs[t + 1 :], targets=cell.targets[t + 1 :], steps=3)
-    start = {key: run[key][t] for key in ("h", "c")}
-    for state in start:
-        for i, unit in enumerate(np.eye(2)):
-            nudged = [start | {state: start[state] + s * eps * unit} for s in (1, -1)]
-            above, below = (rest.forward(initial_state=state).loss for state in nudged)
-            later = (above - below) / (2 * eps)
-            # what step t itself does with the state: its loss, and for c the state h of the same step
-            own = gradients.total[total(state)][t, i] - later
-            if state == "c":  # h_t = o tanh(c_t) passes dL/dh_t on
-                slope = run["o"][t, i] * (1 - np.tanh(run["c"][t, i]) ** 2)
-                expected = slope * gradients.total[total("h")][t, i]
-            else:
-                expected = gradients.immediate[alone("h")][t, i]
-            assert abs(own - expected) < 1e-8
 
 
 def test_the_gradient_by_the_initial_state_is_that_of_a_nudge_to_it():
