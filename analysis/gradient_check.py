@@ -90,8 +90,8 @@ def measure(
         largest_best_epsilon=max(epsilon for epsilon, _ in best),
         best_digits=max(checks.digits_of(error) for _, error in best),
     )
-    if cell.updates:
-        parameter, rate = cell.updates[0]
+    if cell.update:
+        parameter, rate = cell.update
         values["by_hand"] = hand = by_hand(cell, parameter, chosen["epsilon"])
         moved = np.asarray(cell.parameters[parameter], float) + float(rate) * hand["gradient"]
         difference = checks.relative_difference(hand["gradient"], gradients[parameter])
