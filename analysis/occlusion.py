@@ -16,6 +16,7 @@ def measure(map_: Occlusion, image: np.ndarray) -> Record:
     """The three maps in numbers: the lowest probability, the labels seen, the hot spot."""
     middles, changed = centres(map_.starts, map_.patch), map_.changed
     row, column = map_.lowest
+    kept = np.delete(np.delete(image, map_.uncovered, axis=0), map_.uncovered, axis=1)
     return record(
         positions=map_.p_true.size,
         positions_down=len(middles),
@@ -32,6 +33,9 @@ def measure(map_: Occlusion, image: np.ndarray) -> Record:
             record(label=label, positions=(map_.predicted == label).sum())
             for label in np.unique(map_.predicted[changed])
         ],
+        lines_never_covered=map_.uncovered,
+        share_of_pixels_never_covered=1 - kept.size / image.size,
+        share_of_ink_never_covered=1 - kept.sum() / image.sum() if image.any() else 0.0,
         share_that_changes_no_pixel=map_.idle.mean(),
         positions_evaluated_again=map_.recomputed,
         hot_spot=hot_spot(map_.drop, middles, middles, image),

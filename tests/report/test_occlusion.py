@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from math import exp
 
 import numpy as np
@@ -62,6 +63,7 @@ def test_the_labels_are_counted(known):
     assert values["positions_with_another_label"] == 9
     assert values["share_with_another_label"] == pytest.approx(9 / 676)
     assert values["other_labels"] == [{"label": 4, "positions": 9}]
+    assert list(values["lines_never_covered"]) == [] and values["share_of_ink_never_covered"] == 0
     # three dots, far from the edge and from each other, each under nine patches
     assert values["share_that_changes_no_pixel"] == pytest.approx((676 - 27) / 676)
 
@@ -137,6 +139,28 @@ def test_thirds_of_the_ink():
     assert [spots.third(r, ink) for r in (0, 4, 6.4, 6.6, 8, 9.4, 9.6, 12, 27)] == [
         0, 0, 0, 1, 1, 1, 2, 2, 2,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("patch", "stride", "outside", "lines"),
+    [
+        (8, 6, False, [26, 27]),
+        (3, 5, False, [3, 4, 8, 9, 13, 14, 18, 19, 23, 24]),
+        (2, 9, True, [1, 2, 3, 4, 5, 6, 7, 10, 11, 12, 13, 14, 15, 16, 19, 20, 21, 22, 23, 24, 25]),
+        (28, 28, False, []),
+    ],
+)
+def test_lines_under_no_patch_are_said(patch, stride, outside, lines):
+    image = three_dots()
+    map_ = occlude_dense(one_pixel_network(10, 12), image, 6, patch, stride, 0.0, outside)
+    values = occlusion.measure(map_, image[0])
+    assert list(values["lines_never_covered"]) == lines
+    assert values["share_of_pixels_never_covered"] == pytest.approx(1 - (1 - len(lines) / 28) ** 2)
+    seen = [dot for dot in ((4, 6), (24, 20), (10, 12)) if not set(dot) & set(lines)]
+    assert values["share_of_ink_never_covered"] == pytest.approx(1 - len(seen) / 3)
+    measurements = json.loads(json.dumps(values, default=lambda a: a.tolist()))
+    text = " ".join(studies.fill("occlusion", occlusion=measurements).split())
+    assert ("The grid does not come everywhere" in text) is bool(lines)
 
 
 @pytest.mark.parametrize(
