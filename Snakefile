@@ -1,6 +1,6 @@
 # The contents page: one rule per result, in the order of the report.
 # A rule names its files and says in a sentence what it does; analysis/<rule>.py does it.
-from glob import glob
+from pathlib import Path
 
 from workings.workflow import open_report
 
@@ -10,7 +10,9 @@ paper = open_report(workflow)
 # what torchvision downloads it keeps in a folder of its own below, and checks by its own sums.
 DIGITS = ["train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"]
 chosen = paper.config["digits"]
-FOUND = sorted(glob(f"{chosen['folder']}/*-ubyte*")) if chosen["source"] == "full" else []
+FOUND = []
+if chosen["source"] == "full":
+    FOUND = sorted(map(str, Path(chosen["folder"]).expanduser().glob("*-ubyte*")))
 
 
 rule all:
