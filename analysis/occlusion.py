@@ -38,7 +38,7 @@ def measure(map_: Occlusion, image: np.ndarray) -> Record:
         share_of_ink_never_covered=1 - kept.sum() / image.sum() if image.any() else 0.0,
         share_that_changes_no_pixel=map_.idle.mean(),
         positions_evaluated_again=map_.recomputed,
-        hot_spot=hot_spot(map_.drop, middles, middles, image),
+        hot_spot=hot_spot(map_.drop, middles, image),
     )
 
 
@@ -53,7 +53,9 @@ def draw(map_: Occlusion, image: np.ndarray, values: dict):
     drawing.box(axes[0], map_.starts[row], map_.starts[column], map_.patch, lw=1.2)
     spot = values["hot_spot"]
     if spot["part"]:
-        axes[0].plot(spot["column"], spot["row"], "+", color=figures.ACCENT, ms=8, mew=1.6)
+        axes[0].plot(
+            spot["centre_column"], spot["centre_row"], "+", color=figures.ACCENT, ms=8, mew=1.6
+        )
     axes[0].set_title(f"The digit {map_.label}")
 
     where = centres(map_.starts, map_.patch), image
