@@ -210,7 +210,6 @@ rule originals:
     input:
         original="config/original.yaml",
         recurrence="build/measurements/recurrence.json",
-        gradient_check="build/measurements/gradient_check.json",
     output:
         measurements="build/measurements/originals.json",
     params:
