@@ -7,6 +7,7 @@ import numpy as np
 from analysis import drawing
 from analysis.data import storage
 from analysis.maths import network as cnn
+from analysis.maths.bounds import upward
 from analysis.maths.hot_spot import centres, hot_spot, label_places
 from analysis.maths.occlusion import Occluder, Occlusion, covers_none
 from workings import figures, measurements
@@ -92,7 +93,7 @@ def measure(
         colours=colours,
         mildest=ranked[0],
         harshest=ranked[-1],
-        largest_share_changed_off_ink=max(off_ink),
+        largest_share_changed_off_ink=upward(max(off_ink), 3),
     )
 
 

@@ -100,6 +100,7 @@ def measure_digit(
         shifts=holds.size,
         shifts_with_the_label=holds.sum(),
         share_of_shifts_with_the_label=holds.mean(),
+        holds_to_both_sides_up_to=min(directions[side]["held"] for side in ("left", "right")),
         holds_in_all_directions_up_to=min(d["held"] for d in directions.values()),
         holds_in_the_square_up_to=int(reach(np.array(whole), True)),
         lowest_probability=p[..., digit].min(),

@@ -51,6 +51,7 @@ def test_how_far_the_label_holds_in_each_direction():
     assert values["directions"]["left"]["next_label"] == 7
     assert values["directions"]["up"]["next_label"] is None
     assert values["holds_in_all_directions_up_to"] == values["holds_in_the_square_up_to"] == 2
+    assert values["holds_to_both_sides_up_to"] == 2
     assert values["shifts_with_the_label"] == 6 * 13
     assert values["other_labels"] == [{"label": 7, "shifts": 7 * 13}]
 
