@@ -63,7 +63,7 @@ rule filters:
         figure="build/figures/filters.pdf",
         deep="build/figures/filters_deep.pdf",
     params:
-        **paper.job("filters"),
+        **paper.job("filters", "classifier"),
     message:
         "Draw the filters of the three convolutions."
     shell:
