@@ -42,8 +42,14 @@ def differences(original: Mapping[str, Any], config: Mapping[str, Any]) -> list[
     chosen = config["recurrence"]
     update = chosen.get("update", {})
     pairs = {
-        "recurrence.cell": (_lines(chosen["cell"]), _lines(original["cell"])),
-        "recurrence.loss": (_lines(chosen["loss"]), _lines(original["loss_per_step"])),
+        "recurrence.cell": (
+            comparison.lines_of(chosen["cell"]),
+            comparison.lines_of(original["cell"]),
+        ),
+        "recurrence.loss": (
+            comparison.lines_of(chosen["loss"]),
+            comparison.lines_of(original["loss_per_step"]),
+        ),
         "recurrence.parameters": (chosen["parameters"], original["parameters"]),
         "recurrence.inputs": (chosen.get("inputs", []), original["inputs"]),
         "recurrence.initial_state": (chosen["initial_state"], {"h": original["initial_state"]}),
@@ -236,12 +242,6 @@ def _rows(value: Any) -> list[list]:
     if not isinstance(value, list):
         return [[value]]
     return value if value and isinstance(value[0], list) else [value]
-
-
-def _lines(text: str) -> list[str]:
-    """The lines of a cell without comments and spaces."""
-    bare = (re.sub(r"#.*|\s", "", line) for line in text.split("\n"))
-    return [line for line in bare if line]
 
 
 def _exact(value: Any) -> Any:

@@ -14,6 +14,7 @@ The recomputed numbers are doubles or, where more digits decide, Decimals.
 
 import itertools
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -141,3 +142,9 @@ def _one_digit_less(number: str) -> list[str]:
     """What the number would be without one of its digits, where any is left."""
     shorter = [number[:i] + number[i + 1 :] for i, c in enumerate(number) if c.isdigit()]
     return [text for text in shorter if text.strip("-.")]
+
+
+def lines_of(cell: str) -> list[str]:
+    """The lines of a cell without comments and spaces, by which two are the same or are not."""
+    bare = (re.sub(r"#.*|\s", "", line) for line in cell.split("\n"))
+    return [line for line in bare if line]
