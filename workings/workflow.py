@@ -38,6 +38,7 @@ SECTIONS = Path("templates/sections")
 FIGURES = "build/figures/"
 SEEDS = "seeds"
 LEDGER = "ledger"  # the one section that the engine writes
+PAGE = "workings/page"  # the engine's own jobs
 # Folders of build/ that hold no outputs of jobs.
 WORKING = {"downloads", "latex"}
 
@@ -120,7 +121,7 @@ class Report:
                 escape(text)
             except InputError as error:
                 raise InputError(f"{self._configuration.place(key)}: {key}: {error}") from None
-        self._dry = _is_dry()
+        self._dry = workflow.output_settings.dryrun
         if not self._dry:
             lock.begin_build()
             forget()
@@ -143,32 +144,10 @@ class Report:
             if wrong := self._configuration.unknown(block):
                 raise InputError(f"{SNAKEFILE}: rule {name}: {wrong}")
         self._given[name] = part = self._part([name, *blocks])
-        return self._params(name, script, lambda wildcards: (part, []))
-
-    def engine_job(
-        self,
-        name: str,
-        *blocks: str,
-        more: Callable[[Mapping], tuple[dict, list[str]]] | None = None,
-        cases: Iterable[Mapping[str, str]] = ({},),
-    ) -> dict[str, Callable]:
-        """The params of one of the engine's own rules; its script is workings/page/`name`.py.
-
-        Args:
-            more: what else its result depends on, from the wildcards: configuration and lines.
-            cases: the wildcards that the rule is used with.
-        """
-        part = self._part(blocks)
-
-        def given(wildcards) -> tuple[dict, list[str]]:
-            config, lines = more(wildcards) if more else ({}, [])
-            return part | config, lines
-
-        return self._params(name, f"workings/page/{name}.py", given, cases)
+        return self._params(script, lambda wildcards: (part, []))
 
     def _params(
         self,
-        name: str,
         script: str,
         given: Callable[[Mapping], tuple[dict, list[str]]],
         cases: Iterable[Mapping[str, str]] = ({},),
@@ -180,6 +159,7 @@ class Report:
         others it compares one by one, so each line is a param, empty where a case has no such line.
 
         Args:
+            given: what its result depends on, from the wildcards: configuration and further lines.
             cases: the wildcards that the rule is used with.
         """
         draws = fingerprint.draws(script)
@@ -200,8 +180,7 @@ class Report:
         def plan(wildcards, input, output) -> str:
             config, lines = of_case(*wildcards.items())
             planned = Plan(
-                rule=name,
-                label=" ".join([name, *wildcards]),
+                label=" ".join([Path(script).stem, *wildcards]),
                 module=script.removesuffix(".py").replace("/", "."),
                 inputs=_named(input),
                 outputs=_named(output),
@@ -244,7 +223,7 @@ class Report:
                     {name: str(p) for name, p in outputs.items() if FIGURES in str(p)},
                 )
         runs = f"build/measurements/{SEEDS}.json"
-        return found | {SEEDS: Job(SEEDS, f"workings/page/{SEEDS}.py", [], runs, None, {})}
+        return found | {SEEDS: Job(SEEDS, f"{PAGE}/{SEEDS}.py", [], runs, None, {})}
 
     @cached_property
     def sections(self) -> dict[str, Section]:
@@ -331,15 +310,18 @@ class Report:
     def section_job(self) -> dict[str, Callable]:
         """The params of the rule `section`: the choices that its template names, no others."""
 
-        def more(wildcards) -> tuple[dict, list[str]]:
+        def given(wildcards) -> tuple[dict, list[str]]:
             section = self.sections[wildcards["section"]]
-            part = self._part([*section.needs.config, *(["report"] if section.has_title else [])])
-            if section.has_title and self.config["report"]["date"] == "commit":
+            if not section.has_title:
+                return self._part(["report.claims", *section.needs.config]), []
+            part = self._part(["report", *section.needs.config])
+            if self.config["report"]["date"] == "commit":
                 part["commit"] = {"date": self._known["commit"]["date"]}
-            return part, [f"class = {self.document.name}"] if section.has_title else []
+            return part, [f"class = {self.document.name}"]
 
-        cases = [{"section": name} for name in self.sections]
-        return self.engine_job("section", "report.claims", more=more, cases=cases)
+        return self._params(
+            f"{PAGE}/section.py", given, [{"section": name} for name in self.sections]
+        )
 
     def printed_figures(self) -> list[str]:
         """The figures that the sections show."""
@@ -351,20 +333,19 @@ class Report:
 
     def ledger_job(self) -> dict[str, Callable]:
         """The params of the rule `ledger`: the lines that it names move with any code."""
-
-        def more(wildcards) -> tuple[dict, list[str]]:
-            jobs = {
-                name: asdict(job) | {"configuration": self._given.get(name, {})}
-                for name, job in self.recorded.items()
-            }
-            code = {file for job in jobs.values() for file in fingerprint.reached(job["script"])[0]}
-            lines = [f"text {f} {sum_of(fingerprint.located(f))[:12]}" for f in sorted(code)]
-            texts = {name: (SECTIONS / f"{name}.tex.j2").read_text() for name in self.sections}
-            labelled = {name: rf"\label{{sec:{name}}}" in text for name, text in texts.items()}
-            shown = [Path(path).stem for path in self.printed_figures()]
-            return {"jobs": jobs, "sections": labelled, "figures": shown}, lines
-
-        return self.engine_job("ledger", "report.repository", "commit", "places", more=more)
+        jobs = {
+            name: asdict(job) | {"configuration": self._given.get(name, {})}
+            for name, job in self.recorded.items()
+        }
+        code = {file for job in jobs.values() for file in fingerprint.reached(job["script"])[0]}
+        lines = [f"text {f} {sum_of(fingerprint.located(f))[:12]}" for f in sorted(code)]
+        texts = {name: (SECTIONS / f"{name}.tex.j2").read_text() for name in self.sections}
+        part = self._part(["report.repository", "commit", "places"]) | {
+            "jobs": jobs,
+            "sections": {name: rf"\label{{sec:{name}}}" in text for name, text in texts.items()},
+            "figures": [Path(path).stem for path in self.printed_figures()],
+        }
+        return self._params(f"{PAGE}/ledger.py", lambda wildcards: (part, lines))
 
     def seed_runs(self) -> list[str]:
         """The measurements of every job that a tried seed decides, from each of the seeds.
@@ -388,12 +369,8 @@ class Report:
 
     def seeds_job(self) -> dict[str, Callable]:
         """The params of the rule `seeds`: the keys that the sections print with their spread."""
-
-        def more(wildcards) -> tuple[dict, list[str]]:
-            spread = {key for section in self.sections.values() for key in section.needs.spreads}
-            return {"spread": sorted(spread)}, []
-
-        return self.engine_job("seeds", more=more)
+        spread = {key for section in self.sections.values() for key in section.needs.spreads}
+        return self._params(f"{PAGE}/seeds.py", lambda wildcards: ({"spread": sorted(spread)}, []))
 
     @property
     def recorded(self) -> dict[str, Job]:
@@ -408,13 +385,10 @@ class Report:
 
     def typeset_job(self) -> dict[str, Callable]:
         """The params of the rule `report`."""
-
-        def more(wildcards) -> tuple[dict, list[str]]:
-            style = sorted((fingerprint.ENGINE / "style").glob("*.sty"))
-            lines = [f"style {file.name} {sum_of(file)[:12]}" for file in style]
-            return {}, [*lines, f"program pdflatex = {fingerprint.program_version('pdflatex')}"]
-
-        return self.engine_job("typeset", more=more)
+        style = sorted((fingerprint.ENGINE / "style").glob("*.sty"))
+        lines = [f"style {file.name} {sum_of(file)[:12]}" for file in style]
+        lines += [f"program pdflatex = {fingerprint.program_version('pdflatex')}"]
+        return self._params(f"{PAGE}/typeset.py", lambda wildcards: ({}, lines))
 
     def templates(self) -> list[str]:
         """Every section's template with its partials."""
@@ -459,11 +433,6 @@ def _from_here(file: str | Path) -> Path:
 
 def _named(files) -> dict:
     return {name: list(f) if not isinstance(f, str) else str(f) for name, f in files.items()}
-
-
-def _is_dry() -> bool:
-    """Whether Snakemake was asked to run nothing: it does not say so while it reads the rules."""
-    return any(re.fullmatch(r"-\w*n\w*|--dry-?run", word) for word in sys.argv[1:])
 
 
 def _forget_what_is_unknown(dry: bool) -> None:

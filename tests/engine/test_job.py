@@ -26,7 +26,7 @@ STORE = Store("store", 1)
 
 def planned(bin: int = 8, inputs: list[str] | str = "in.txt", **changed) -> Plan:
     plan = {
-        "rule": "given", "label": "given", "module": "analysis.given", "inputs": {"text": inputs},
+        "label": "given", "module": "analysis.given", "inputs": {"text": inputs},
         "outputs": {"out": str(OUT)}, "config": {"given": {"bin": bin}},
         "fingerprint": [f"config given.bin = {bin}"],
     }  # fmt: skip

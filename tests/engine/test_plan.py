@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,7 +26,7 @@ HOSTILE = [
     " config a = 1",
 ]
 PLAN = Plan(
-    "lengths", "lengths", "analysis.lengths", {"data": "d.csv", "more": ["a", "b"]}, {"out": "o"},
+    "lengths", "analysis.lengths", {"data": "d.csv", "more": ["a", "b"]}, {"out": "o"},
     {"lengths": {"bin": 2, "titles": HOSTILE}}, ["config lengths.bin = 2"], "article",
 )  # fmt: skip
 
@@ -57,7 +56,6 @@ def params(in_folder, monkeypatch) -> Callable:
     """The params of a job of the scaffold, as its Snakefile asks for them in a dry run."""
     lay_down(in_folder / "r", "Penguins", ["Ada"], "article")
     monkeypatch.chdir("r")
-    monkeypatch.setattr(sys, "argv", ["snakemake", "-n"])
     for name in ("WORKINGS_CONFIG", "WORKINGS_STORE"):  # a report sets them; no later test has them
         monkeypatch.setenv(name, "")
 
@@ -65,7 +63,10 @@ def params(in_folder, monkeypatch) -> Callable:
         for known in (fingerprint.reached, fingerprint._parsed):
             known.cache_clear()  # as in a build of its own
         given = SimpleNamespace(configfiles=[], config=config)
-        report = workflow.Report(SimpleNamespace(config_settings=given, rules=[]))
+        dry = SimpleNamespace(dryrun=True)
+        report = workflow.Report(
+            SimpleNamespace(config_settings=given, output_settings=dry, rules=[])
+        )
         files = {"data": "data/penguins.csv"}
         return {
             key: param({}, files, {"out": "o"}) if key == "plan" else param({})

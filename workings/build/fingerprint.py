@@ -100,21 +100,28 @@ def code_hash(path: Path) -> str:
     return _parsed(path)[0]
 
 
+def hash_of(source: bytes, file: str) -> str:
+    """The `code_hash` of a file's content."""
+    return _parse(source, file)[0]
+
+
 @cache
-def _parsed(path: Path) -> tuple[str, tuple[ast.Import | ast.ImportFrom, ...]]:
-    """The hash of the file's code, and its imports.
+def _parsed(path: Path) -> tuple[str, list[ast.Import | ast.ImportFrom]]:
+    return _parse(path.read_bytes(), str(path))
+
+
+def _parse(source: bytes, file: str) -> tuple[str, list[ast.Import | ast.ImportFrom]]:
+    """The hash of the code, and its imports.
 
     Raises:
         InputError: it is not Python.
     """
     try:
-        code = syntax.tree(path.read_text(encoding="utf-8"), str(path))
+        code = syntax.tree(source, file)
     except SyntaxError as error:
         said = ": ".join(filter(None, [error.msg, (error.text or "").strip()]))
-        raise InputError(f"{path}:{error.lineno or 1}: not Python: {said}") from None
-    except ValueError as error:  # no UTF-8, or a null byte
-        raise InputError(f"{path}: not Python: {error}") from None
-    imports = tuple(n for n in ast.walk(code) if isinstance(n, ast.Import | ast.ImportFrom))
+        raise InputError(f"{file}:{error.lineno or 1}: not Python: {said}") from None
+    imports = [node for node in ast.walk(code) if isinstance(node, ast.Import | ast.ImportFrom)]
     return hashlib.sha256(ast.dump(code).encode()).hexdigest()[:12], imports
 
 
