@@ -13,7 +13,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -23,8 +22,8 @@ from pathlib import Path
 from workings import config as configuration
 from workings.build import commit, fingerprint, lock, manifests
 from workings.build.plan import Plan, forget
-from workings.build.store import Store, sum_of
-from workings.messages import InputError, did_you_mean, say
+from workings.build.store import sum_of
+from workings.messages import InputError, did_you_mean
 from workings.page import document, lint, template
 from workings.page.tex import escape
 from workings.terminal import take_over
@@ -39,8 +38,6 @@ FIGURES = "build/figures/"
 SEEDS = "seeds"
 LEDGER = "ledger"  # the one section that the engine writes
 PAGE = "workings/page"  # the engine's own jobs
-# Folders of build/ that hold no outputs of jobs.
-WORKING = {"downloads", "latex"}
 
 _opened: dict[int, Report] = {}
 
@@ -48,8 +45,7 @@ _opened: dict[int, Report] = {}
 def open_report(workflow) -> Report:
     """The report in this folder, for its Snakefile; `workflow` is Snakemake's.
 
-    Locks the folder against a second build and brings damaged results back, unless nothing is to
-    be run.
+    Locks the folder against a second build, unless nothing is to be run.
     """
     if id(workflow) not in _opened:
         take_over(workflow)
@@ -102,7 +98,6 @@ class Report:
 
     RUN = f"{PYTHON} -m workings.job {{params.plan}} {{threads}}"
     rules = str(Path(__file__).with_name("report.smk"))
-    editions = (str(EDITION),)
 
     def __init__(self, workflow) -> None:
         self._workflow = workflow
@@ -125,9 +120,6 @@ class Report:
         if not self._dry:
             lock.begin_build()
             forget()
-        if not (self._dry and lock.is_building()):
-            _forget_what_is_unknown(self._dry)
-            manifests.look_over(Store(**self.config["store"]), mend=not self._dry)
         self._given: dict[str, dict] = {}  # what each job is given of the configuration
         self._known = self.config | {"commit": commit.read(), "places": places}
 
@@ -144,7 +136,14 @@ class Report:
             if wrong := self._configuration.unknown(block):
                 raise InputError(f"{SNAKEFILE}: rule {name}: {wrong}")
         self._given[name] = part = self._part([name, *blocks])
-        return self._params(script, lambda wildcards: (part, []))
+
+        def files(wildcards) -> str:
+            """Which file has which name: Snakemake compares only which files there are."""
+            rule = self._workflow.get_rule(name)
+            named = [dict(rule.input.items()), dict(rule.output.items())]
+            return f"files {fingerprint.short(json.dumps(named, default=callable))}"
+
+        return self._params(script, lambda wildcards: (part, [])) | {"files": files}
 
     def _params(
         self,
@@ -193,6 +192,17 @@ class Report:
         keys = dict.fromkeys(key for case in cases for key in of_case(*case.items())[1])
         return {"plan": plan} | {key: partial(line, key) for key in keys}
 
+    def look_over(self) -> None:
+        """Take away the results that no finished run vouches for; the rules tell what is a result."""
+        if self._dry and lock.is_building():
+            return
+        rules = [rule for rule in self._workflow.rules if hasattr(rule.params, "plan")]
+
+        def is_result(path: str) -> bool:
+            return Path(path).exists() and any(rule.is_producer(path) for rule in rules)
+
+        manifests.look_over(is_result, [str(EDITION)], self._dry)
+
     def _part(self, keys: Iterable[str]) -> dict:
         """What stands under these dotted keys, nested as it is."""
         part: dict = {}
@@ -201,6 +211,12 @@ class Report:
         return part
 
     # -- what the rules that write the report up look up ------------------------------------------
+
+    def editions(self, wildcards) -> list[str]:
+        """The report, and what it was made from: all that a build leaves, whatever was deleted."""
+        sections = [f"build/sections/{name}.tex" for name in self.document.sections]
+        measurements = [job.measurements for job in self.recorded.values()]
+        return [str(EDITION), "build/ledger.json", *sections, *measurements]
 
     @cached_property
     def document(self) -> document.Document:
@@ -433,21 +449,3 @@ def _from_here(file: str | Path) -> Path:
 
 def _named(files) -> dict:
     return {name: list(f) if not isinstance(f, str) else str(f) for name, f in files.items()}
-
-
-def _forget_what_is_unknown(dry: bool) -> None:
-    """Without Snakemake's records nothing tells what build/ and the report were made from.
-
-    What is in build/ goes, and what is still right comes back from the store; the report stays
-    until the new one is there, but is given a date before all of its sources.
-    """
-    old = [folder for folder in Path("build").glob("*/") if folder.name not in WORKING]
-    if any(Path(".snakemake/metadata").glob("*")) or not (old or EDITION.exists()):
-        return
-    say("workings: .snakemake is gone; every result is looked up again")
-    if dry:
-        return
-    for folder in old:
-        shutil.rmtree(folder)
-    if EDITION.exists():
-        os.utime(EDITION, (1, 1))  # 0 would mean no date to Snakemake

@@ -40,6 +40,7 @@ def lines(script: str, config: Mapping[str, Any], root: Path = Path()) -> list[s
     code, packages = reached(script, root)
     return [
         *(f"config {key} = {value}" for key, value in flat(config)),
+        f"order {short(json.dumps([key for key, _ in flat(config)]))}",
         *(f"code {label} {code_hash(located(label, root))}" for label in sorted(code)),
         *(f"style {label} {digest}" for label, digest in (_style() if FIGURES in code else ())),
         *(f"package {name} {version}" for name, version in _versions(packages)),
@@ -122,7 +123,13 @@ def _parse(source: bytes, file: str) -> tuple[str, list[ast.Import | ast.ImportF
         said = ": ".join(filter(None, [error.msg, (error.text or "").strip()]))
         raise InputError(f"{file}:{error.lineno or 1}: not Python: {said}") from None
     imports = [node for node in ast.walk(code) if isinstance(node, ast.Import | ast.ImportFrom)]
-    return hashlib.sha256(ast.dump(code).encode()).hexdigest()[:12], imports
+    return short(ast.dump(code)), imports
+
+
+def short(content: str | bytes) -> str:
+    """Enough of the sha256 of a content to tell it from others."""
+    content = content.encode() if isinstance(content, str) else content
+    return hashlib.sha256(content).hexdigest()[:12]
 
 
 def _names(node: ast.Import | ast.ImportFrom, label: str) -> set[str]:
@@ -161,7 +168,7 @@ def flat(config: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]
 def _style() -> tuple[tuple[str, str], ...]:
     """What the look of every figure depends on: (label, hash)."""
     files = [ENGINE / "style/workings.mplstyle", *sorted((ENGINE / "style/fonts").glob("*.ttf"))]
-    return tuple((file.name, hashlib.sha256(file.read_bytes()).hexdigest()[:12]) for file in files)
+    return tuple((file.name, short(file.read_bytes())) for file in files)
 
 
 @cache
