@@ -6,6 +6,7 @@ Snakemake's own lines are left out where they repeat it; what went wrong comes l
 from __future__ import annotations
 
 import ast
+import errno
 import logging
 import os
 import re
@@ -18,6 +19,7 @@ from typing import Any, ClassVar
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from workings.build.files import NO_ROOM
 from workings.build.fingerprint import keyed
 from workings.messages import GLANCE
 from workings.notes import Notes
@@ -152,8 +154,11 @@ class LogHandler(LogHandlerBase):
 
     def _print(self, text: str) -> None:
         clear = CLEAR if self.stream.isatty() else ""
-        self.stream.write(clear + "\n".join(map(_cut, text.splitlines())) + "\n")
-        self.stream.flush()
+        try:
+            self.stream.write(clear + "\n".join(map(_cut, text.splitlines())) + "\n")
+            self.stream.flush()
+        except BrokenPipeError:  # whoever read it has had enough, as in `snakemake -n | head -1`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
 
     def _redraw(self) -> None:
         while not self.ended.wait(GLANCE):
@@ -172,6 +177,8 @@ class LogHandler(LogHandlerBase):
 
 def told(error: str) -> str:
     """An error that Snakemake met, its cause last; one that a person can mend, as it is."""
+    if f"[Errno {errno.ENOSPC}]" in error or f"[Errno {errno.EDQUOT}]" in error:
+        return f"workings: {NO_ROOM}"
     lines = [line for line in error.splitlines() if line.strip()]
     frames = [line for line in lines if line.startswith('  File "')]
     lines = [line for line in lines if line not in frames]
@@ -243,6 +250,7 @@ def take_over(workflow: Any) -> None:
     """Show this build so, where the person asked for no other logger."""
     from snakemake.logging import logger
 
+    logging.raiseExceptions = False  # a log file on a full disk is no concern of this build
     for handler in list(logger.handlers):
         if handler.name == "DefaultStreamHandler":
             shown = LogHandler(workflow.output_settings, None)

@@ -20,9 +20,9 @@ from functools import cache, cached_property, partial
 from pathlib import Path
 
 from workings import config as configuration
-from workings.build import commit, fingerprint, lock, manifests
+from workings.build import commit, fingerprint, lock, manifests, options, store
+from workings.build.files import hold_writable, worded
 from workings.build.plan import Plan, forget
-from workings.build.store import sum_of
 from workings.messages import InputError, did_you_mean
 from workings.page import document, lint, template
 from workings.page.tex import escape
@@ -49,7 +49,18 @@ def open_report(workflow) -> Report:
     """
     if id(workflow) not in _opened:
         take_over(workflow)
-        _opened[id(workflow)] = Report(workflow)
+        options.check(sys.argv[1:])
+        home = Path(workflow.main_snakefile).resolve().parent
+        if home != Path.cwd():
+            raise InputError(f"a report is built in its own folder; first: cd {home}")
+        try:
+            # Snakemake keeps records there, also to say what would run, and a copy of the last report.
+            hold_writable(
+                Path(".snakemake"), 16_384 + (EDITION.exists() and EDITION.stat().st_size)
+            )
+            _opened[id(workflow)] = Report(workflow)
+        except OSError as error:
+            raise InputError(worded(error)) from None
     return _opened[id(workflow)]
 
 
@@ -110,7 +121,7 @@ class Report:
             "given": dict(self._configuration.given),
         }
         os.environ["WORKINGS_CONFIG"] = json.dumps(places, default=str)
-        os.environ["WORKINGS_STORE"] = json.dumps(self.config["store"])
+        os.environ["WORKINGS_STORE"] = json.dumps(self._store())
         for key, text in self._configuration.printed():
             try:
                 escape(text)
@@ -187,10 +198,27 @@ class Report:
                 fingerprint=[*lines.values()],
                 document=self.document.layout if draws else "",
             )
-            return planned.hash if self._dry else planned.write()
+            name = planned.hash if self._dry else planned.write()
+            return f"{name} anew" if self._is_forced(planned.outputs.values()) else name
 
         keys = dict.fromkeys(key for case in cases for key in of_case(*case.items())[1])
         return {"plan": plan} | {key: partial(line, key) for key in keys}
+
+    def _is_forced(self, outputs: Iterable[str]) -> bool:
+        """Whether a person asked for these anew: --forceall, --forcerun, --force."""
+        dag = self._workflow.dag
+        return any(path in dag.forcefiles for path in outputs) or any(
+            rule.is_producer(path) for rule in dag.forcerules for path in outputs
+        )
+
+    def _store(self) -> dict:
+        """The block `store`, with the whole path of its folder."""
+        try:
+            folder = str(store.located(self.config["store"]["folder"]))
+        except InputError as error:
+            place = self._configuration.place("store.folder")
+            raise InputError(f"{place}: store.folder: {error}") from None
+        return self.config["store"] | {"folder": folder}
 
     def look_over(self) -> None:
         """Take away the results that no finished run vouches for; the rules tell what is a result."""
@@ -354,7 +382,7 @@ class Report:
             for name, job in self.recorded.items()
         }
         code = {file for job in jobs.values() for file in fingerprint.reached(job["script"])[0]}
-        lines = [f"text {f} {sum_of(fingerprint.located(f))[:12]}" for f in sorted(code)]
+        lines = [f"text {f} {store.sum_of(fingerprint.located(f))[:12]}" for f in sorted(code)]
         texts = {name: (SECTIONS / f"{name}.tex.j2").read_text() for name in self.sections}
         part = self._part(["report.repository", "commit", "places"]) | {
             "jobs": jobs,
@@ -402,7 +430,7 @@ class Report:
     def typeset_job(self) -> dict[str, Callable]:
         """The params of the rule `report`."""
         style = sorted((fingerprint.ENGINE / "style").glob("*.sty"))
-        lines = [f"style {file.name} {sum_of(file)[:12]}" for file in style]
+        lines = [f"style {file.name} {store.sum_of(file)[:12]}" for file in style]
         lines += [f"program pdflatex = {fingerprint.program_version('pdflatex')}"]
         return self._params(f"{PAGE}/typeset.py", lambda wildcards: ({}, lines))
 

@@ -69,6 +69,7 @@ def params(in_folder, monkeypatch) -> Callable:
                 config_settings=given,
                 output_settings=SimpleNamespace(dryrun=True),
                 get_rule=lambda name: rule,
+                dag=SimpleNamespace(forcefiles=[], forcerules=[]),
             )
         )
         return {
