@@ -72,12 +72,14 @@ def of_the_engine(make: Change) -> Change:
 
 
 def upgrade(package: str) -> Change:
-    """Another version of the package is found first; what it does is the same."""
+    """Another version of the package is imported first; what it does is the same."""
 
     def change(folder: Path) -> None:
         installed = importlib.metadata.distribution(package)
         new = folder / f"site/{package}-999.dist-info"
         shutil.copytree(installed.locate_file(f"{package}-{installed.version}.dist-info"), new)
+        for name in (package, f"{package}.libs"):
+            (folder / "site" / name).symlink_to(installed.locate_file(name))
         version = f"\nVersion: {installed.version}\n"
         replace("METADATA", version, "\nVersion: 999\n")(new)
 
