@@ -21,6 +21,7 @@ from functools import cache, cached_property, partial
 from pathlib import Path
 
 from workings import config as configuration
+from workings import languages
 from workings.build import commit, fingerprint, lock, manifests
 from workings.build.plan import Plan, forget
 from workings.build.store import Store, sum_of
@@ -115,9 +116,11 @@ class Report:
         }
         os.environ["WORKINGS_CONFIG"] = json.dumps(places, default=str)
         os.environ["WORKINGS_STORE"] = json.dumps(self.config["store"])
-        for key, text in self._configuration.printed():
+        printed = [(key, text, escape) for key, text in self._configuration.printed()]
+        language = self.config["report"]["language"]
+        for key, text, check in [*printed, ("report.language", language, languages.look_up)]:
             try:
-                escape(text)
+                check(text)
             except InputError as error:
                 raise InputError(f"{self._configuration.place(key)}: {key}: {error}") from None
         self._dry = _is_dry()
@@ -339,7 +342,7 @@ class Report:
             return part, [f"class = {self.document.name}"] if section.has_title else []
 
         cases = [{"section": name} for name in self.sections]
-        return self.engine_job("section", "report.claims", more=more, cases=cases)
+        return self.engine_job("section", "report.claims", "report.language", more=more, cases=cases)
 
     def printed_figures(self) -> list[str]:
         """The figures that the sections show."""

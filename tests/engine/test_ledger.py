@@ -20,7 +20,8 @@ from .changing import commit, git
 
 
 def quote(key: str, value) -> dict:
-    return {"key": key, "value": value, "text": "…", "place": "templates/x.tex.j2:7"}
+    place = "templates/x.tex.j2:7"
+    return {"key": key, "value": value, "text": "…", "number": None, "place": place}
 
 
 QUOTES = {

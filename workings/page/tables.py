@@ -167,7 +167,7 @@ def _of_records(writer: Writer, name: str, records: Any) -> tuple[list[str], lis
 def _cell(writer: Writer, value: Value) -> str:
     """A value of a record: counts and words as they are, other numbers by the table's format."""
     if isinstance(value.raw, bool):
-        return writer.quote(value, "yes" if value.raw else "no")
+        return writer.quote(value, escape(writer.language.word("yes" if value.raw else "no")))
     if not isinstance(value.raw, float):
         return writer.link(Value(value.raw, value.key).formatted(dash=True))
     return writer.link(value)

@@ -23,6 +23,7 @@ from jinja2.parser import Parser
 from jinja2.runtime import Context, LoopContext
 from jinja2.sandbox import SandboxedEnvironment
 
+from workings import languages
 from workings.messages import InputError, did_you_mean
 from workings.page import claims, tables
 from workings.page.filters import FILTERS, TESTS
@@ -405,7 +406,7 @@ def _tree(file: Path, text: str) -> nodes.Template:
 class Filled:
     """A section's LaTeX with what it quoted, in print order, and claimed.
 
-    A quote is {key, value, text, place}; a claim {name, condition, holds, sentence, values, place}.
+    A quote is {key, value, text, number, place}; a claim {name, condition, holds, sentence, values, place}.
     """
 
     text: str
@@ -421,6 +422,7 @@ def fill(
     claims: str = "fail",
     title_block: Callable[[str], str] = str,
     folder: Path = TEMPLATES,
+    language: str = "en",
 ) -> Filled:
     """Fill a template.
 
@@ -431,13 +433,15 @@ def fill(
         derivations: for each job that derives, what it printed.
         claims: `report` prints a claim that does not hold as refuted; `fail` is an error.
         title_block: makes the document's front matter around the abstract.
+        language: the report's, such as de.
 
     Raises:
         InputError: with template:line, whatever in the template or its measurements is wrong.
     """
     partials(name, folder)  # reads them all, and refuses one that cannot be read
     names = Value({**measurements, "config": config, "derivation": derivations or {}}, "")
-    writer = Writer(Path(name).name.removesuffix(SUFFIX), names, claims == "report", title_block)
+    section, spoken = Path(name).name.removesuffix(SUFFIX), languages.look_up(language)
+    writer = Writer(section, names, spoken, claims == "report", title_block)
     try:
         template = Environment(folder, writer).get_template(name)
         text = template.render({name: names.child(name) for name in names.raw})

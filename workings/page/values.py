@@ -14,10 +14,11 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2 import Undefined
 
+from workings.languages import ENGLISH, Language
 from workings.measurements import nearest
 from workings.messages import InputError
 from workings.page.numbers import number
@@ -156,6 +157,14 @@ for _name in ("__lt__", "__le__", "__gt__", "__ge__"):
     setattr(Value, _name, lambda self, other, s=_sign: s(numeric(self), numeric(other)))
 
 
+class Shown(NamedTuple):
+    """What is printed of a value: its characters, the same as TeX, and the number that it tells."""
+
+    plain: str
+    tex: str
+    number: str | None = None
+
+
 @dataclass
 class Writer:
     """Prints the values of one section, and keeps what it printed.
@@ -163,6 +172,7 @@ class Writer:
     Args:
         section: its name, which makes the anchors of the quotes.
         names: what a template can name: each job's measurements, `config`, `derivation`.
+        language: of the report.
         report_refuted: print a claim that does not hold as refuted.
         title_block: makes the document's front matter around the abstract.
         plain: print characters alone, as in an alternative text.
@@ -173,6 +183,7 @@ class Writer:
 
     section: str
     names: Value
+    language: Language = ENGLISH
     report_refuted: bool = False
     title_block: Callable[[str], str] = str
     plain: bool = False
@@ -197,49 +208,58 @@ class Writer:
         """The value alone, linked to its row in the ledger; in plain text, its characters."""
         if value.raw is None and value.format.dash:
             return TeX("–")
-        plain, tex = texts(value)
-        return escape(plain) if self.plain else self.quote(value, tex)
+        shown = self.texts(value)
+        return escape(shown.plain) if self.plain else self.quote(value, *shown[1:])
 
-    def quote(self, value: Value, tex: str) -> str:
-        r"""`tex` as the print of `value`: \\measured{key}{section.n}{tex}, and kept as a quote."""
+    def quote(self, value: Value, tex: str, number: str | None = None) -> str:
+        r"""`tex` as the print of `value`: \\measured{key}{section.n}{tex}, and kept as a quote.
+
+        `number` is the one that a reader takes it for, if it is one.
+        """
         if value.key.startswith("derivation."):
             return TeX(tex)
-        self.quotes.append({"key": value.key, "value": value.raw, "text": tex, "place": place()})
+        quote = {"key": value.key, "value": value.raw, "text": tex, "number": number}
+        self.quotes.append(quote | {"place": place()})
         return TeX(
             f"\\measured{{{anchor(value.key)}}}{{{self.section}.{len(self.quotes)}}}{{{tex}}}"
         )
 
+    def texts(self, value: Value) -> Shown:
+        """What is printed of a number or a text.
 
-def texts(value: Value) -> tuple[str, str]:
-    """What is printed of a number or a text: its characters, and the same as TeX.
+        Raises:
+            InputError: it is neither, nobody recorded it, or its digits are not said.
+        """
+        key, held, form = value.key, value.raw, value.format
+        if key is None:
+            raise InputError(
+                f"{held!r:.60} was computed in the template, so that it has no key; record it in the "
+                "job and print that"
+            )
+        if held is None:
+            raise InputError(f"'{key}' has no value; say what stands there: {key} | dash, or an if")
+        if isinstance(held, bool):
+            raise InputError(
+                f"'{key}' is {str(held).lower()}; decide by it between two wordings: if"
+            )
+        if isinstance(held, list):
+            raise InputError(
+                f"'{key}' is a list of {len(held)} items; print it with each, matrix or row, or go "
+                "through it with for"
+            )
+        if isinstance(held, Mapping):
+            raise InputError(f"'{key}' holds {', '.join(held)}; print one of them")
+        if isinstance(held, str) and form.notation is None and not form.unit:
+            return Shown(held, code(held) if form.code else escape(held))
+        try:
+            return self.number(held, form.digits, form.notation, form.unit)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"'{key}': {error}") from None
 
-    Raises:
-        InputError: it is neither, nobody recorded it, or its digits are not said.
-    """
-    key, held, form = value.key, value.raw, value.format
-    if key is None:
-        raise InputError(
-            f"{held!r:.60} was computed in the template, so that it has no key; record it in the "
-            "job and print that"
-        )
-    if held is None:
-        raise InputError(f"'{key}' has no value; say what stands there: {key} | dash, or an if")
-    if isinstance(held, bool):
-        raise InputError(f"'{key}' is {str(held).lower()}; decide by it between two wordings: if")
-    if isinstance(held, list):
-        raise InputError(
-            f"'{key}' is a list of {len(held)} items; print it with each, matrix or row, or go "
-            "through it with for"
-        )
-    if isinstance(held, Mapping):
-        raise InputError(f"'{key}' holds {', '.join(held)}; print one of them")
-    if isinstance(held, str) and form.notation is None and not form.unit:
-        return held, code(held) if form.code else escape(held)
-    try:
-        made = number(held, form.digits, form.notation, form.unit)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"'{key}': {error}") from None
-    return made.plain(), made.latex()
+    def number(self, *given: Any) -> Shown:
+        """A number as `numbers.number` formats it, in the language of the report."""
+        made = number(*given, language=self.language)
+        return Shown(made.plain(), made.latex(), str(made.value))
 
 
 def place(frames: Iterable[tuple[FrameType, int]] | None = None) -> str:
