@@ -116,13 +116,15 @@ class Report:
         }
         os.environ["WORKINGS_CONFIG"] = json.dumps(places, default=str)
         os.environ["WORKINGS_STORE"] = json.dumps(self.config["store"])
-        printed = [(key, text, escape) for key, text in self._configuration.printed()]
+        checks = [(key, text, escape) for key, text in self._configuration.printed()]
         language = self.config["report"]["language"]
-        for key, text, check in [*printed, ("report.language", language, languages.look_up)]:
+        for key, text, check in [*checks, ("report.language", language, languages.look_up)]:
             try:
                 check(text)
             except InputError as error:
                 raise InputError(f"{self._configuration.place(key)}: {key}: {error}") from None
+        self._mark = languages.look_up(language).mark
+        os.environ["WORKINGS_MARK"] = self._mark  # for the figures of its jobs
         self._dry = _is_dry()
         if not self._dry:
             lock.begin_build()
@@ -195,6 +197,7 @@ class Report:
             config = _seeded(config, self.config["seeds"]["blocks"], wildcards.get("seed"))
             found = [*fingerprint.lines(script, config), *more]
             found += [f"class = {self.document.layout}"] if draws else []
+            found += [f"decimal mark = {self._mark}"] if draws and self._mark != "." else []
             return config, {fingerprint.keyed(line)[0]: line for line in found}
 
         def line(key: str, wildcards) -> str:
@@ -367,7 +370,8 @@ class Report:
             shown = [Path(path).stem for path in self.printed_figures()]
             return {"jobs": jobs, "sections": labelled, "figures": shown}, lines
 
-        return self.engine_job("ledger", "report.repository", "commit", "places", more=more)
+        chosen = ("report.repository", "report.language", "commit", "places")
+        return self.engine_job("ledger", *chosen, more=more)
 
     def seed_runs(self) -> list[str]:
         """The measurements of every job that a tried seed decides, from each of the seeds.

@@ -125,6 +125,8 @@ def test_a_letter_that_the_typeface_lacks_is_named(tmp_path):
         ("job.digits_of_old | printed", "<job.digits_of_old|0.4300>"),
         ("job.share | percent(1) | spread",
          r"<job.share|94.3\,\%>\,\ensuremath{\pm}\,<seeds.spread.job.share.deviation|0.2\,\%>"),
+        ("job.share | points(1) | spread", r"<job.share|94.3>\,\ensuremath{\pm}\,"
+         "<seeds.spread.job.share.deviation|0.2~percentage points>"),
         ("job.loss | spread | digits(1)", "<job.loss|9.4>"),  # no other seeds measured it
         ("job.one | of('bird')", "<job.one|1>~bird"),
         ("job.count | of('bird')", r"<job.count|12\,345>~birds"),

@@ -136,7 +136,8 @@ def _matrix(thing: Any, row: bool = False) -> Value:
 
 
 def _spread(thing: Any) -> Value:
-    """“97.6 % ± 0.2 %”: a number with its deviation over the runs from other seeds, where there are.
+    """“97.6 % ± 0.2 %”, “1.2 ± 0.3 percentage points”: a number with its deviation over the runs
+    from other seeds, where there are.
 
     Where they were not asked for, or one of them had no value, it is the number alone.
     """
@@ -147,7 +148,8 @@ def _spread(thing: Any) -> Value:
             return writer.link(value)
         sign = " ± " if writer.plain else r"\,\ensuremath{\pm}\,"
         deviation = replace(deviation, format=value.format)
-        return TeX(writer.link(value) + sign + writer.link(deviation))
+        only_once = value.format.notation == "points"
+        return TeX(writer.link(value.formatted(bare=only_once)) + sign + writer.link(deviation))
 
     return _value(thing, "spread").shaped(shape)
 

@@ -34,6 +34,7 @@ class Format:
     unit: str = ""
     code: bool = False
     dash: bool = False
+    bare: bool = False  # without its unit
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,13 +253,14 @@ class Writer:
         if isinstance(held, str) and form.notation is None and not form.unit:
             return Shown(held, code(held) if form.code else escape(held))
         try:
-            return self.number(held, form.digits, form.notation, form.unit)
+            return self.number(held, form.digits, form.notation, form.unit, bare=form.bare)
         except (TypeError, ValueError) as error:
             raise InputError(f"'{key}': {error}") from None
 
-    def number(self, *given: Any) -> Shown:
+    def number(self, *given: Any, bare: bool = False) -> Shown:
         """A number as `numbers.number` formats it, in the language of the report."""
         made = number(*given, language=self.language)
+        made = replace(made, unit="") if bare else made
         return Shown(made.plain(), made.latex(), str(made.value))
 
 
