@@ -15,6 +15,8 @@ from workings.messages import InputError, did_you_mean
 from workings.page.tex import TeX, anchor, code, escape
 from workings.page.values import Value, Writer, numeric, raw
 
+ROWS, COLUMNS = 50, 20  # of a matrix on the page; workings.sty says the second to amsmath
+
 
 def _value(thing: Any, name: str) -> Value:
     raw(thing)  # an error where there is nothing
@@ -126,6 +128,11 @@ def _matrix(thing: Any, row: bool = False) -> Value:
         lines = _items(value, "matrix", None)
         if not isinstance(lines[0].raw, list):
             lines = [lines] if row else [[line] for line in lines]
+        if len(lines) > ROWS or max(len(line) for line in lines) > COLUMNS:
+            raise InputError(
+                f"'{value.key}' is too large for a formula, which has room for {ROWS} rows and "
+                f"{COLUMNS} columns; let the job choose a part, or draw it"
+            )
         cells = [[writer.texts(cell)[not writer.plain] for cell in line] for line in lines]
         if writer.plain:
             return escape("; ".join(" ".join(line) for line in cells))
@@ -155,7 +162,7 @@ def _spread(thing: Any) -> Value:
 
 
 def _length(thing: Any) -> Value:
-    return Value(len(_value(thing, "length").children()))
+    return Value(len(_value(thing, "length")))
 
 
 def _abs(thing: Any) -> Value:

@@ -8,6 +8,7 @@ each linked to its row in the ledger, and keeps what it printed.
 
 from __future__ import annotations
 
+import math
 import operator
 import sys
 import traceback
@@ -23,6 +24,9 @@ from workings.measurements import nearest
 from workings.messages import InputError
 from workings.page.numbers import number
 from workings.page.tex import TeX, anchor, code, escape
+
+LONGEST = 14_000  # bits of a whole number: as long as JSON holds them
+MOST = 20_000  # values that a section prints: more are no prose, and TeX would take minutes
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ class Value:
         return iter(self.children())
 
     def __len__(self) -> int:
-        return len(self.children())
+        return len(self.raw if isinstance(self.raw, list | Mapping) else self.children())
 
     def __bool__(self) -> bool:
         return bool(self.raw)
@@ -140,19 +144,22 @@ def _kind(value: Any) -> type:
     return float if type(value) is int else type(value)
 
 
-def _computed(sign: Callable, left: Any, right: Any) -> Value:
+_SIGNS = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv}
+
+
+def computed(sign: str, left: Any, right: Any) -> Value:
+    """A value without a key: what comes of two numbers."""
     left, right = numeric(left), numeric(right)
     try:
-        return Value(sign(left, right))
+        result = _SIGNS[sign](left, right)
     except ArithmeticError as error:
-        raise InputError(f"{left!r} and {right!r} make no number: {error}") from None
+        raise InputError(f"{left!r:.40} and {right!r:.40} make no number: {error}") from None
+    if result.bit_length() > LONGEST if isinstance(result, int) else not math.isfinite(result):
+        raise InputError(f"{left!r:.40} {sign} {right!r:.40} is too large a number")
+    return Value(result)
 
 
-# Arithmetic gives a value without a key; comparison is that of the numbers.
-for _name in ("add", "sub", "mul", "truediv"):
-    _sign = getattr(operator, _name)
-    setattr(Value, f"__{_name}__", lambda self, other, s=_sign: _computed(s, self, other))
-    setattr(Value, f"__r{_name}__", lambda self, other, s=_sign: _computed(s, other, self))
+# Comparison is that of the numbers.
 for _name in ("__lt__", "__le__", "__gt__", "__ge__"):
     _sign = getattr(operator, _name)
     setattr(Value, _name, lambda self, other, s=_sign: s(numeric(self), numeric(other)))
@@ -219,6 +226,8 @@ class Writer:
         """
         if value.key.startswith("derivation."):
             return TeX(tex)
+        if len(self.quotes) == MOST:
+            raise InputError(f"the section prints more than {MOST} values; let the job choose some")
         quote = {"key": value.key, "value": value.raw, "text": tex, "number": number}
         self.quotes.append(quote | {"place": place()})
         return TeX(
