@@ -89,7 +89,9 @@ class _Marked(Formatter):
 
 def number(text: str) -> str:
     """A number in a text of the figure, such as f"{mean:.2f}", with the report's decimal mark."""
-    texts_and_formulas = text.split("$")  # in formulas a comma ends a clause, unless it is in braces
+    texts_and_formulas = text.split(
+        "$"
+    )  # in formulas a comma ends a clause, unless it is in braces
     for place, part in enumerate(texts_and_formulas):
         mark = MARK if place % 2 == 0 or MARK == "." else f"{{{MARK}}}"
         found = re.sub(r"(?<![\d.])(\d+)\.(\d+)(?!\.?\d)", rf"\1{mark}\2", part)

@@ -283,6 +283,12 @@ class Report:
             for file in sorted(SECTIONS.glob("*.tex.j2"))
             if str(file) not in used
         ]
+        problems += [
+            f"{SNAKEFILE}: rule {name}: a template cannot name it, for '{name}' has its own meaning "
+            "there; take another name"
+            for name in self.jobs
+            if name in template.WORDS and name != SEEDS
+        ]
         drawn = [name for job in self.jobs.values() for name in job.drawn()]
         derived = [job.name for job in self.jobs.values() if job.derivation]
         known = [*(name for name in self.jobs if name != SEEDS), "config", "derivation"]
@@ -345,7 +351,9 @@ class Report:
             return part, [f"class = {self.document.name}"] if section.has_title else []
 
         cases = [{"section": name} for name in self.sections]
-        return self.engine_job("section", "report.claims", "report.language", more=more, cases=cases)
+        return self.engine_job(
+            "section", "report.claims", "report.language", more=more, cases=cases
+        )
 
     def printed_figures(self) -> list[str]:
         """The figures that the sections show."""
