@@ -25,8 +25,7 @@ from workings.build import commit, fingerprint, lock, manifests
 from workings.build.plan import Plan, forget
 from workings.build.store import Store, sum_of
 from workings.messages import InputError, did_you_mean, say
-from workings.page import document, lint, template
-from workings.page.tex import escape
+from workings.page import document, letters, lint, template
 from workings.terminal import take_over
 
 # The interpreter that runs Snakemake, also where the environment was not activated.
@@ -117,7 +116,7 @@ class Report:
         os.environ["WORKINGS_STORE"] = json.dumps(self.config["store"])
         for key, text in self._configuration.printed():
             try:
-                escape(text)
+                letters.refuse(text, self.config["report"]["engine"])
             except InputError as error:
                 raise InputError(f"{self._configuration.place(key)}: {key}: {error}") from None
         self._dry = _is_dry()
@@ -265,6 +264,9 @@ class Report:
         found = {name: _section(f"sections/{name}.tex.j2") for name in names}
         self._hold_together(found)
         files = dict.fromkeys(file for section in found.values() for file in section.templates)
+        read = [SHELL, *map(Path, files), *filter(Path.exists, self.document.references)]
+        if wrong := list(letters.in_sources(read, self.config["report"]["engine"])):
+            raise InputError("\n".join(wrong))
         if findings := lint.of_templates([*map(Path, files)], self.document.references):
             raise InputError("\n".join(map(str, findings)))
         return found
@@ -339,7 +341,7 @@ class Report:
             return part, [f"class = {self.document.name}"] if section.has_title else []
 
         cases = [{"section": name} for name in self.sections]
-        return self.engine_job("section", "report.claims", more=more, cases=cases)
+        return self.engine_job("section", "report.claims", "report.engine", more=more, cases=cases)
 
     def printed_figures(self) -> list[str]:
         """The figures that the sections show."""
@@ -364,7 +366,8 @@ class Report:
             shown = [Path(path).stem for path in self.printed_figures()]
             return {"jobs": jobs, "sections": labelled, "figures": shown}, lines
 
-        return self.engine_job("ledger", "report.repository", "commit", "places", more=more)
+        blocks = ("report.repository", "report.engine", "commit", "places")
+        return self.engine_job("ledger", *blocks, more=more)
 
     def seed_runs(self) -> list[str]:
         """The measurements of every job that a tried seed decides, from each of the seeds.
@@ -412,9 +415,10 @@ class Report:
         def more(wildcards) -> tuple[dict, list[str]]:
             style = sorted((fingerprint.ENGINE / "style").glob("*.sty"))
             lines = [f"style {file.name} {sum_of(file)[:12]}" for file in style]
-            return {}, [*lines, f"program pdflatex = {fingerprint.program_version('pdflatex')}"]
+            engine = self.config["report"]["engine"]
+            return {}, [*lines, f"program {engine} = {fingerprint.program_version(engine)}"]
 
-        return self.engine_job("typeset", more=more)
+        return self.engine_job("typeset", "report.engine", more=more)
 
     def templates(self) -> list[str]:
         """Every section's template with its partials."""

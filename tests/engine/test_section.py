@@ -35,7 +35,7 @@ def run(tmp_path, monkeypatch):
         Path("templates/sections/job.tex.j2").write_text(template)
         measurements.write("job.json", values)
         section.main(
-            {"report": {"claims": "fail", **report}, "job": {"bin": 2}},
+            {"report": {"claims": "fail", "engine": "pdflatex", **report}, "job": {"bin": 2}},
             SimpleNamespace(
                 template=["templates/sections/job.tex.j2"],
                 measurements=["job.json"],

@@ -24,7 +24,7 @@ from jinja2.runtime import Context, LoopContext
 from jinja2.sandbox import SandboxedEnvironment
 
 from workings.messages import InputError, did_you_mean
-from workings.page import claims, tables
+from workings.page import claims, letters, tables
 from workings.page.filters import FILTERS, TESTS
 from workings.page.tex import TeX
 from workings.page.values import Value, Writer, raw
@@ -418,6 +418,7 @@ def fill(
     claims: str = "fail",
     title_block: Callable[[str], str] | None = None,
     folder: Path = TEMPLATES,
+    engine: str = letters.PDFLATEX,
 ) -> Filled:
     """Fill a template.
 
@@ -428,13 +429,15 @@ def fill(
         derivations: for each job that derives, what it printed.
         claims: `report` prints a claim that does not hold as refuted; `fail` is an error.
         title_block: makes the document's front matter around the abstract.
+        engine: what sets the page.
 
     Raises:
         InputError: with template:line, whatever in the template or its measurements is wrong.
     """
     partials(name, folder)  # reads them all, and refuses one that cannot be read
     names = {**measurements, "config": config, "derivation": derivations or {}}
-    writer = Writer(Path(name).name.removesuffix(SUFFIX), names, claims == "report", title_block)
+    section = Path(name).name.removesuffix(SUFFIX)
+    writer = Writer(section, names, claims == "report", title_block, engine)
     try:
         template = Environment(folder, writer).get_template(name)
         text = template.render({name: writer.names.child(name) for name in names})
@@ -448,7 +451,7 @@ def fill(
     ) as e:
         where = getattr(e, "place", None) or _line_of(e, folder, name)
         raise InputError(f"{where}: {e}") from None
-    return Filled(text, writer.quotes, writer.claims)
+    return Filled(letters.composed(text), writer.quotes, writer.claims)
 
 
 def _line_of(error: Exception, folder: Path, template: str) -> str:

@@ -18,6 +18,7 @@ from jinja2 import Undefined
 
 from workings.measurements import Measurements, nearest
 from workings.messages import InputError
+from workings.page import letters
 from workings.page.numbers import number
 from workings.page.tex import TeX, anchor, code, escape
 
@@ -155,6 +156,7 @@ class Writer:
         names: what a template can name: each job's measurements, `config`, `derivation`.
         report_refuted: print a claim that does not hold as refuted.
         title_block: makes the document's front matter around the abstract.
+        engine: what sets the page, which decides what letters can be printed.
     """
 
     def __init__(
@@ -163,10 +165,11 @@ class Writer:
         names: Mapping[str, Any],
         report_refuted: bool = False,
         title_block: Callable[[str], str] | None = None,
+        engine: str = letters.PDFLATEX,
     ) -> None:
         self.section, self.measurements = section, Measurements(names)
         self.names = Value(names, "")
-        self.report_refuted, self.title_block = report_refuted, title_block
+        self.report_refuted, self.title_block, self.engine = report_refuted, title_block, engine
         self.plain = False  # characters alone, as in an alternative text
         self.quotes: list[dict[str, Any]] = []
         self.claims: list[dict[str, Any]] = []
@@ -178,7 +181,7 @@ class Writer:
         if isinstance(thing, Value):
             return thing.shape(self, thing) if thing.shape else self.link(thing)
         if isinstance(thing, str):
-            return escape(thing)
+            return TeX(thing) if self.plain else escape(thing)
         if isinstance(thing, int | float):
             raise InputError(
                 f"the bare number {thing!r} has no key; record it in the job and print that"
@@ -190,7 +193,8 @@ class Writer:
         if value.raw is None and value.format.dash:
             return TeX("–")
         plain, tex = texts(value)
-        return escape(plain) if self.plain else self.quote(value, tex)
+        letters.refuse(plain, self.engine)
+        return TeX(plain) if self.plain else self.quote(value, tex)
 
     def quote(self, value: Value, tex: str) -> str:
         r"""`tex` as the print of `value`: \\measured{key}{section.n}{tex}, and kept as a quote."""
