@@ -26,8 +26,7 @@ from workings.build import commit, fingerprint, lock, manifests
 from workings.build.plan import Plan, forget
 from workings.build.store import Store, sum_of
 from workings.messages import InputError, did_you_mean, say
-from workings.page import document, lint, template
-from workings.page.tex import escape
+from workings.page import document, letters, lint, template
 from workings.terminal import take_over
 
 # The interpreter that runs Snakemake, also where the environment was not activated.
@@ -116,7 +115,8 @@ class Report:
         }
         os.environ["WORKINGS_CONFIG"] = json.dumps(places, default=str)
         os.environ["WORKINGS_STORE"] = json.dumps(self.config["store"])
-        checks = [(key, text, escape) for key, text in self._configuration.printed()]
+        can_print = partial(letters.refuse, engine=self.config["report"]["engine"])
+        checks = [(key, text, can_print) for key, text in self._configuration.printed()]
         language = self.config["report"]["language"]
         for key, text, check in [*checks, ("report.language", language, languages.look_up)]:
             try:
@@ -271,6 +271,9 @@ class Report:
         found = {name: _section(f"sections/{name}.tex.j2") for name in names}
         self._hold_together(found)
         files = dict.fromkeys(file for section in found.values() for file in section.templates)
+        read = [SHELL, *map(Path, files), *filter(Path.exists, self.document.references)]
+        if wrong := list(letters.in_sources(read, self.config["report"]["engine"])):
+            raise InputError("\n".join(wrong))
         if findings := lint.of_templates([*map(Path, files)], self.document.references):
             raise InputError("\n".join(map(str, findings)))
         return found
@@ -351,9 +354,8 @@ class Report:
             return part, [f"class = {self.document.name}"] if section.has_title else []
 
         cases = [{"section": name} for name in self.sections]
-        return self.engine_job(
-            "section", "report.claims", "report.language", more=more, cases=cases
-        )
+        chosen = ("report.claims", "report.language", "report.engine")
+        return self.engine_job("section", *chosen, more=more, cases=cases)
 
     def printed_figures(self) -> list[str]:
         """The figures that the sections show."""
@@ -378,7 +380,7 @@ class Report:
             shown = [Path(path).stem for path in self.printed_figures()]
             return {"jobs": jobs, "sections": labelled, "figures": shown}, lines
 
-        chosen = ("report.repository", "report.language", "commit", "places")
+        chosen = ("report.repository", "report.language", "report.engine", "commit", "places")
         return self.engine_job("ledger", *chosen, more=more)
 
     def seed_runs(self) -> list[str]:
@@ -422,9 +424,10 @@ class Report:
         def more(wildcards) -> tuple[dict, list[str]]:
             style = sorted((fingerprint.ENGINE / "style").glob("*.sty"))
             lines = [f"style {file.name} {sum_of(file)[:12]}" for file in style]
-            return {}, [*lines, f"program pdflatex = {fingerprint.program_version('pdflatex')}"]
+            engine = self.config["report"]["engine"]
+            return {}, [*lines, f"program {engine} = {fingerprint.program_version(engine)}"]
 
-        return self.engine_job("typeset", more=more)
+        return self.engine_job("typeset", "report.engine", more=more)
 
     def templates(self) -> list[str]:
         """Every section's template with its partials."""

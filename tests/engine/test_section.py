@@ -34,7 +34,10 @@ def run(tmp_path, monkeypatch):
         Path("templates/sections/job.tex.j2").write_text(template)
         measurements.write("job.json", values)
         section.main(
-            {"report": {"claims": "fail", "language": "en", **report}, "job": {"bin": 2}},
+            {
+                "report": {"claims": "fail", "language": "en", "engine": "pdflatex", **report},
+                "job": {"bin": 2},
+            },
             SimpleNamespace(
                 template=["templates/sections/job.tex.j2"],
                 measurements=["job.json"],

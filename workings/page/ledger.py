@@ -20,7 +20,7 @@ from workings.build.store import sum_of
 from workings.config import locate
 from workings.measurements import line_of, origin_of, origins_path, read
 from workings.messages import InputError
-from workings.page import lint
+from workings.page import letters, lint
 from workings.page.tex import environment
 
 LONGEST = 42  # characters of a raw value in a row
@@ -150,6 +150,7 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
     mark = languages.look_up(config["report"]["language"]).mark
     page.filters |= {"raw": lambda value: _raw(value, mark), "at": _at}
     text = page.get_template("ledger.tex.j2").render(whole)
+    text = letters.spelled(text, config["report"]["engine"])
     # So that TeX runs again when the attached ledger is another.
     digest = hashlib.sha256(Path(outputs.ledger).read_bytes()).hexdigest()
     Path(outputs.section).write_text(f"{text}% {digest}\n", encoding="utf-8")

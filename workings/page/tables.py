@@ -25,6 +25,7 @@ SHORTEST = 40  # letters of an alternative text
 _LINES = 0x100000
 _ROW_END = re.compile(r"\\\\(?=[ \t]*(?:\n|\Z))")
 _MARK = re.compile("[\U00100000-\U0010fffd]")
+_PLAIN = re.compile(r"\\([%&#$_{}])")  # a sign that TeX would act on, as it is written elsewhere
 _TOKEN = re.compile(r"\\\\([\U00100000-\U0010FFFD]?)(?:[ \t]*(\n|\Z))?|\\.|[{}&]", re.DOTALL)
 
 
@@ -55,7 +56,7 @@ def figure(
     """
     caption = one_line(says(""))
     writer.plain = True
-    described = one_line(says("alt"))
+    described = one_line(_PLAIN.sub(r"\1", says("alt")))  # no TeX, but words for a screen reader
     writer.plain = False
     if len(described) < SHORTEST:
         raise InputError(
@@ -63,7 +64,7 @@ def figure(
             f"{SHORTEST} or more what a reader sees who cannot see the picture"
         )
     command = "widefigure" if wide else "textfigure"
-    return TeX(f"\\{command}{{{name}}}{{{described}}}{{{caption}}}\n")
+    return TeX(f"\\{command}{{{name}}}{{{escape(described)}}}{{{caption}}}\n")
 
 
 def table(

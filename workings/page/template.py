@@ -25,7 +25,7 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from workings import languages
 from workings.messages import InputError, did_you_mean
-from workings.page import claims, tables
+from workings.page import claims, letters, tables
 from workings.page.filters import FILTERS, TESTS
 from workings.page.tex import TeX
 from workings.page.values import Value, Writer, computed, place, raw
@@ -464,6 +464,7 @@ def fill(
     title_block: Callable[[str], str] = str,
     folder: Path = TEMPLATES,
     language: str = "en",
+    engine: str = letters.PDFLATEX,
 ) -> Filled:
     """Fill a template.
 
@@ -475,6 +476,7 @@ def fill(
         claims: `report` prints a claim that does not hold as refuted; `fail` is an error.
         title_block: makes the document's front matter around the abstract.
         language: the report's, such as de.
+        engine: what sets the page.
 
     Raises:
         InputError: with template:line, whatever in the template or its measurements is wrong.
@@ -482,7 +484,7 @@ def fill(
     partials(name, folder)  # reads them all, and refuses one that cannot be read
     names = Value({**measurements, "config": config, "derivation": derivations or {}}, "")
     section, spoken = Path(name).name.removesuffix(SUFFIX), languages.look_up(language)
-    writer = Writer(section, names, spoken, claims == "report", title_block)
+    writer = Writer(section, names, spoken, engine, claims == "report", title_block)
     try:
         template = Environment(folder, writer).get_template(name)
         text = template.render({name: names.child(name) for name in names.raw})
@@ -491,4 +493,4 @@ def fill(
         where = getattr(error, "place", None) or place(frames) or folder / name
         message = NESTED if isinstance(error, _TOO_DEEP) else error
         raise InputError(f"{where}: {message}") from None
-    return Filled(text, writer.quotes, writer.claims)
+    return Filled(letters.composed(text), writer.quotes, writer.claims)

@@ -22,6 +22,7 @@ from jinja2 import Undefined
 from workings.languages import ENGLISH, Language
 from workings.measurements import nearest
 from workings.messages import InputError
+from workings.page import letters
 from workings.page.numbers import number
 from workings.page.tex import TeX, anchor, code, escape
 
@@ -181,6 +182,7 @@ class Writer:
         section: its name, which makes the anchors of the quotes.
         names: what a template can name: each job's measurements, `config`, `derivation`.
         language: of the report.
+        engine: what sets the page, which decides what letters can be printed.
         report_refuted: print a claim that does not hold as refuted.
         title_block: makes the document's front matter around the abstract.
         plain: print characters alone, as in an alternative text.
@@ -192,6 +194,7 @@ class Writer:
     section: str
     names: Value
     language: Language = ENGLISH
+    engine: str = letters.PDFLATEX
     report_refuted: bool = False
     title_block: Callable[[str], str] = str
     plain: bool = False
@@ -205,7 +208,7 @@ class Writer:
         if isinstance(thing, Value):
             return thing.shape(self, thing) if thing.shape else self.link(thing)
         if isinstance(thing, str):
-            return escape(thing)
+            return TeX(thing) if self.plain else escape(thing)
         if isinstance(thing, int | float):
             raise InputError(
                 f"the bare number {thing!r} has no key; record it in the job and print that"
@@ -217,7 +220,8 @@ class Writer:
         if value.raw is None and value.format.dash:
             return TeX("–")
         shown = self.texts(value)
-        return escape(shown.plain) if self.plain else self.quote(value, *shown[1:])
+        letters.refuse(shown.plain, self.engine)
+        return TeX(shown.plain) if self.plain else self.quote(value, *shown[1:])
 
     def quote(self, value: Value, tex: str, number: str | None = None) -> str:
         r"""`tex` as the print of `value`: \\measured{key}{section.n}{tex}, and kept as a quote.
