@@ -56,7 +56,7 @@ def figure(
     """
     caption = one_line(says(""))
     writer.plain = True
-    described = one_line(_PLAIN.sub(r"\1", says("alt")))  # no TeX, but words for a screen reader
+    described = one_line(says("alt"))  # no TeX, but words for a screen reader
     writer.plain = False
     if len(described) < SHORTEST:
         raise InputError(
@@ -125,6 +125,13 @@ def mark_lines(body: list[nodes.Node]) -> None:
                 ),
                 data.data,
             )
+
+
+def unescape(body: list[nodes.Node]) -> None:
+    r"""Let an alternative text be plain characters: \% is %, and so on."""
+    for part in body:
+        for data in part.find_all(nodes.TemplateData):
+            data.data = _PLAIN.sub(r"\1", data.data)
 
 
 def _split(name: str, text: str) -> list[Row]:

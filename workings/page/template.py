@@ -263,6 +263,8 @@ class Blocks(Extension):
             body = parser.parse_statements(ends)
             if kind == "table" and mark:
                 tables.mark_lines(body)
+            if kind == "figure" and mark and self.environment.writer is not None:
+                tables.unescape(body)
             here = nodes.Compare(
                 nodes.Name("_part", "load"), [nodes.Operand("eq", nodes.Const(mark))]
             )
