@@ -15,14 +15,22 @@ class Language:
     """What the engine itself writes in a language.
 
     Args:
+        babel: its name to babel and cleveref.
         mark: the decimal mark.
+        package: where Debian has what babel needs.
         words: those for the engine's own English ones; a word that is missing stays English.
         singular_below: so many of something are still one.
     """
 
+    babel: str
     mark: str = ","
+    package: str = "texlive-base"
     words: dict[str, str] = field(default_factory=dict)
     singular_below: int | None = None
+
+    @property
+    def is_english(self) -> bool:
+        return not self.words
 
     def word(self, english: str) -> str:
         return self.words.get(english, english)
@@ -34,7 +42,7 @@ class Language:
         )
 
 
-ENGLISH = Language(".")
+ENGLISH = Language("british", ".")
 _GERMAN = {
     "and": "und", "or": "oder", "not": "nicht", "not in": "nicht in", "yes": "ja", "no": "nein",
     "true": "wahr", "false": "falsch", "none": "keins", "items": "Einträge",
@@ -43,21 +51,22 @@ _GERMAN = {
 }  # fmt: skip
 LANGUAGES = {
     "en": ENGLISH,
-    "de": Language(words=_GERMAN),
-    "de-CH": Language(".", _GERMAN),
-    "es": Language(words={
+    "en-US": Language("american", "."),
+    "de": Language("ngerman", ",", "texlive-lang-german", _GERMAN),
+    "de-CH": Language("ngerman", ".", "texlive-lang-german", _GERMAN),
+    "es": Language("spanish", ",", "texlive-lang-spanish", {
         "and": "y", "or": "o", "not": "no", "in": "en", "not in": "no en", "yes": "sí",
         "true": "verdadero", "false": "falso", "none": "ninguno", "items": "elementos", "min": "mín",
         "max": "máx", "percentage point": "punto porcentual", "percentage points": "puntos porcentuales",
         "holds": "se cumple", "measured": "medido", "refuted": "refutado",
     }),
-    "fr": Language(words={
+    "fr": Language("french", ",", "texlive-lang-french", {
         "and": "et", "or": "ou", "not": "non", "in": "dans", "not in": "pas dans", "yes": "oui", "no": "non",
         "true": "vrai", "false": "faux", "none": "aucun", "items": "éléments",
         "percentage point": "point de pourcentage", "percentage points": "points de pourcentage",
         "holds": "vérifié", "measured": "mesuré", "refuted": "réfuté",
     }, singular_below=2),
-    "it": Language(words={
+    "it": Language("italian", ",", "texlive-lang-italian", {
         "and": "e", "or": "o", "not": "non", "not in": "non in", "yes": "sì", "no": "no",
         "true": "vero", "false": "falso", "none": "nessuno", "items": "elementi",
         "percentage point": "punto percentuale", "percentage points": "punti percentuali",

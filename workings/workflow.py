@@ -427,7 +427,7 @@ class Report:
             engine = self.config["report"]["engine"]
             return {}, [*lines, f"program {engine} = {fingerprint.program_version(engine)}"]
 
-        return self.engine_job("typeset", "report.engine", more=more)
+        return self.engine_job("typeset", "report.engine", "report.language", more=more)
 
     def templates(self) -> list[str]:
         """Every section's template with its partials."""

@@ -157,7 +157,7 @@ def test_a_letter_that_the_typeface_lacks_is_named(tmp_path):
         ("derivation.job.names.0.1", r"the bias \& more"),
         ("derivation.job.parts[0].heading | tex", r"Of \(b\)"),
         ("derivation.job | line('a_0')", r"\derivationline{job.a_0}{a\_0}"),
-        ("job['odd } key']", "<job.odd:20::7d::20:key|7>"),  # a key is a link's name, never TeX
+        ("job['odd } key']", "<job.odd=20==7d==20=key|7>"),  # a key is a link's name, never TeX
     ],
 )  # fmt: skip
 def test_what_is_printed(tmp_path, expression, printed):

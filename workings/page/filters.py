@@ -10,7 +10,6 @@ from typing import Any
 from jinja2 import Undefined, pass_environment
 from jinja2.runtime import LoopContext
 
-from workings.languages import ENGLISH
 from workings.messages import InputError, did_you_mean
 from workings.page.tex import TeX, anchor, code, escape
 from workings.page.values import Value, Writer, numeric, raw
@@ -57,7 +56,7 @@ def _tex(thing: Any) -> TeX:
 
 def _word(writer: Writer, count: Any, one: str, more: str | None) -> str:
     """The word for so many: `one`, or `more` (in English by default with an s)."""
-    if more is None and writer.language is not ENGLISH:
+    if more is None and not writer.language.is_english:
         raise InputError(f"'{one}' needs its plural: ('{one}', '…')")
     held = raw(count)
     number = len(held) if isinstance(held, list) else numeric(count)
