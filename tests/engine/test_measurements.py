@@ -48,23 +48,20 @@ def test_arrays_and_their_numbers_become_plain_and_a_person_can_read_the_file(tm
 
 
 @pytest.mark.parametrize(
-    ("values", "key"),
+    ("values", "said"),
     [
-        ({"loss": math.nan}, "loss"),
-        ({"steps": [{"loss": 1.0}, {"loss": math.inf}]}, "steps.1.loss"),
-        ({"W": np.array([[0.0, 1.0], [-math.inf, 0.0]])}, "W.1.0"),
+        ({"loss": math.nan}, "'loss' came out as nan"),
+        ({"steps": [{"loss": 1.0}, {"loss": math.inf}]}, "'steps.1.loss' came out as inf"),
+        ({"W": np.array([[0.0, 1.0], [-math.inf, 0.0]])}, "'W.1.0' came out as -inf"),
+        ({"a": {"b": {1, 2}}}, "'a.b' is a set"),
+        ({"a": {"b": 1j}}, "'a.b' is a complex"),
+        ({"a": {"b": b"x"}}, "'a.b' is a bytes"),
     ],
 )
-def test_what_is_not_finite_is_refused_with_its_key(tmp_path, values, key):
-    with pytest.raises(InputError, match=rf"'{key}' came out as (nan|-?inf)"):
+def test_what_is_not_finite_or_not_of_json_is_refused_with_its_key(tmp_path, values, said):
+    with pytest.raises((InputError, TypeError), match=said):
         measurements.write(tmp_path / "job.json", values)
     assert not (tmp_path / "job.json").exists()
-
-
-@pytest.mark.parametrize("value", [{1, 2}, 1j, b"x", object()])
-def test_what_json_cannot_hold_is_refused_with_its_key(tmp_path, value):
-    with pytest.raises(TypeError, match=r"'a\.b' is a (set|complex|bytes|object)"):
-        measurements.write(tmp_path / "job.json", {"a": {"b": value}})
 
 
 @pytest.mark.parametrize("content", [b'{"loss": 9.4348', b"", b'{"a": "\xff"}'])
