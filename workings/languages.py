@@ -19,14 +19,14 @@ class Language:
         mark: the decimal mark.
         package: where Debian has what babel needs.
         words: those for the engine's own English ones; a word that is missing stays English.
-        singular_below: so many of something are still one.
+        zero_is_one: whether none of something has the word for one.
     """
 
     babel: str
     mark: str = ","
     package: str = "texlive-base"
     words: dict[str, str] = field(default_factory=dict)
-    singular_below: int | None = None
+    zero_is_one: bool = False
 
     @property
     def is_english(self) -> bool:
@@ -37,9 +37,7 @@ class Language:
 
     def is_one(self, number: float) -> bool:
         """Whether the word for so many is the one for a single thing."""
-        return number == 1 or (
-            self.singular_below is not None and 0 <= number < self.singular_below
-        )
+        return number == 1 or (self.zero_is_one and number == 0)
 
 
 ENGLISH = Language("british", ".")
@@ -65,7 +63,7 @@ LANGUAGES = {
         "true": "vrai", "false": "faux", "none": "aucun", "items": "éléments",
         "percentage point": "point de pourcentage", "percentage points": "points de pourcentage",
         "holds": "vérifié", "measured": "mesuré", "refuted": "réfuté",
-    }, singular_below=2),
+    }, zero_is_one=True),
     "it": Language("italian", ",", "texlive-lang-italian", {
         "and": "e", "or": "o", "not": "non", "not in": "non in", "yes": "sì", "no": "no",
         "true": "vero", "false": "falso", "none": "nessuno", "items": "elementi",
