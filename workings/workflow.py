@@ -21,12 +21,12 @@ from functools import cache, cached_property, partial
 from pathlib import Path
 
 from workings import config as configuration
+from workings import languages
 from workings.build import commit, fingerprint, lock, manifests
 from workings.build.plan import Plan, forget
 from workings.build.store import Store, sum_of
 from workings.messages import InputError, did_you_mean, say
-from workings.page import document, lint, template
-from workings.page.tex import escape
+from workings.page import document, letters, lint, template
 from workings.terminal import take_over
 
 # The interpreter that runs Snakemake, also where the environment was not activated.
@@ -115,11 +115,16 @@ class Report:
         }
         os.environ["WORKINGS_CONFIG"] = json.dumps(places, default=str)
         os.environ["WORKINGS_STORE"] = json.dumps(self.config["store"])
-        for key, text in self._configuration.printed():
+        can_print = partial(letters.refuse, engine=self.config["report"]["engine"])
+        checks = [(key, text, can_print) for key, text in self._configuration.printed()]
+        language = self.config["report"]["language"]
+        for key, text, check in [*checks, ("report.language", language, languages.look_up)]:
             try:
-                escape(text)
+                check(text)
             except InputError as error:
                 raise InputError(f"{self._configuration.place(key)}: {key}: {error}") from None
+        self._mark = languages.look_up(language).mark
+        os.environ["WORKINGS_MARK"] = self._mark  # for the figures of its jobs
         self._dry = _is_dry()
         if not self._dry:
             lock.begin_build()
@@ -192,6 +197,7 @@ class Report:
             config = _seeded(config, self.config["seeds"]["blocks"], wildcards.get("seed"))
             found = [*fingerprint.lines(script, config), *more]
             found += [f"class = {self.document.layout}"] if draws else []
+            found += [f"decimal mark = {self._mark}"] if draws and self._mark != "." else []
             return config, {fingerprint.keyed(line)[0]: line for line in found}
 
         def line(key: str, wildcards) -> str:
@@ -265,6 +271,9 @@ class Report:
         found = {name: _section(f"sections/{name}.tex.j2") for name in names}
         self._hold_together(found)
         files = dict.fromkeys(file for section in found.values() for file in section.templates)
+        read = [SHELL, *map(Path, files), *filter(Path.exists, self.document.references)]
+        if wrong := list(letters.in_sources(read, self.config["report"]["engine"])):
+            raise InputError("\n".join(wrong))
         if findings := lint.of_templates([*map(Path, files)], self.document.references):
             raise InputError("\n".join(map(str, findings)))
         return found
@@ -276,6 +285,12 @@ class Report:
             "where the section belongs, or delete the template"
             for file in sorted(SECTIONS.glob("*.tex.j2"))
             if str(file) not in used
+        ]
+        problems += [
+            f"{SNAKEFILE}: rule {name}: a template cannot name it, for '{name}' has its own meaning "
+            "there; take another name"
+            for name in self.jobs
+            if name in template.WORDS and name != SEEDS
         ]
         drawn = [name for job in self.jobs.values() for name in job.drawn()]
         derived = [job.name for job in self.jobs.values() if job.derivation]
@@ -339,7 +354,8 @@ class Report:
             return part, [f"class = {self.document.name}"] if section.has_title else []
 
         cases = [{"section": name} for name in self.sections]
-        return self.engine_job("section", "report.claims", more=more, cases=cases)
+        chosen = ("report.claims", "report.language", "report.engine")
+        return self.engine_job("section", *chosen, more=more, cases=cases)
 
     def printed_figures(self) -> list[str]:
         """The figures that the sections show."""
@@ -364,7 +380,8 @@ class Report:
             shown = [Path(path).stem for path in self.printed_figures()]
             return {"jobs": jobs, "sections": labelled, "figures": shown}, lines
 
-        return self.engine_job("ledger", "report.repository", "commit", "places", more=more)
+        chosen = ("report.repository", "report.language", "report.engine", "commit", "places")
+        return self.engine_job("ledger", *chosen, more=more)
 
     def seed_runs(self) -> list[str]:
         """The measurements of every job that a tried seed decides, from each of the seeds.
@@ -407,9 +424,10 @@ class Report:
         def more(wildcards) -> tuple[dict, list[str]]:
             style = sorted((fingerprint.ENGINE / "style").glob("*.sty"))
             lines = [f"style {file.name} {sum_of(file)[:12]}" for file in style]
-            return {}, [*lines, f"program pdflatex = {fingerprint.program_version('pdflatex')}"]
+            engine = self.config["report"]["engine"]
+            return {}, [*lines, f"program {engine} = {fingerprint.program_version(engine)}"]
 
-        return self.engine_job("typeset", more=more)
+        return self.engine_job("typeset", "report.engine", "report.language", more=more)
 
     def templates(self) -> list[str]:
         """Every section's template with its partials."""

@@ -25,6 +25,7 @@ SHORTEST = 40  # letters of an alternative text
 _LINES = 0x100000
 _ROW_END = re.compile(r"\\\\(?=[ \t]*(?:\n|\Z))")
 _MARK = re.compile("[\U00100000-\U0010fffd]")
+_PLAIN = re.compile(r"\\([%&#$_{}])")  # a sign that TeX would act on, as it is written elsewhere
 _TOKEN = re.compile(r"\\\\([\U00100000-\U0010FFFD]?)(?:[ \t]*(\n|\Z))?|\\.|[{}&]", re.DOTALL)
 
 
@@ -55,7 +56,7 @@ def figure(
     """
     caption = one_line(says(""))
     writer.plain = True
-    described = one_line(says("alt"))
+    described = one_line(says("alt"))  # no TeX, but words for a screen reader
     writer.plain = False
     if len(described) < SHORTEST:
         raise InputError(
@@ -63,7 +64,7 @@ def figure(
             f"{SHORTEST} or more what a reader sees who cannot see the picture"
         )
     command = "widefigure" if wide else "textfigure"
-    return TeX(f"\\{command}{{{name}}}{{{described}}}{{{caption}}}\n")
+    return TeX(f"\\{command}{{{name}}}{{{escape(described)}}}{{{caption}}}\n")
 
 
 def table(
@@ -126,6 +127,13 @@ def mark_lines(body: list[nodes.Node]) -> None:
             )
 
 
+def unescape(body: list[nodes.Node]) -> None:
+    r"""Let an alternative text be plain characters: \% is %, and so on."""
+    for part in body:
+        for data in part.find_all(nodes.TemplateData):
+            data.data = _PLAIN.sub(r"\1", data.data)
+
+
 def _split(name: str, text: str) -> list[Row]:
     """The rows and cells of a table's body, at the & and \\ that stand in no braces."""
     rows, cells, start, depth = [], [], 0, 0
@@ -167,7 +175,7 @@ def _of_records(writer: Writer, name: str, records: Any) -> tuple[list[str], lis
 def _cell(writer: Writer, value: Value) -> str:
     """A value of a record: counts and words as they are, other numbers by the table's format."""
     if isinstance(value.raw, bool):
-        return writer.quote(value, "yes" if value.raw else "no")
+        return writer.quote(value, escape(writer.language.word("yes" if value.raw else "no")))
     if not isinstance(value.raw, float):
         return writer.link(Value(value.raw, value.key).formatted(dash=True))
     return writer.link(value)

@@ -10,10 +10,10 @@ import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
-from workings import classes
+from workings import classes, languages
 from workings.build import processes
 from workings.messages import InputError
-from workings.page import document
+from workings.page import document, letters
 
 # Outside the declared outputs, which Snakemake deletes before a rerun: with what the last run left
 # here, a changed word costs one LaTeX pass.
@@ -34,39 +34,56 @@ NEEDED = {
     "ulem.sty": "texlive-plain-generic",
     "lmodern.sty": "lmodern",
     "phvr8t.tfm": "texlive-fonts-recommended",
+    "tgpagella.sty": "tex-gyre",
 }
-FOR_HOUSE = {"tgpagella.sty": "tex-gyre", "scrlayer-scrpage.sty": "texlive-latex-recommended"}
+FOR_HOUSE = {"scrlayer-scrpage.sty": "texlive-latex-recommended"}
 FOR_BIBER = {"biber": "biber", "biblatex.sty": "texlive-bibtex-extra"}
+FOR_LUALATEX = {
+    "luaotfload.sty": "texlive-luatex",
+    "lmroman10-regular.otf": "fonts-lmodern",
+    "texgyrepagella-regular.otf": "fonts-texgyre",
+    "texgyrepagella-math.otf": "fonts-texgyre-math",
+    **letters.FALLBACKS,
+}
 
 
-def typeset(shell: Path) -> Path:
+def typeset(
+    shell: Path, engine: str = letters.PDFLATEX, language: languages.Language = languages.ENGLISH
+) -> Path:
     """Run latexmk on `shell`; the PDF in the working folder.
 
     Raises:
         InputError: TeX is missing, or stopped at an error (with TeX's file:line and message).
     """
-    needed = ("latexmk", "pdflatex", "biber" if document.read(shell).biber else "bibtex")
+    read = document.read(shell)
+    needed = ("latexmk", engine, "biber" if read.biber else "bibtex")
     missing = [program for program in needed if shutil.which(program) is None]
     if missing:
         raise InputError(
             f"{', '.join(missing)}: not installed; 'make tex' installs TeX Live on Debian and "
             "Ubuntu, elsewhere install TeX Live with latexmk, biber, KOMA-Script and TeX Gyre"
         )
-    read = WORK / f"{shell.stem}.fls"  # the files that the last run read
-    if read.exists() and str(STYLE) not in read.read_text(encoding="utf-8", errors="replace"):
+    last = WORK / f"{shell.stem}.fls"  # the files that the last run read
+    if last.exists() and str(STYLE) not in last.read_text(encoding="utf-8", errors="replace"):
         shutil.rmtree(WORK)  # latexmk would not look at the macros of an engine in another place
-    WORK.mkdir(parents=True, exist_ok=True)
+    texts = "".join(
+        file.read_text(encoding="utf-8", errors="replace")
+        for file in (shell, *read.references, *sorted(Path(document.SECTION).glob("*.tex")))
+        if file.exists()
+    )
+    prepare(engine, texts, language)
     command = [
         *("latexmk", "-pdf", "-norc", "-silent", "-file-line-error", "-halt-on-error"),
         *(
             "-interaction=nonstopmode",
             f"-outdir={WORK}",
-            "-pdflatex=pdflatex -no-shell-escape %O %S",
+            f"-pdflatex={engine} -no-shell-escape %O %S",
         ),
         str(shell),
     ]
     environment = os.environ | {
         "TEXINPUTS": inputs(shell),
+        "openin_any": "p",  # no file outside the report by its path
         "max_print_line": "10000",
         "SOURCE_DATE_EPOCH": "0",
         "FORCE_SOURCE_DATE": "1",
@@ -85,8 +102,16 @@ def typeset(shell: Path) -> Path:
                 reason = f"{FULL} ({reason})"
             raise InputError(reason)
         shutil.rmtree(WORK)  # TeX may have read what an interrupted run had half written
-        WORK.mkdir()
+        prepare(engine, texts, language)
     return WORK / f"{shell.stem}.pdf"
+
+
+def prepare(engine: str, texts: str, language: languages.Language) -> None:
+    """What workings.sty reads in the working folder: the language, how the texts' letters are set."""
+    WORK.mkdir(parents=True, exist_ok=True)
+    lines = f"\\newcommand{{\\reportlanguage}}{{{language.babel}}}\n"
+    lines += letters.declarations(engine, texts)
+    (WORK / "workings-letters.tex").write_text(lines, encoding="utf-8")
 
 
 def inputs(shell: Path) -> str:
@@ -119,7 +144,9 @@ def complaints(log: str) -> list[str]:
 
 
 def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
-    pdf = typeset(Path(inputs.shell))
+    chosen = config["report"]
+    language = languages.look_up(chosen["language"])
+    pdf = typeset(Path(inputs.shell), chosen["engine"], language)
     problems = complaints(_log(Path(inputs.shell)))
     if problems:
         raise InputError("the report is not clean:\n  " + "\n  ".join(problems))
@@ -162,6 +189,9 @@ def _hint(message: str, log: str) -> str:
     if message.startswith("Undefined control sequence"):
         found = re.search(r"Undefined control sequence\.\n.*?(\\[A-Za-z@]+) *\n", log)
         return f" {found[1]}" if found else ""
+    if found := re.search(r"babel Error: Unknown option '(\w+)'", message):
+        package = {each.babel: each.package for each in languages.LANGUAGES.values()}.get(found[1])
+        return f" On Debian install the package {package}" if package else ""
     found = re.search(r"File `(\S+)' not found", message)
     if not found:
         return ""
