@@ -16,7 +16,6 @@ import html
 import json
 import os
 import subprocess
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -27,7 +26,7 @@ from typing import Any
 from workings import config as configuration
 from workings import terminal
 from workings.build.commit import git
-from workings.commands import hold_in_a_report
+from workings.commands import hold_in_a_report, snakemake
 from workings.measurements import read
 from workings.messages import InputError, say
 from workings.page import changes, marked
@@ -152,12 +151,9 @@ def build(folder: Path, options: list[str], failed: str) -> None:
     Raises:
         InputError: it does not build; the message says why.
     """
-    command = [sys.executable, "-m", "snakemake", "--cores", str(os.cpu_count() or 1), *options]
-    run = subprocess.run(
-        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    if run.returncode != 0:
-        raise InputError(f"{failed}:\n{terminal.cause(run.stdout)}")
+    status, said = snakemake(["--cores", str(os.cpu_count() or 1), *options], folder)
+    if status != 0:
+        raise InputError(f"{failed}:\n{terminal.cause(said)}")
 
 
 def _commit(base: str) -> str:
