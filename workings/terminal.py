@@ -161,8 +161,9 @@ def told(error: str) -> str:
     lines = [line for line in error.splitlines() if line.strip()]
     frames = [line for line in lines if line.startswith('  File "')]
     lines = [line for line in lines if line not in frames]
-    if lines and lines[0].startswith("InputError"):  # the rest of that line is where it was met
-        return "workings: " + "\n".join(lines[1:])
+    text = "\n".join(lines)
+    if met := re.search(r"InputError(:| in file .*:)\s|\w*Error: \[Errno \d+\] ", text):
+        return f"workings: {text[met.end() :]}"
     return "\n".join([*frames, *lines])
 
 
@@ -215,15 +216,3 @@ def _first(outputs: list[str]) -> str:
 
 def _cut(line: str) -> str:
     return line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…"
-
-
-def take_over(workflow: Any) -> None:
-    """Show this build so, where the person asked for no other logger."""
-    from snakemake.logging import logger
-
-    for handler in list(logger.handlers):
-        if handler.name == "DefaultStreamHandler":
-            shown = LogHandler(workflow.output_settings, None)
-            shown.filters = handler.filters
-            logger.removeHandler(handler)
-            logger.addHandler(shown)

@@ -27,7 +27,6 @@ from workings.build.store import Store, sum_of
 from workings.messages import InputError, did_you_mean, say
 from workings.page import document, lint, template
 from workings.page.tex import escape
-from workings.terminal import take_over
 
 # The interpreter that runs Snakemake, also where the environment was not activated.
 PYTHON = shlex.quote(sys.executable).replace("{", "{{").replace("}", "}}")
@@ -51,7 +50,6 @@ def open_report(workflow) -> Report:
     be run.
     """
     if id(workflow) not in _opened:
-        take_over(workflow)
         _opened[id(workflow)] = Report(workflow)
     return _opened[id(workflow)]
 
