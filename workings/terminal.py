@@ -41,6 +41,8 @@ class LogHandler(LogHandlerBase):
 
     def __post_init__(self) -> None:
         self.stream = sys.stdout if self.common_settings.stdout else sys.stderr
+        if hasattr(self.stream, "reconfigure"):
+            self.stream.reconfigure(errors="replace")  # of a terminal that has not all letters
         self.started = time.time()
         self.labels: dict[int, str] = {}  # of the jobs, by Snakemake's number
         self.outputs: dict[str, str] = {}  # the job's label, by its first output
@@ -158,7 +160,10 @@ class LogHandler(LogHandlerBase):
 
 def told(error: str) -> str:
     """An error that Snakemake met, its cause last; one that a person can mend, as it is."""
+    _, inside, error = error.rpartition("Traceback (most recent call last):")
     lines = [line for line in error.splitlines() if line.strip()]
+    if inside:  # Snakemake itself
+        lines = [line for line in lines if line[0] != " "]
     frames = [line for line in lines if line.startswith('  File "')]
     lines = [line for line in lines if line not in frames]
     text = "\n".join(lines)

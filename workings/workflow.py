@@ -104,7 +104,9 @@ class Report:
     def __init__(self, workflow) -> None:
         self._workflow = workflow
         given = workflow.config_settings
-        self._configuration = configuration.load(map(_from_here, given.configfiles), given.config)
+        self._configuration = configuration.load(
+            map(_from_here, given.configfiles), given.config_args
+        )
         self.config = self._configuration.values
         # For the messages of jobs alone, so that they can name the file and line of a key.
         places = {
