@@ -155,34 +155,6 @@ def read(path: str | Path) -> dict[str, Any]:
         ) from None
 
 
-class Measurements:
-    """The measurements of several jobs, looked up by key."""
-
-    def __init__(self, jobs: Mapping[str, Mapping[str, Any]]) -> None:
-        self.jobs = dict(jobs)
-
-    def __getitem__(self, key: str) -> Any:
-        """The value under a dotted key; a missing key is an InputError that names the nearest."""
-        value: Any = self.jobs
-        walked: list[str] = []
-        for part in str(key).split("."):
-            if isinstance(value, Mapping) and part in value:
-                value = value[part]
-            elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
-                value = value[int(part)]
-            else:
-                raise InputError(f"no measurement '{key}': {nearest(value, walked, part)}")
-            walked.append(part)
-        return value
-
-    def __contains__(self, key: str) -> bool:
-        try:
-            self[key]
-        except InputError:
-            return False
-        return True
-
-
 def nearest(value: Any, walked: list[str], part: str) -> str:
     """What could have been meant by `part`, which `value`, found under `walked`, has not."""
     place = "'" + ".".join(walked) + "'" if walked else "this section's measurements"

@@ -387,13 +387,8 @@ class Report:
         ]
 
     def seeds_job(self) -> dict[str, Callable]:
-        """The params of the rule `seeds`: the keys that the sections print with their spread."""
-
-        def more(wildcards) -> tuple[dict, list[str]]:
-            spread = {key for section in self.sections.values() for key in section.needs.spreads}
-            return {"spread": sorted(spread)}, []
-
-        return self.engine_job("seeds", more=more)
+        """The params of the rule `seeds`."""
+        return self.engine_job("seeds")
 
     @property
     def recorded(self) -> dict[str, Job]:

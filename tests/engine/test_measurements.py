@@ -1,4 +1,4 @@
-"""Measurements are recorded raw and looked up by key."""
+"""Measurements are recorded raw, and know where they were put in."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workings import measurements
-from workings.measurements import Measurements, Record, line_of, origin_of, origins, record
+from workings.measurements import Record, line_of, origin_of, origins, record
 from workings.messages import InputError
 
 numbers = st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
@@ -69,37 +69,6 @@ def test_a_file_that_is_not_whole_is_named(tmp_path, content):
     (tmp_path / "job.json").write_bytes(content)
     with pytest.raises(InputError, match=r"job\.json: not a whole JSON file"):
         measurements.read(tmp_path / "job.json")
-
-
-@pytest.fixture
-def measured() -> Measurements:
-    return Measurements(
-        {"lengths": {"lowest": 0.25, "birds": [{"bill": 4}, {"bill": 0}], "spot": {}}}
-    )
-
-
-def test_a_key_walks_through_mappings_and_lists(measured):
-    assert measured["lengths.lowest"] == 0.25
-    assert measured["lengths.birds.1.bill"] == 0
-    assert "lengths.birds.1" in measured
-    assert "lengths.birds.2" not in measured
-
-
-@pytest.mark.parametrize(
-    ("key", "hint"),
-    [
-        ("lengths.lowset", "did you mean 'lowest'? 'lengths' has lowest, birds, spot"),
-        ("lenghts.lowest", "did you mean 'lengths'? this section's measurements has lengths"),
-        ("lengths.birds.2", "'lengths.birds' is a list of 2 items, counted from 0"),
-        ("lengths.birds.-1", "'lengths.birds' is a list of 2 items, counted from 0"),
-        ("lengths.lowest.row", "'lengths.lowest' is the single value 0.25"),
-        ("lengths.spot.row", "'lengths.spot' has nothing"),
-    ],
-)
-def test_a_missing_key_names_what_there_is(measured, key, hint):
-    with pytest.raises(InputError) as caught:
-        measured[key]
-    assert str(caught.value) == f"no measurement '{key}': {hint}"
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])

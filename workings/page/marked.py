@@ -41,6 +41,11 @@ PLAIN = [
     (r"\end{longmeasuredtable}", 0, r"\bottomrule\end{longtable}}"),
 ]
 
+# What may stand between braces, with braces in it up to eight deep.
+_ARGUMENT = r"(?:[^{}\\]|\\.)*"
+for _ in range(8):
+    _ARGUMENT = rf"(?:[^{{}}\\]|\\.|\{{{_ARGUMENT}\}})*"
+
 
 def write(base: Path, build: Path, out: Path) -> str:
     """Write the marked report, as PDF, from two build folders; what came of it, in a line."""
@@ -93,36 +98,12 @@ def whole(shell: Path, build: Path) -> str:
 def plain(text: str) -> str:
     """A section in LaTeX's own commands."""
     for command, count, pattern in PLAIN:
-        text = _written_out(text, command, count, pattern)
+
+        def written_out(found: re.Match, pattern=pattern) -> str:
+            return re.sub(r"<(\d)>", lambda number: found[int(number[1]) + 1], pattern)
+
+        arguments = rf"\{{({_ARGUMENT})\}}" * count
+        text = re.sub(
+            rf"{re.escape(command)}(?![A-Za-z]){arguments}", written_out, text, flags=re.DOTALL
+        )
     return text
-
-
-def _written_out(text: str, command: str, count: int, pattern: str) -> str:
-    done, at = [], 0
-    while (found := text.find(command, at)) >= 0:
-        end = found + len(command)
-        if text[end : end + 1].isalpha():  # a longer name
-            done.append(text[at:end])
-            at = end
-            continue
-        arguments, stop = _arguments(text, end, count)
-        here = re.sub(r"<(\d)>", lambda match, each=arguments: each[int(match[1])], pattern)
-        done.append(text[at:found])
-        text, at = here + text[stop:], 0  # an argument may hold the same again
-    return "".join(done) + text[at:]
-
-
-def _arguments(text: str, at: int, count: int) -> tuple[list[str], int]:
-    """The next arguments in braces, and where they end."""
-    arguments = []
-    for _ in range(count):
-        start = text.index("{", at) + 1
-        depth, at = 1, start
-        while depth:
-            if text[at] == "\\":
-                at += 1  # the next sign is none of grouping
-            else:
-                depth += {"{": 1, "}": -1}.get(text[at], 0)
-            at += 1
-        arguments.append(text[start : at - 1])
-    return arguments, at
