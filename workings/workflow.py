@@ -27,7 +27,6 @@ from workings.build.plan import Plan, forget
 from workings.build.store import Store, sum_of
 from workings.messages import InputError, did_you_mean, say
 from workings.page import document, letters, lint, template
-from workings.terminal import take_over
 
 # The interpreter that runs Snakemake, also where the environment was not activated.
 PYTHON = shlex.quote(sys.executable).replace("{", "{{").replace("}", "}}")
@@ -51,7 +50,6 @@ def open_report(workflow) -> Report:
     be run.
     """
     if id(workflow) not in _opened:
-        take_over(workflow)
         _opened[id(workflow)] = Report(workflow)
     return _opened[id(workflow)]
 
@@ -106,7 +104,9 @@ class Report:
     def __init__(self, workflow) -> None:
         self._workflow = workflow
         given = workflow.config_settings
-        self._configuration = configuration.load(map(_from_here, given.configfiles), given.config)
+        self._configuration = configuration.load(
+            map(_from_here, given.configfiles), given.config_args
+        )
         self.config = self._configuration.values
         # For the messages of jobs alone, so that they can name the file and line of a key.
         places = {
