@@ -30,7 +30,7 @@ from workings.build import fingerprint, lock, manifests, plan, store  # noqa: E4
 from workings.build.files import is_full, written_whole  # noqa: E402
 from workings.measurements import origins_path  # noqa: E402
 from workings.messages import InputError, say  # noqa: E402
-from workings.notes import note, of_exception  # noqa: E402
+from workings.notes import block, note, of_exception  # noqa: E402
 
 
 def run(planned: plan.Plan, kept: store.Store | None = None, anew: bool = False) -> str:
@@ -139,7 +139,7 @@ def _hold_still(planned: plan.Plan, input_sums: Mapping[str, str]) -> None:
 def _fail(output: str, message: str) -> int:
     """The terminal says it once all else is said; where none listens, it is said here."""
     if not note("failed", output, message):
-        say(message)
+        say(block(message))
     return 1
 
 

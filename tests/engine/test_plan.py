@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -62,7 +63,8 @@ def params(in_folder, monkeypatch) -> Callable:
     def asked(name: str, *blocks: str, **config: dict) -> dict[str, str]:
         for known in (fingerprint.reached, fingerprint._parsed):
             known.cache_clear()  # as in a build of its own
-        given = SimpleNamespace(configfiles=[], config=config)
+        words = [f"{name}={json.dumps(block)}" for name, block in config.items()]
+        given = SimpleNamespace(configfiles=[], config_args=words)
         rule = SimpleNamespace(input={"data": "data/penguins.csv"}, output={"out": "o"})
         report = workflow.Report(
             SimpleNamespace(
