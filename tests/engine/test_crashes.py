@@ -247,7 +247,7 @@ def test_after_a_kill_the_page_is_the_wanted_one(
     elif store == "with the wanted":
         shutil.copytree(clean(changed) / ".cache", built / ".cache", dirs_exist_ok=True)
     make(built)
-    killer, job = built / "site/sitecustomize.py", ("report", job)[number % 2]
+    killer, job = built / "site/sitecustomize.py", ("typeset", job)[number % 2]
     killer.parent.mkdir()
     killer.write_text(
         f"LABEL, WHOLE = {job!r}, {number % 3 == 0}\n" + KILLER.replace("STAGE", STAGES[stage])
