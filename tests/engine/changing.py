@@ -143,7 +143,10 @@ def commit(folder: Path, message: str) -> None:
 
 
 def check_out_again(folder: Path) -> None:
-    """All files of the commit deleted, and written anew by git: the same bytes, with new dates."""
+    """All files of the commit deleted, and written anew by git: the same bytes, with new dates.
+
+    Also where git was told to give text files the line ends of Windows.
+    """
     for name in git(folder, "ls-files", "-z").split("\0"):
         (folder / name).unlink() if name else None
-    git(folder, "checkout", "-q", "--", ".")
+    git(folder, "-c", "core.autocrlf=true", "checkout", "-q", "--", ".")

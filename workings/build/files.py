@@ -61,8 +61,7 @@ def worded(error: OSError) -> str:
     """What a person can do about it."""
     if is_full(error):
         return NO_ROOM
-    where = f"{error.filename}: " if error.filename else ""
-    return f"{where}cannot be written or read ({error.strerror})"
+    return f"{error.filename or 'a file'}: cannot be written or read ({error.strerror})"
 
 
 def hold_writable(folder: Path, size: int) -> None:
@@ -71,6 +70,9 @@ def hold_writable(folder: Path, size: int) -> None:
     Raises:
         OSError: that is not possible.
     """
-    folder.mkdir(exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder) as file:
-        file.write(bytes(size))
+    try:
+        folder.mkdir(exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(size))
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(folder)) from None
