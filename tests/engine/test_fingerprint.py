@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 from hypothesis import example, given, settings
@@ -172,6 +173,7 @@ def brought(tmp_path, monkeypatch):
         module = file.partition("/")[0].removesuffix(".py")
         (root / "analysis/one.py").write_text(f"import {module}\n")
         monkeypatch.syspath_prepend(folder)
+        monkeypatch.delitem(sys.modules, module, raising=False)
         for known in vars(fingerprint).values():
             getattr(known, "cache_clear", lambda: None)()  # as in a build of its own
         return [

@@ -219,8 +219,8 @@ def _brought(name: str) -> tuple[frozenset[tuple[str, str]], frozenset[str]]:
         if file.suffix == ".py":
             with contextlib.suppress(InputError):  # what is not Python nobody imports
                 imports.update(*(_names(node, f"{name}/") for node in _parsed(file)[1]))
-    content = short(b"".join(map(Path.read_bytes, files)))
-    return frozenset({(name, content)}), frozenset(one.partition(".")[0] for one in imports)
+    content = b"".join(file.name.encode() + file.read_bytes() for file in files)
+    return frozenset({(name, short(content))}), frozenset(one.partition(".")[0] for one in imports)
 
 
 def _installed(names: list[str], folder: str) -> frozenset[tuple[str, str]]:
