@@ -229,7 +229,8 @@ class Report:
         def is_result(path: str) -> bool:
             return Path(path).exists() and any(rule.is_producer(path) for rule in rules)
 
-        manifests.look_over(is_result, [str(EDITION)], self._dry)
+        kept = [str(path) for rule in rules for path in rule.output if "update" in path.flags]
+        manifests.look_over(is_result, kept, self._dry)
 
     def _part(self, keys: Iterable[str]) -> dict:
         """What stands under these dotted keys, nested as it is."""
