@@ -226,6 +226,7 @@ def torch_gradients(cell: Recurrence) -> tuple[float, dict[str, Array]]:
         "softmax": lambda u: torch.softmax(u, -1),
         "log_sum_exp": lambda u: torch.logsumexp(u, -1),
         "transpose": lambda A: A.T,
+        "max": lambda u, v: torch.where(u > v, u, v),  # torch's own halves the slope between equals
         "concatenate": lambda *parts: torch.cat([part.reshape(-1) for part in parts]),
         "power": lambda u, p: u ** float(p),
         "index": lambda u, i: u[i],

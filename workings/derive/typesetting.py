@@ -102,10 +102,11 @@ def symbol_width(text: str) -> float:
 
 
 def later(t: str, by: int) -> str:
-    """`t` and -1 -> `t-1`; `3` and 1 -> `4`."""
-    if by == 0:
-        return t
-    return f"{t}{by:+d}" if not t.lstrip("-").isdigit() else str(int(t) + by)
+    """`t` and -1 -> `t-1`, `t+1` and -1 -> `t`; `3` and 1 -> `4`."""
+    if not t.startswith("t"):
+        return str(int(t) + by)
+    by += int(t[1:] or 0)
+    return f"t{by:+d}" if by else "t"
 
 
 def number_latex(value: Any, digits: int) -> str:
