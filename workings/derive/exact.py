@@ -11,10 +11,10 @@ of the functions alone, without any rule of operations.py.
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -32,14 +32,13 @@ PRIME = 2**61 - 1
 class Exact(Arithmetic):
     """Exact numbers of one kind."""
 
-    unknown: Callable[[str], Any]  # by its name
+    named: Callable[[str, int], list]  # so many unknowns of that name
     opaque: Callable[[str, Any], Any]  # f(u), by the name of f
 
-    def unknowns(self, name: str, shape: Shape) -> np.ndarray:
+    def unknowns(self, name: object, shape: Shape) -> np.ndarray:
         """An array of unknowns."""
         array = np.empty(shape, dtype=object)
-        for index in np.ndindex(shape):
-            array[index] = self.unknown(f"{name}{list(index)}")
+        array.flat = self.named(str(name), array.size)
         return array
 
     def power(self, u: Any, p: Fraction) -> Any:
@@ -48,11 +47,11 @@ class Exact(Arithmetic):
         return u**whole * root(u) if broken else u**whole
 
 
-def _exact(number: Callable, unknown: Callable, opaque: Callable) -> Exact:
+def _exact(number: Callable, named: Callable, opaque: Callable) -> Exact:
     def function(f: type[Function]) -> Callable:
         return np.frompyfunc(functools.partial(opaque, f.kind), 1, 1)
 
-    return Exact(object, number, function, lambda u: 0, unknown, opaque)
+    return Exact(object, number, function, lambda u: 0, named, opaque)
 
 
 def symbols() -> Exact:
@@ -65,7 +64,10 @@ def symbols() -> Exact:
     def number(value: Fraction) -> sympy.Expr:
         return sympy.Rational(value.numerator, value.denominator)
 
-    return _exact(number, sympy.Symbol, opaque)
+    def named(name: str, count: int) -> list[sympy.Symbol]:
+        return [sympy.Symbol(f"{name}[{i}]") for i in range(count)]
+
+    return _exact(number, named, opaque)
 
 
 class Residue:
@@ -76,51 +78,41 @@ class Residue:
     def __init__(self, n: int):
         self.n = n % PRIME
 
-    def __add__(self, other: Any) -> Residue:
-        return Residue(self.n + _whole(other))
+    def __add__(self, other: Residue | int) -> Residue:
+        return Residue(self.n + (other.n if type(other) is Residue else other))
 
-    def __sub__(self, other: Any) -> Residue:
-        return Residue(self.n - _whole(other))
-
-    def __mul__(self, other: Any) -> Residue:
-        return Residue(self.n * _whole(other))
-
-    def __rsub__(self, other: int) -> Residue:
-        return Residue(other - self.n)
-
-    __radd__, __rmul__ = __add__, __mul__
-
-    def __truediv__(self, other: Any) -> Residue:
-        return self * pow(_whole(other), -1, PRIME)
-
-    def __neg__(self) -> Residue:
-        return Residue(-self.n)
+    def __mul__(self, other: Residue | int) -> Residue:
+        return Residue(self.n * (other.n if type(other) is Residue else other))
 
     def __pow__(self, p: int) -> Residue:
         return Residue(pow(self.n, p, PRIME))
 
-    def __eq__(self, other: object) -> bool:
-        return self.n == _whole(other)
+    def __neg__(self) -> Residue:
+        return Residue(-self.n)
 
-    def __hash__(self) -> int:
-        return self.n
+    def __sub__(self, other: Residue | int) -> Residue:
+        return self + -other
 
+    def __rsub__(self, other: int) -> Residue:
+        return -self + other
 
-def _whole(value: Residue | int) -> int:
-    return value.n if isinstance(value, Residue) else value
+    def __truediv__(self, other: Residue) -> Residue:
+        return self * other**-1
+
+    __radd__, __rmul__ = __add__, __mul__
 
 
 def at_point(k: int) -> Exact:
     """Residues at the k-th random point: unknowns and opaque values are drawn by their names."""
 
-    def drawn(*what: object) -> Residue:
-        text = repr((k, *what)).encode()
-        return Residue(int.from_bytes(hashlib.blake2b(text, digest_size=16).digest(), "big"))
+    def named(name: str, count: int) -> list[Residue]:
+        random = Random(f"{k} {name}")  # the text itself is the seed, not its hash
+        return [Residue(random.randrange(PRIME)) for _ in range(count)]
 
     return _exact(
-        lambda value: Residue(value.numerator) / value.denominator,
-        drawn,
-        lambda name, u: drawn(name, u.n),
+        lambda value: Residue(value.numerator) / Residue(value.denominator),
+        named,
+        lambda name, u: named(f"{name} {u.n}", 1)[0],
     )
 
 
@@ -156,7 +148,7 @@ def _dual(value: Any) -> Dual:
     return value if isinstance(value, Dual) else Dual(value)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=4)
 def dual(base: Exact) -> Arithmetic:
     """Dual numbers over exact ones."""
 
@@ -179,7 +171,6 @@ def dual(base: Exact) -> Arithmetic:
     return Duals(object, lambda value: Dual(base.number(value)), function, lambda u: 0)
 
 
-@functools.cache
 def _slope(f: type[Function]) -> Program:
     """f' of the numbers u and z = f(u)."""
     slope = f(Name("u")).slope(Name("z"))
