@@ -63,6 +63,7 @@ from workings.derive.recurrence import Recurrence
 
 MOST_OPERATIONS = 1_500  # of scalars, in a statement about symbols
 MOST_TERMS = 20_000  # of its expanded difference
+MOST_COMPONENTS = 100  # of a parameter, to prove forward mode by it where nobody asks for that
 MOST_AT_A_POINT = 3_000_000  # operations; a statement that takes more is not tried
 POINTS = 2
 
@@ -278,7 +279,10 @@ def _reverse(cell: Recurrence, d: Callable[[str], Derivative]) -> Iterator[Proof
 
 
 def _forward(cell: Recurrence) -> Iterator[Proof]:
-    for p in cell.parameters:
+    """dv/dp of every line; by a large parameter only where that is derived for the page."""
+    for p, array in cell.parameters.items():
+        if array.size > MOST_COMPONENTS and p not in cell.forward_parameters:
+            continue
         formulas, of = cell.tangent_lines(p)
         reached = cell.reached(p)
         for v in cell.lines:
