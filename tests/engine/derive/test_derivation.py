@@ -14,7 +14,7 @@ from workings.derive.typesetting import number_latex, symbol, typeset
 
 ALLOWED = {
     *["frac", "tfrac", "partial", "ell", "sum", "left", "right", "operatorname", "mathrm", "mathbf", "top", "odot", "oslash", "otimes", "cdot", "times"],
-    *["begin", "end", "quad", "tanh", "exp", "log", "sin", "cos", "sqrt", "sigma", "tau", "downarrow", "uparrow", "cdots", "vdots", "ddots"],
+    *["begin", "end", "quad", "tanh", "exp", "log", "sin", "cos", "sqrt", "sigma", "downarrow", "uparrow", "cdots", "vdots", "ddots"],
     *["Bigl", "Bigr", "hat", "tilde", "bar", "vec"],
 }  # fmt: skip
 
@@ -209,7 +209,7 @@ def test_matrices(values, digits, latex):
     ("name", "t", "latex"),
     [("h", "t", "h_{t}"), ("W_f", None, "W_{f}"), ("c_f", "t", "c_{f,t}"), ("h1", "t", "h^{(1)}_{t}"),
      ("alpha", None, r"\alpha"), ("leak", None, r"\mathrm{leak}"), ("y_hat", "t", r"\hat{y}_{t}"),
-     ("target", "t", r"\tau_{t}"), ("loss", "t", r"\ell_{t}")],
+     ("target", "t", "y^{*}_{t}"), ("tau", "t", r"\tau_{t}"), ("upsilon", None, r"\upsilon"), ("loss", "t", r"\ell_{t}")],
 )  # fmt: skip
 def test_symbols(name, t, latex):
     assert symbol(name, t) == latex
