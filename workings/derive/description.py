@@ -228,12 +228,12 @@ def _steps(config: Mapping[str, Any]) -> int:
         if not isinstance(steps, int) or isinstance(steps, bool) or steps < 1:
             raise ExpressionError(f"steps: expected a whole number from 1, got {steps!r:.60}")
         lengths["steps"] = steps
-    if not lengths:
+    if not lengths and config.get("initial_state"):
         raise ExpressionError("give `inputs`, `targets` or `steps`: the number of steps is unknown")
     for (one, m), (other, n) in itertools.pairwise(lengths.items()):
         if m != n:
             raise ExpressionError(f"{one} has {m} steps, but {other} has {n}")
-    return next(iter(lengths.values()))
+    return next(iter(lengths.values()), 1)
 
 
 def _forward(config: Mapping[str, Any], parameters: Mapping[str, Any]) -> tuple[str, ...]:

@@ -86,6 +86,8 @@ def times(u: Node, v: Node) -> Node:
     match u, v:
         case Number(value=a), Number(value=b):
             return Number(a * b)
+        case Number(value=a), Multiply(Number(value=b), w):
+            return times(Number(a * b), w)
         case Number(), Add(w, Number() as c) | Subtract(w, Number() as c):  # 2 (y - 1/2) = 2 y - 1
             return type(v)(times(u, w), times(u, c))
     for one, other in ((u, v), (v, u)):
@@ -94,6 +96,14 @@ def times(u: Node, v: Node) -> Node:
         if one == Number(Fraction(-1)):
             return minus(other)
     return Multiply(u, v)
+
+
+def over(u: Node, v: Node) -> Node:
+    """u / v element by element."""
+    match u, v:
+        case Number(value=a), Number(value=b) if b:
+            return Number(a / b)
+    return Divide(u, v)
 
 
 def matmul(A: Node, B: Node) -> Node:
@@ -298,7 +308,7 @@ class Divide(Pair):
     """z = u / v, with the slopes 1/v and -u/v^2."""
 
     apply, infix, signs = np.divide, ("/", 2), (1, -1)
-    slopes = lambda self, z, of: [Divide(ONE, self.v), Divide(self.u, power(self.v, 2))]
+    slopes = lambda self, z, of: [over(ONE, self.v), Divide(self.u, power(self.v, 2))]
 
     def tex(self, show: Any) -> Any:
         if show.shapes(self.v) == ():

@@ -223,3 +223,20 @@ def test_the_two_readings_have_one_sum_and_other_rows(elman):
     for reading in ("forward", "reverse"):
         np.testing.assert_allclose(both[reading].sum(axis=0), both["total"], rtol=1e-13)
     assert not np.allclose(both["forward"], both["reverse"], atol=1e-3)
+
+
+def test_what_has_one_step_and_no_state_is_a_function():
+    cell = Recurrence.from_config(
+        {"cell": "r = X @ w + b - y", "loss": "dot(r, r) / 4", "parameters": {"w": [2, "1/2"], "b": 1},
+         "constants": {"X": [[1, 2], [3, 4], [5, 6], [7, 8]], "y": [1, 2, 3, 4]}, "forward_mode": ["w"],
+         "update": {"parameter": "w", "rate": 0.01}}
+    )  # fmt: skip
+    derivation = derive(cell)
+    lines = by_name(derivation)
+    assert (lines["loss"].lhs, equation(lines["loss"])) == ("L", r"\frac{r^{\top} \, r}{4}")
+    assert equation(lines["dL_dw"]) == r"X^{\top} \, \frac{dL}{dr}"
+    assert equation(lines["dL_dr"]) == r"\tfrac{1}{2} \, r"
+    assert lines["dL_dw"].value.tolist() == lines["dl_dw"].value.tolist() == [92, 110]
+    assert derivation.largest_residual() == 0
+    text = str(derivation.printed())
+    assert not re.search(r"_\{t\}|step|ell|_\{0\}|\[0\]|time", text.replace("One step in", ""))
