@@ -33,9 +33,8 @@ def test_a_report_in_each_class_says_its_class_sections_and_references(name, mon
 
 
 def test_a_title_and_authors_with_any_signs_come_back_as_they_were():
-    assert (
-        cli.main(["new", "r", "--title", HOSTILE, "--author", HOSTILE, "--author", "[B, C]"]) == 0
-    )
+    given = ["--title", HOSTILE, "--author", HOSTILE, "--author", "[B, C]"]
+    assert cli.main(["new", "r", *given]) == 0
     report = yaml.safe_load(Path("r/config/default.yaml").read_text(encoding="utf-8"))["report"]
     assert (report["title"], report["authors"]) == (HOSTILE, [HOSTILE, "[B, C]"])
     assert Path("r/README.md").read_text(encoding="utf-8").startswith(f"# {HOSTILE}\n")
@@ -66,8 +65,8 @@ def test_what_git_would_heed_is_dotted_and_nothing_is_left_out(capsys):
         (["über"], "'über': TeX and make cannot work"),
         (["r", "--class", "articel"], "--class articel: did you mean 'article'? known are scrartcl,"),
         (["r", "--class", "elsarticle[5p]"], "--class elsarticle[5p]: did you mean 'elsarticle'?"),
-        (["r", "--title", "数"], "--title: '数' holds '数' (U+6570), which the report's typeface"),
-        (["r", "--author", "Ada", "--author", "数"], "--author: '数' holds '数' (U+6570)"),
+        (["r", "--title", "עברית"], "--title: 'עברית' holds 'ע' (U+05E2), which is written from right"),
+        (["r", "--author", "Ada", "--author", "A\x07"], "--author: 'A\\x07' holds '\\x07' (U+0007)"),
     ],
 )  # fmt: skip
 def test_what_cannot_work_is_refused_and_leaves_nothing(arguments, message, capsys):

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 from workings import terminal
-from workings.commands import hold_in_a_report
+from workings.commands import hold_in_a_report, snakemake
 
 SOURCES = ("Snakefile", "config", "analysis", "templates", "report", "profiles", "data", "workings")
 PAUSE = 0.3  # seconds between two looks
@@ -34,11 +32,7 @@ def seen() -> dict[str, tuple[int, int]]:
 def build(options: list[str]) -> str:
     """Run Snakemake; what a person wants to know of it, mostly one line."""
     started = time.monotonic()
-    ran = subprocess.run(
-        [sys.executable, "-m", "snakemake", *options],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
-    return told(ran.returncode, ran.stdout, time.monotonic() - started)
+    return told(*snakemake(options), time.monotonic() - started)
 
 
 def told(status: int, output: str, seconds: float) -> str:

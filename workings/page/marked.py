@@ -14,7 +14,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from workings.page.typeset import inputs, why
+from workings.page import log
+from workings.page.typeset import PACKAGES, inputs
 
 _FIGURE = r"""\begin{figure}[htbp]
 \includegraphics{<0>}
@@ -40,6 +41,11 @@ PLAIN = [
     (r"\begin{longmeasuredtable}", 3, _LONG_TABLE),
     (r"\end{longmeasuredtable}", 0, r"\bottomrule\end{longtable}}"),
 ]
+
+# What may stand between braces, with braces in it up to eight deep.
+_ARGUMENT = r"(?:[^{}\\]|\\.)*"
+for _ in range(8):
+    _ARGUMENT = rf"(?:[^{{}}\\]|\\.|\{{{_ARGUMENT}\}})*"
 
 
 def write(base: Path, build: Path, out: Path) -> str:
@@ -71,9 +77,9 @@ def write(base: Path, build: Path, out: Path) -> str:
             env=environment, capture_output=True, text=True,
         )  # fmt: skip
         if not (work / "report.pdf").exists():
-            log = work / "report.log"
-            text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
-            return f"no marked report: {why(text, made.stdout + made.stderr)}"
+            file = work / "report.log"
+            text = file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
+            return f"no marked report: {log.why(text, made.stdout + made.stderr, PACKAGES)}"
         shutil.copyfile(work / "report.pdf", out)
     return f"words that came and went: {out}"
 
@@ -93,36 +99,12 @@ def whole(shell: Path, build: Path) -> str:
 def plain(text: str) -> str:
     """A section in LaTeX's own commands."""
     for command, count, pattern in PLAIN:
-        text = _written_out(text, command, count, pattern)
+
+        def written_out(found: re.Match, pattern=pattern) -> str:
+            return re.sub(r"<(\d)>", lambda number: found[int(number[1]) + 1], pattern)
+
+        arguments = rf"\{{({_ARGUMENT})\}}" * count
+        text = re.sub(
+            rf"{re.escape(command)}(?![A-Za-z]){arguments}", written_out, text, flags=re.DOTALL
+        )
     return text
-
-
-def _written_out(text: str, command: str, count: int, pattern: str) -> str:
-    done, at = [], 0
-    while (found := text.find(command, at)) >= 0:
-        end = found + len(command)
-        if text[end : end + 1].isalpha():  # a longer name
-            done.append(text[at:end])
-            at = end
-            continue
-        arguments, stop = _arguments(text, end, count)
-        here = re.sub(r"<(\d)>", lambda match, each=arguments: each[int(match[1])], pattern)
-        done.append(text[at:found])
-        text, at = here + text[stop:], 0  # an argument may hold the same again
-    return "".join(done) + text[at:]
-
-
-def _arguments(text: str, at: int, count: int) -> tuple[list[str], int]:
-    """The next arguments in braces, and where they end."""
-    arguments = []
-    for _ in range(count):
-        start = text.index("{", at) + 1
-        depth, at = 1, start
-        while depth:
-            if text[at] == "\\":
-                at += 1  # the next sign is none of grouping
-            else:
-                depth += {"{": 1, "}": -1}.get(text[at], 0)
-            at += 1
-        arguments.append(text[start : at - 1])
-    return arguments, at
