@@ -84,7 +84,8 @@ REFUSED_BY_A_JOB = {
     ),
     "an undefined command of TeX": (
         append(MASS, "\n\\undefinedcommand\n"),
-        [f"(filled from {MASS}): TeX stopped: Undefined control sequence. \\undefinedcommand"],
+        [f"{MASS}:27 (build/sections/mass.tex:", "TeX stopped: Undefined control sequence. "
+         "\\undefinedcommand"],
     ),
     "a missing package of TeX": (
         replace(SHELL, "\\begin{document}", "\\usepackage{nosuch}\n\\begin{document}"),

@@ -94,7 +94,7 @@ def test_a_table_of_records(tmp_path):
 
 def test_a_long_table_breaks_over_pages(tmp_path):
     text = fill(tmp_path, r"\BLOCK{ table 't' of job.many }C.\BLOCK{ endtable }")
-    assert text.startswith("\\begin{longmeasuredtable}{t}{C.}{r}\nn \\\\ \\midrule\\endhead\n")
+    assert text.startswith("\\begin{longmeasuredtable}{t}{C.}{r}\nn \\\\ \\midrule\n\\endhead\n")
     assert text.endswith("\\end{longmeasuredtable}\n") and text.count(r"\measured{") == 31
 
 
@@ -124,8 +124,17 @@ def test_any_list_of_texts_has_a_row_for_each(tmp_path_factory, texts):
 
 
 def test_a_cell_that_looks_like_an_argument_is_guarded(tmp_path):
-    text = r"\BLOCK{ table 't' }C.\BLOCK{ rows }a \\" + "\n[x] \\\\\n* \\\\\n\\BLOCK{ endtable }"
-    assert body(fill(tmp_path, text))[1:-1] == [r"a \\", r"{}[x] \\", r"{}* \\"]
+    rows = [r"a \\", r"[x] \\", r"* \\", r"\midrule", r"[0, 1) \\", r"\cmidrule(lr){1-1} *p \\"]
+    rows += [r"\midrule[1pt] b \\"]
+    text = "\n".join([r"\BLOCK{ table 't' }C.\BLOCK{ rows }", *rows, r"\BLOCK{ endtable }"])
+    guarded = [
+        r"a \\",
+        r"{}[x] \\",
+        r"{}* \\",
+        r"\midrule {}[0, 1) \\",
+        r"\cmidrule(lr){1-1} {}*p \\",
+    ]
+    assert body(fill(tmp_path, text))[1:-1] == [*guarded, r"\midrule[1pt] b \\"]
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def _of(thing: Any, one: str, more: str | None = None) -> Value:
             count = shown.plain if writer.plain else writer.quote(value, *shown[1:])
         else:
             count = writer.link(value)
-        return TeX(count + (" " if writer.plain else "~") + escape(word))
+        return TeX(f"{count} {word}" if writer.plain else f"{count}~{escape(word)}")
 
     return _value(thing, "of").shaped(shape)
 
@@ -130,7 +130,7 @@ def _matrix(thing: Any, row: bool = False) -> Value:
             )
         cells = [[writer.texts(cell)[not writer.plain] for cell in line] for line in lines]
         if writer.plain:
-            return escape("; ".join(" ".join(line) for line in cells))
+            return TeX("; ".join(" ".join(line) for line in cells))
         body = r" \\ ".join(" & ".join(line) for line in cells)
         return writer.quote(value, rf"\begin{{bmatrix}} {body} \end{{bmatrix}}")
 

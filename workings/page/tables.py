@@ -23,6 +23,7 @@ SHORTEST = 40  # letters of an alternative text
 
 # A row's \\ carries its line in the template as a letter that no text holds.
 _LINES = 0x100000
+_RULE = r"\\(?:\w*rule|addlinespace)(?:\[[^\]]*\])?(?:\([^)]*\))?(?:\{[^}]*\})?"
 _ROW_END = re.compile(r"\\\\(?=[ \t]*(?:\n|\Z))")
 _MARK = re.compile("[\U00100000-\U0010fffd]")
 _PLAIN = re.compile(r"\\([%&#$_{}])")  # a sign that TeX would act on, as it is written elsewhere
@@ -42,9 +43,9 @@ class Row:
         return sum(int(span[1]) if span else 1 for span in spans)
 
     def latex(self) -> str:
-        # After the \\ of the row before, [ and * would be read as its argument.
-        guard = "{}" if self.cells[0].startswith(("[", "*")) else ""
-        return guard + " & ".join(self.cells) + r" \\"
+        # After the \\ of the row before, or after a rule, [ and * would be read as an argument.
+        row = re.sub(rf"^((?:{_RULE} )*)(?=[\[*])", r"\1{}", " & ".join(self.cells))
+        return row + r" \\"
 
 
 def figure(
@@ -103,7 +104,9 @@ def table(
     long = len(rows) > LONGEST
     lines = [row.latex() for row in head]
     if head:
-        lines[-1] += r" \midrule" + (r"\endhead" if long else "")
+        lines[-1] += r" \midrule"
+    if long:
+        lines.append(r"\endhead")
     environment = "longmeasuredtable" if long else "measuredtable"
     body = "\n".join([*lines, *(row.latex() for row in rows)])
     align = align or _alignment(

@@ -232,6 +232,7 @@ class Writer:
             return TeX(tex)
         if len(self.quotes) == MOST:
             raise InputError(f"the section prints more than {MOST} values; let the job choose some")
+        letters.refuse(tex, self.engine)
         quote = {"key": value.key, "value": value.raw, "text": tex, "number": number}
         self.quotes.append(quote | {"place": place()})
         return TeX(
