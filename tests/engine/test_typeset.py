@@ -129,7 +129,7 @@ def shell(text: str, section: str = "") -> Path:
 
 def run(text: str, section: str = "") -> None:
     file = shell(text, section)
-    config = {"report": {"engine": "pdflatex"}}
+    config = {"report": {"engine": "pdflatex", "language": "en"}}
     typeset.main(config, SimpleNamespace(shell=file), SimpleNamespace(report="report.pdf"))
 
 

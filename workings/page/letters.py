@@ -169,11 +169,15 @@ def _of_accents(found: re.Match) -> str:
     return f"\\setletter{{{codes}}}{{{made}}}{{\\mbox{{{made}}}}}"
 
 
+@cache
+def _known(engine: str) -> frozenset[str]:
+    return frozenset({*T1, *(declared() if engine == PDFLATEX else VIETNAMESE)})
+
+
 def missing(text: str, engine: str = PDFLATEX) -> str | None:
     """The first letter of the text that the engine cannot print."""
-    known = {*T1, *(declared() if engine == PDFLATEX else VIETNAMESE)}
     for letter in unicodedata.normalize("NFC", text):
-        if letter not in known and not (engine == LUALATEX and font_of(letter)):
+        if letter not in _known(engine) and not (engine == LUALATEX and font_of(letter)):
             return letter
     return None
 

@@ -44,7 +44,8 @@ FOR_LUALATEX = {
     "texgyrepagella-math.otf": "fonts-texgyre-math",
     **letters.FALLBACKS,
 }
-PACKAGES = NEEDED | FOR_HOUSE | FOR_BIBER | FOR_LUALATEX
+FOR_LANGUAGE = {f"{each.babel}.ldf": each.package for each in languages.LANGUAGES.values()}
+PACKAGES = NEEDED | FOR_HOUSE | FOR_BIBER | FOR_LUALATEX | FOR_LANGUAGE
 
 
 def typeset(
@@ -118,8 +119,7 @@ def inputs(shell: Path) -> str:
 
 def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
     chosen = config["report"]
-    language = languages.look_up(chosen["language"])
-    pdf = typeset(Path(inputs.shell), chosen["engine"], language)
+    pdf = typeset(Path(inputs.shell), chosen["engine"], languages.look_up(chosen["language"]))
     problems = log.complaints(_log(Path(inputs.shell)), Path(inputs.shell))
     if problems:
         raise InputError("the report is not clean:\n  " + "\n  ".join(problems))
