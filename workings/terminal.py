@@ -41,6 +41,8 @@ class LogHandler(LogHandlerBase):
 
     def __post_init__(self) -> None:
         self.stream = sys.stdout if self.common_settings.stdout else sys.stderr
+        if hasattr(self.stream, "reconfigure"):
+            self.stream.reconfigure(errors="replace")  # of a terminal that has not all letters
         self.started = time.time()
         self.labels: dict[int, str] = {}  # of the jobs, by Snakemake's number
         self.outputs: dict[str, str] = {}  # the job's label, by its first output
@@ -158,11 +160,15 @@ class LogHandler(LogHandlerBase):
 
 def told(error: str) -> str:
     """An error that Snakemake met, its cause last; one that a person can mend, as it is."""
+    _, inside, error = error.rpartition("Traceback (most recent call last):")
     lines = [line for line in error.splitlines() if line.strip()]
+    if inside:  # Snakemake itself
+        lines = [line for line in lines if line[0] != " "]
     frames = [line for line in lines if line.startswith('  File "')]
     lines = [line for line in lines if line not in frames]
-    if lines and lines[0].startswith("InputError"):  # the rest of that line is where it was met
-        return "workings: " + "\n".join(lines[1:])
+    text = "\n".join(lines)
+    if met := re.search(r"InputError(:| in file .*:)\s|\w*Error: \[Errno \d+\] ", text):
+        return f"workings: {text[met.end() :]}"
     return "\n".join([*frames, *lines])
 
 
@@ -215,15 +221,3 @@ def _first(outputs: list[str]) -> str:
 
 def _cut(line: str) -> str:
     return line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…"
-
-
-def take_over(workflow: Any) -> None:
-    """Show this build so, where the person asked for no other logger."""
-    from snakemake.logging import logger
-
-    for handler in list(logger.handlers):
-        if handler.name == "DefaultStreamHandler":
-            shown = LogHandler(workflow.output_settings, None)
-            shown.filters = handler.filters
-            logger.removeHandler(handler)
-            logger.addHandler(shown)

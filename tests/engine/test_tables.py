@@ -13,7 +13,16 @@ from workings.messages import InputError
 from workings.page import letters, template
 from workings.page.tex import escape
 
-HOSTILE = ["[2pt] & \\\\", "*", "a\nb\n\nc", "{", "\\end{tabular}", "50 % $x$ #1 ~^_", "}{"]
+HOSTILE = [
+    "[2pt] & \\\\",
+    "*",
+    "a\nb\n\nc",
+    "{",
+    "\\end{tabular}",
+    "50 % $x$ #1 ~^_",
+    "}{",
+    r"a\_b \% \\ \{",
+]
 MEASURED = {
     "job": {
         "texts": [{"text": text, "n": n} for n, text in enumerate(HOSTILE)],
@@ -151,9 +160,12 @@ def test_a_table_that_is_none_is_refused_with_its_line(tmp_path, table, line, me
 
 
 def test_a_figure_says_what_it_shows(tmp_path):
-    figure = "\\BLOCK{ figure 'f'<> }\nThe  \\VAR{job.share | percent(1)}.\n\\BLOCK{ alt }\n" + ALT
-    figure += "\n  \\VAR{job.share | percent(1)}, \\VAR{job.texts.0.text}.\\BLOCK{ endfigure }\n"
-    described = rf"{ALT} 50.0 \%, {escape(HOSTILE[0])}."
+    plain = r"a_b & c \% # of x^2 ~ {braces} \backslash"  # of which only the % needs its backslash
+    figure = (
+        "\\BLOCK{ figure 'f'<> }\nThe  \\VAR{job.share | percent(1)}.\n\\BLOCK{ alt }\n" + plain
+    )
+    figure += "\n  \\VAR{job.share | percent(1)}, \\VAR{job.texts[-1].text}.\\BLOCK{ endfigure }\n"
+    described = escape(plain.replace("\\%", "%") + f" 50.0 %, {HOSTILE[-1]}.")
     caption = r"The \measured{job.share}{s.1}{50.0\,\%}."
     for wide, command in (("", "textfigure"), (" wide", "widefigure")):
         text = fill(tmp_path, figure.replace("<>", wide))

@@ -32,6 +32,7 @@ MEASURED = {
         "symbol": r"\alpha_1",
         "which": "count",
         "odd } key": 7,
+        "long": list(range(400)),
     },
     "other": {"value": 2},
     "seeds": {"count": 4, "spread": {"job": {"share": {"deviation": 0.002}}}},
@@ -128,6 +129,8 @@ def test_a_letter_that_the_typeface_lacks_is_named(tmp_path):
         ("job.digits_of_old | printed", "<job.digits_of_old|0.4300>"),
         ("job.share | percent(1) | spread",
          r"<job.share|94.3\,\%>\,\ensuremath{\pm}\,<seeds.spread.job.share.deviation|0.2\,\%>"),
+        ("job.share | points(1) | spread", r"<job.share|94.3>\,\ensuremath{\pm}\,"
+         "<seeds.spread.job.share.deviation|0.2~percentage points>"),
         ("job.loss | spread | digits(1)", "<job.loss|9.4>"),  # no other seeds measured it
         ("job.one | of('bird')", "<job.one|1>~bird"),
         ("job.count | of('bird')", r"<job.count|12\,345>~birds"),
@@ -154,7 +157,7 @@ def test_a_letter_that_the_typeface_lacks_is_named(tmp_path):
         ("derivation.job.names.0.1", r"the bias \& more"),
         ("derivation.job.parts[0].heading | tex", r"Of \(b\)"),
         ("derivation.job | line('a_0')", r"\derivationline{job.a_0}{a\_0}"),
-        ("job['odd } key']", "<job.odd:20::7d::20:key|7>"),  # a key is a link's name, never TeX
+        ("job['odd } key']", "<job.odd=20==7d==20=key|7>"),  # a key is a link's name, never TeX
     ],
 )  # fmt: skip
 def test_what_is_printed(tmp_path, expression, printed):
@@ -343,6 +346,8 @@ def test_a_loop_counts_but_prints_nothing_of_its_own(tmp_path, expression):
         ("extends 'q'", "templates have no extends"),
         ("do job.loss", "unknown tag 'do'"),
         ("set config = 1", "'config' has its meaning already"),
+        ("for in in job.vector }\\BLOCK{ endfor", "'in' is a word of the templates"),
+        ("include 'sections/s.tex.j2'", "sections/s.tex.j2 includes itself, and has no end"),
         ("include '../q.tex.j2'", "include takes the name of a file below the templates"),
         ("include job.word", "include takes the name of a file"),
         ("include 'gone.tex.j2'", "there is no template gone.tex.j2 to include"),
@@ -357,6 +362,46 @@ def test_a_loop_counts_but_prints_nothing_of_its_own(tmp_path, expression):
 def test_a_block_that_is_none_is_refused_with_its_line(tmp_path, block, message):
     said = refusal(tmp_path, f"one\n\\BLOCK{{ {block} }}\n")
     assert said.startswith("sections/s.tex.j2:2: ") and message in said
+
+
+@pytest.mark.parametrize("word", ["in", "is", "not", "and", "if", "else", "true", "none"])
+def test_a_word_of_the_language_is_told_to_be_none_for_a_name(tmp_path, word):
+    said = refusal(tmp_path, f"one\n\\VAR{{{word}.mean | digits(1)}}")
+    assert f"sections/s.tex.j2:2: '{word}' is a word of the templates, and cannot be a name" in said
+    measured = {"job": {word: 1}}  # but what a job measures may be called so
+    (tmp_path / "t.tex.j2").write_text(rf"\VAR{{job.{word}}}")
+    assert f"{{job.{word}}}" in template.fill("t.tex.j2", measured, {}, folder=tmp_path).text
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (r"\VAR{range(10 * 1000000000)}", "templates have no calls"),
+        (r"\VAR{10**9}", "templates have no pow"),
+        (r"\VAR{'x' * 1000000000}", "this is 'x', where a number is needed"),
+        (r"\BLOCK{ set a = 'x' }\BLOCK{ set a = a + a }", "this is 'x', where a number is needed"),
+        (r"\BLOCK{ set a = 10 }" + 20 * r"\BLOCK{ set a = a * a }", "is too large a number"),
+        (r"\BLOCK{ set a = 10 / 3 }" + 20 * r"\BLOCK{ set a = a * a }", "too large a number"),
+        (4 * r"\BLOCK{ for x in job.long }" + "x" + 4 * r"\BLOCK{ endfor }", "100000 turns"),
+        (
+            2 * r"\BLOCK{ for x in job.long }" + r"\VAR{job.long | each}" + 2 * r"\BLOCK{ endfor }",
+            "prints more than 20000 values",
+        ),
+        (
+            30 * r"\BLOCK{ for x in job.vector }" + "x" + 30 * r"\BLOCK{ endfor }",
+            "too deeply nested",
+        ),
+        (r"\VAR{" + 5000 * "(" + "1" + 5000 * ")" + "}", "too deeply nested"),
+        (r"\VAR{job" + 5000 * ".a" + "}", "too deeply nested"),
+        (5000 * r"\BLOCK{ if true }" + 5000 * r"\BLOCK{ endif }", "too deeply nested"),
+        (
+            r"\(\VAR{job.long | row}\)",
+            "is too large for a formula, which has room for 50 rows and 20",
+        ),
+    ],
+)
+def test_what_has_no_end_is_told_in_a_sentence(tmp_path, text, message):
+    assert message in refusal(tmp_path, text)
 
 
 def test_the_line_of_an_error_is_that_of_the_partial_it_is_in(tmp_path):
@@ -397,7 +442,7 @@ def test_what_a_section_needs_is_read_from_its_template_and_partials(tmp_path):
         r"\BLOCK{ figure 'f' }c \VAR{one.x}\BLOCK{ alt }a\BLOCK{ endfigure }"
         r"\BLOCK{ claim 'c' if one.y > 2 * eight.q }a\BLOCK{ endclaim }"
         r"\VAR{derivation.seven | line(nine[two.k])}"
-        r"\BLOCK{ unprinted ten.x because 'drawn' }\BLOCK{ include 'a.tex.j2' }",
+        r"\BLOCK{ unprinted ten.x because 'drawn' }",
     }.items():
         (tmp_path / f"{name}.tex.j2").write_text(text)
     found = template.needs("a.tex.j2", tmp_path)

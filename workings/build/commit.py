@@ -8,8 +8,6 @@ engine where it is in the same repository. A Python file counts as changed when 
 from __future__ import annotations
 
 import subprocess
-import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 
 from workings.build import fingerprint
@@ -40,37 +38,22 @@ def read(root: Path = Path()) -> dict:
         root, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", *COUNTS
     )
     paths = sorted(entry[3:].decode() for entry in (status or b"").split(b"\0") if entry)
-    committed = texts(sha, [path for path in paths if path.endswith(".py")], root)
-    changed = [path for path in paths if _differs(path, committed.get(path), root)]
-    changed = [f"{path} {_hash(root / path)}" for path in changed]
+    changed = [f"{path} {_hash(root / path)}" for path in paths if _differs(path, sha, root)]
     return {"sha": sha, "date": date, "changed": changed, "why": ""}
 
 
-def texts(sha: str, paths: Iterable[str], root: Path = Path()) -> dict[str, str]:
-    """The texts of files at a commit; a file that it does not have is left out."""
-    paths = list(paths)
-    if not (sha and paths):
-        return {}
-    asked = "".join(f"{sha}:{path}\n" for path in paths).encode()
-    answer = git(root, "cat-file", "--batch", asked=asked)[0] or b""
-    found = {}
-    for path in paths:
-        head, _, answer = answer.partition(b"\n")
-        kind = head.split()
-        if len(kind) == 3 and kind[1] == b"blob":
-            size = int(kind[2])
-            found[path] = answer[:size].decode("utf-8", errors="replace")
-            answer = answer[size + 1 :]
-    return found
+def text(sha: str, path: str, root: Path = Path()) -> str | None:
+    """The text of a file at a commit; None where it does not have the file."""
+    found, _ = git(root, "cat-file", "blob", f"{sha}:{path}") if sha else (None, "")
+    return None if found is None else found.decode("utf-8", errors="replace")
 
 
-def git(root: Path, *arguments: str, asked: bytes | None = None) -> tuple[bytes | None, str]:
+def git(root: Path, *arguments: str) -> tuple[bytes | None, str]:
     """What git says, or nothing and the reason."""
     try:
         run = subprocess.run(
             ["git", "-c", "core.quotepath=off", *arguments],
             cwd=root,
-            input=asked,
             capture_output=True,
             timeout=60,
         )
@@ -87,17 +70,15 @@ def git(root: Path, *arguments: str, asked: bytes | None = None) -> tuple[bytes 
     return None, f"git says: {short}"
 
 
-def _differs(path: str, committed: str | None, root: Path) -> bool:
-    """Whether the file differs in what counts; `committed` is a Python file's text at the commit."""
+def _differs(path: str, sha: str, root: Path) -> bool:
+    """Whether a file that git calls changed differs in what counts."""
+    committed = text(sha, path, root) if path.endswith(".py") else None
     if committed is None or not (root / path).is_file():
         return True
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder, Path(path).name)
-        copy.write_text(committed, encoding="utf-8")
-        try:
-            return fingerprint.code_hash(copy) != fingerprint.code_hash(root / path)
-        except InputError:
-            return True
+    try:
+        return fingerprint.hash_of(committed.encode(), path) != fingerprint.code_hash(root / path)
+    except InputError:
+        return True
 
 
 def _hash(path: Path) -> str:

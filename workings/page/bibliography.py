@@ -19,6 +19,7 @@ from workings.page import letters
 # Addresses, read letter by letter, and names.
 LITERAL = {"url", "doi", "eprint", "file", "pdf", "ids", "crossref", "xref", "xdata", "related"}
 UNPRINTED = {"abstract", "annotation", "annote", "keywords", "file", "pdf"}
+PREAMBLE = "@preamble"
 NAMED = {"author", "editor", "title", "organization", "institution", "key", "label", "shorthand"}
 NAMED |= {"crossref", "xdata", "entryset", "preamble"}
 # A reference sets words; it reads no files, and what it defines it defines in the @preamble.
@@ -65,7 +66,7 @@ def read(file: Path) -> tuple[list[Entry], list[tuple[str, str]]]:
     for kind, (key, *content) in parser:
         place = f"{file}:{text.count(chr(10), 0, parser.command_start) + 1}"
         if kind.lower() == "preamble":
-            entries.append(Entry("@preamble", place, {"preamble": "".join(key)}))
+            entries.append(Entry(PREAMBLE, place, {"preamble": "".join(key)}))
         elif kind.lower() != "string" and key:
             fields = {name.lower(): "".join(value) for name, value in content[0]}
             entries.append(Entry(key, place, fields))
@@ -90,8 +91,9 @@ def check(
             found += [
                 (entry.place, f"'{entry.key}': {said}") for said in _wrong(entry, biber, engine)
             ]
-            for key in (entry.key, *(entry.aliases() if biber else ())):
-                if key != "@preamble" and key in places:
+            keys = [entry.key, *(entry.aliases() if biber else ())]
+            for key in keys if entry.key != PREAMBLE else ():
+                if key in places:
                     found.append((entry.place, f"the key '{key}' is that of {places[key]} already"))
                 places.setdefault(key, entry.place)
     return set(places), found
@@ -119,5 +121,5 @@ def _wrong(entry: Entry, biber: bool, engine: str) -> Iterator[str]:
             letters.refuse(unicodedata.normalize("NFC", value) if biber else value, engine)
         except InputError as error:
             yield f"its {name}: {error}"
-    if entry.key != "@preamble" and not biber and entry.aliases():
+    if entry.key != PREAMBLE and not biber and entry.aliases():
         yield "it has other keys in `ids`, which biber knows and BibTeX does not; cite its own"

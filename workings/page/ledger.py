@@ -14,6 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from workings import languages
 from workings.build import commit, fingerprint
 from workings.build.store import sum_of
 from workings.config import locate
@@ -57,10 +58,9 @@ class Sources:
     def text(self, file: str) -> str:
         """The text of a file of the report or the engine."""
         if file not in self.texts:
-            there = [] if file in self.changed else [file]
-            committed = commit.texts(self.built["sha"], there).get(file)
+            known = None if file in self.changed else commit.text(self.built["sha"], file)
             read = fingerprint.located(file).read_text(encoding="utf-8")
-            self.texts[file] = read if committed is None else committed
+            self.texts[file] = read if known is None else known
         return self.texts[file]
 
     def at(self, file: str, line: int | None) -> dict:
@@ -146,7 +146,8 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
         json.dumps(whole, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
     )
     page = environment(Path(__file__).parent)
-    page.filters |= {"raw": _raw, "at": _at}
+    mark = languages.look_up(config["report"]["language"]).mark
+    page.filters |= {"raw": lambda value: _raw(value, mark), "at": _at}
     text = page.get_template("ledger.tex.j2").render(whole)
     text = letters.spelled(text, config["report"]["engine"])
     # So that TeX runs again when the attached ledger is another.
@@ -154,9 +155,10 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
     Path(outputs.section).write_text(f"{text}% {digest}\n", encoding="utf-8")
 
 
-def _raw(value: Any) -> str:
-    """A value as JSON, cut where it is long."""
+def _raw(value: Any, mark: str) -> str:
+    """A value as JSON, cut where it is long; a single number with the decimal mark."""
     text = json.dumps(value, ensure_ascii=False)
+    text = text.replace(".", mark) if isinstance(value, float) else text
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 2]} …"
 
 

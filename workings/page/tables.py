@@ -57,7 +57,7 @@ def figure(
     """
     caption = one_line(says(""))
     writer.plain = True
-    described = one_line(_PLAIN.sub(r"\1", says("alt")))  # no TeX, but words for a screen reader
+    described = one_line(says("alt"))  # no TeX, but words for a screen reader
     writer.plain = False
     if len(described) < SHORTEST:
         raise InputError(
@@ -130,6 +130,13 @@ def mark_lines(body: list[nodes.Node]) -> None:
             )
 
 
+def unescape(body: list[nodes.Node]) -> None:
+    r"""Let an alternative text be plain characters: \% is %, and so on."""
+    for part in body:
+        for data in part.find_all(nodes.TemplateData):
+            data.data = _PLAIN.sub(r"\1", data.data)
+
+
 def _split(name: str, text: str) -> list[Row]:
     """The rows and cells of a table's body, at the & and \\ that stand in no braces."""
     rows, cells, start, depth = [], [], 0, 0
@@ -171,7 +178,7 @@ def _of_records(writer: Writer, name: str, records: Any) -> tuple[list[str], lis
 def _cell(writer: Writer, value: Value) -> str:
     """A value of a record: counts and words as they are, other numbers by the table's format."""
     if isinstance(value.raw, bool):
-        return writer.quote(value, "yes" if value.raw else "no")
+        return writer.quote(value, escape(writer.language.word("yes" if value.raw else "no")))
     if not isinstance(value.raw, float):
         return writer.link(Value(value.raw, value.key).formatted(dash=True))
     return writer.link(value)

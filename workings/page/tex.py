@@ -59,7 +59,7 @@ def one_line(text: str) -> str:
 
 def anchor(key: str) -> str:
     """`key` as the name of a link's target: what TeX would act on is spelled by its number."""
-    return re.sub(r"[^\w./\[\]+-]", lambda match: f":{ord(match[0]):x}:", key, flags=re.ASCII)
+    return re.sub(r"[^\w./\[\]+-]", lambda match: f"={ord(match[0]):x}=", key, flags=re.ASCII)
 
 
 def environment(*folders: Path, finalize: Callable[[str], str] = escape) -> SandboxedEnvironment:

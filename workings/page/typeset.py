@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
+from workings import languages
 from workings.build import processes
 from workings.messages import InputError
 from workings.page import document, letters, log
@@ -46,7 +47,9 @@ FOR_LUALATEX = {
 PACKAGES = NEEDED | FOR_HOUSE | FOR_BIBER | FOR_LUALATEX
 
 
-def typeset(shell: Path, engine: str = letters.PDFLATEX) -> Path:
+def typeset(
+    shell: Path, engine: str = letters.PDFLATEX, language: languages.Language = languages.ENGLISH
+) -> Path:
     """Run latexmk on `shell`; the PDF in the working folder.
 
     Raises:
@@ -68,7 +71,7 @@ def typeset(shell: Path, engine: str = letters.PDFLATEX) -> Path:
         for file in (shell, *read.references, *sorted(Path(document.SECTION).glob("*.tex")))
         if file.exists()
     )
-    prepare(engine, texts)
+    prepare(engine, texts, language)
     command = [
         *("latexmk", "-pdf", "-norc", "-silent", "-file-line-error", "-halt-on-error"),
         *(
@@ -96,16 +99,16 @@ def typeset(shell: Path, engine: str = letters.PDFLATEX) -> Path:
         if attempt == "from nothing" or in_a_section:
             raise InputError(FULL if run.returncode == 0 else _why(said, run.stdout + run.stderr))
         shutil.rmtree(WORK)  # TeX may have read what an interrupted run had half written
-        prepare(engine, texts)
+        prepare(engine, texts, language)
     return WORK / f"{shell.stem}.pdf"
 
 
-def prepare(engine: str, texts: str) -> None:
-    """What workings.sty reads in the working folder: how the letters of the texts are set."""
+def prepare(engine: str, texts: str, language: languages.Language) -> None:
+    """What workings.sty reads in the working folder: the language, how the texts' letters are set."""
     WORK.mkdir(parents=True, exist_ok=True)
-    (WORK / "workings-letters.tex").write_text(
-        letters.declarations(engine, texts), encoding="utf-8"
-    )
+    lines = f"\\newcommand{{\\reportlanguage}}{{{language.babel}}}\n"
+    lines += letters.declarations(engine, texts)
+    (WORK / "workings-letters.tex").write_text(lines, encoding="utf-8")
 
 
 def inputs(shell: Path) -> str:
@@ -114,7 +117,9 @@ def inputs(shell: Path) -> str:
 
 
 def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
-    pdf = typeset(Path(inputs.shell), config["report"]["engine"])
+    chosen = config["report"]
+    language = languages.look_up(chosen["language"])
+    pdf = typeset(Path(inputs.shell), chosen["engine"], language)
     problems = log.complaints(_log(Path(inputs.shell)), Path(inputs.shell))
     if problems:
         raise InputError("the report is not clean:\n  " + "\n  ".join(problems))
