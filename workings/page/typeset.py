@@ -42,7 +42,8 @@ FOR_LUALATEX = {
     "lmroman10-regular.otf": "fonts-lmodern",
     "texgyrepagella-regular.otf": "fonts-texgyre",
     "texgyrepagella-math.otf": "fonts-texgyre-math",
-    **letters.FALLBACKS,
+    "DejaVuSerif.ttf": letters.FALLBACKS["DejaVuSerif.ttf"],
+    "DroidSansFallbackFull.ttf": letters.FALLBACKS["DroidSansFallbackFull.ttf"],
 }
 PACKAGES = NEEDED | FOR_HOUSE | FOR_BIBER | FOR_LUALATEX
 
