@@ -161,6 +161,20 @@ def test_an_error_of_tex_names_its_line_and_the_last_report_stays():
 
 
 @pytest.mark.usefixtures("in_folder")
+def test_sixty_figures_wait_for_a_page_and_no_file_elsewhere_is_read():
+    figures = "\\begin{figure}[p]\\rule{1pt}{9cm}\\caption{ONE}\\end{figure}\n" * 60
+    run(f"Words. {figures}")
+    pages = pypdf.PdfReader("report.pdf").pages
+    assert sum(page.extract_text().count("ONE") for page in pages) == 60
+    for path in ("/etc/passwd", "../secret"):
+        Path("../secret.tex").write_text("secret")
+        with pytest.raises(
+            InputError, match=r"build/sections/job\.tex:1: TeX stopped: .* not found"
+        ):
+            run("Words.", f"\\input{{{path}}}")
+
+
+@pytest.mark.usefixtures("in_folder")
 def test_a_missing_package_is_named_with_who_has_it(monkeypatch):
     file = shell("Hello.")
     known = file.read_text()
