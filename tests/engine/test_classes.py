@@ -143,7 +143,7 @@ def draw() -> None:
 
 def make() -> None:
     """The report, as r.pdf."""
-    config = {"report": {"engine": "pdflatex"}}
+    config = {"report": {"engine": "pdflatex", "language": "en"}}
     typeset.main(
         config, SimpleNamespace(shell="report/report.tex"), SimpleNamespace(report="r.pdf")
     )

@@ -70,7 +70,7 @@ def test_a_stumble_is_placed_in_the_template(line, there):
         file.parent.mkdir(parents=True)
         file.write_text(text)
     said = (
-        "workings begins build/sections/job.tex\n"
+        "workings ends /workings.sty\nworkings begins build/sections/job.tex\n"
         f"Overfull \\hbox (12.5pt too wide) in paragraph at lines {line}--{line + 1}\n"
         "workings ends build/sections/job.tex\nLaTeX Warning: Reference `x' on page 1 undefined on input line 7."
     )
@@ -129,7 +129,7 @@ def shell(text: str, section: str = "") -> Path:
 
 def run(text: str, section: str = "") -> None:
     file = shell(text, section)
-    config = {"report": {"engine": "pdflatex"}}
+    config = {"report": {"engine": "pdflatex", "language": "en"}}
     typeset.main(config, SimpleNamespace(shell=file), SimpleNamespace(report="report.pdf"))
 
 
