@@ -152,6 +152,7 @@ FALLBACKS = {
     "DejaVuSerif.ttf": "fonts-dejavu-core",
     "DejaVuSans.ttf": "fonts-dejavu-core",
     "DroidSansFallbackFull.ttf": "fonts-droid-fallback",
+    "NanumMyeongjo.ttf": "fonts-nanum",
 }
 _ACCENTED = re.compile(f"([A-Za-z])([{''.join(ACCENTS)}]+)")
 
@@ -199,8 +200,9 @@ def refuse(text: str, engine: str = PDFLATEX) -> None:
         raise InputError(f"{what}is written from right to left, as no report can yet")
     if engine == PDFLATEX:
         raise InputError(f"{what}pdfLaTeX cannot print; set `report.engine` to lualatex, which can")
-    packages = ", ".join(dict.fromkeys(FALLBACKS.values()))
-    raise InputError(f"{what}no typeface here has; on Debian install {packages}")
+    lacking = dict.fromkeys(package for font, package in FALLBACKS.items() if not _held(font))
+    advice = f"on Debian {', '.join(lacking)} may have it" if lacking else "leave it out"
+    raise InputError(f"{what}no typeface here has; {advice}")
 
 
 def spelled(text: str, engine: str) -> str:

@@ -42,7 +42,8 @@ FOR_LUALATEX = {
     "lmroman10-regular.otf": "fonts-lmodern",
     "texgyrepagella-regular.otf": "fonts-texgyre",
     "texgyrepagella-math.otf": "fonts-texgyre-math",
-    **letters.FALLBACKS,
+    "DejaVuSerif.ttf": letters.FALLBACKS["DejaVuSerif.ttf"],
+    "DroidSansFallbackFull.ttf": letters.FALLBACKS["DroidSansFallbackFull.ttf"],
 }
 FOR_LANGUAGE = {f"{each.babel}.ldf": each.package for each in languages.LANGUAGES.values()}
 PACKAGES = NEEDED | FOR_HOUSE | FOR_BIBER | FOR_LUALATEX | FOR_LANGUAGE
