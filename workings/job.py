@@ -27,7 +27,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"
 
 from workings import config as configuration  # noqa: E402
-from workings.build import lock, manifests, plan, store  # noqa: E402
+from workings.build import fingerprint, lock, manifests, plan, store  # noqa: E402
 from workings.build.files import written_whole  # noqa: E402
 from workings.measurements import origins_path  # noqa: E402
 from workings.messages import InputError, say  # noqa: E402
@@ -51,13 +51,9 @@ def run(planned: plan.Plan, kept: store.Store | None = None) -> str:
             raise InputError(f"{path}: this input of the job '{planned.label}' is missing")
     outputs = dict(planned.outputs)
     if "measurements" in outputs:
-        outputs["origins"] = str(origins_path(outputs["measurements"]))
+        outputs[manifests.ORIGINS] = str(origins_path(outputs["measurements"]))
     input_sums = {path: store.sum_of(path) for path in inputs}
-    named = {
-        name: [(Path(path).name, input_sums[path]) for path in listed({name: paths})]
-        for name, paths in planned.inputs.items()
-    }
-    key = store.key(planned.module, planned.fingerprint, named, outputs)
+    key = store.key(planned.hash, input_sums)
     # Should this run be cut off, no manifest calls its files complete.
     manifests.place(outputs).unlink(missing_ok=True)
     try:
@@ -71,11 +67,12 @@ def run(planned: plan.Plan, kept: store.Store | None = None) -> str:
                     SimpleNamespace(**planned.inputs),
                     SimpleNamespace(**temporary),
                 )
+                _hold_still(planned, input_sums)
         if not sums:
             sums = {output: store.sum_of(path) for output, path in outputs.items()}
             if kept:
                 kept.keep(key, outputs, sums)
-        manifests.Manifest(key, input_sums, outputs, sums).write()
+        manifests.Manifest(planned.hash, input_sums, outputs, sums).write()
     except InputError:
         raise
     except Exception as error:
@@ -113,6 +110,26 @@ def listed(files: Mapping[str, str | list[str]]):
     """Each path of a rule's inputs."""
     for paths in files.values():
         yield from [paths] if isinstance(paths, str) else paths
+
+
+def _hold_still(planned: plan.Plan, input_sums: Mapping[str, str]) -> None:
+    """Refuse a result of inputs or code that changed meanwhile: it would be kept under a wrong key."""
+    changed = [path for path, digest in input_sums.items() if store.sum_of(path) != digest]
+    began = float(os.environ.get("WORKINGS_BEGAN", "0"))
+    for key, digest in map(fingerprint.keyed, planned.fingerprint):
+        kind, _, label = key.partition(" ")
+        file = fingerprint.located(label)
+        if (
+            kind == "code"
+            and file.stat().st_ctime > began
+            and fingerprint.code_hash(file) != digest
+        ):
+            changed.append(label)
+    if changed:
+        raise InputError(
+            f"{', '.join(changed)}: changed while the job '{planned.label}' ran; "
+            "run the same command again"
+        )
 
 
 def _fail(output: str, message: str) -> int:

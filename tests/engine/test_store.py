@@ -15,7 +15,7 @@ def put(store: Store, folder: Path, name: str, size: int = 10) -> str:
     """Store one file of `size` times the name's letter under a key of that name."""
     path = folder / f"{name}.txt"
     path.write_text(name[0] * size)
-    place = key(name, [], {}, ["text"])
+    place = key(name, {})
     store.keep(place, {"text": str(path)}, {"text": sum_of(path)})
     return place
 
@@ -29,28 +29,20 @@ def test_what_was_kept_comes_back(tmp_path):
     store = Store(tmp_path / "store", 1)
     place = put(store, tmp_path, "a")
     assert got(store, tmp_path, place) == "a" * 10
-    assert got(store, tmp_path, key("b", [], {}, ["text"])) is None
-
-
-KEY = ("job", ["config job.bin = 8", "code a 1"], {"in": [("a.csv", "1"), ("b.csv", "2")]}, ["out"])
+    assert got(store, tmp_path, key("b", {})) is None
 
 
 @pytest.mark.parametrize(
-    ("place", "other", "same"),
+    ("plan", "inputs", "same"),
     [
-        (0, "job2", False),
-        (1, ["config job.bin = 9", "code a 1"], False),
-        (1, iter(["code a 1", "config job.bin = 8"]), True),
-        (2, {"in": [("a.csv", "1"), ("b.csv", "3")]}, False),
-        (2, {"in": [("a.csv", "1"), ("c.csv", "2")]}, False),
-        (2, {"in": [("b.csv", "2"), ("a.csv", "1")]}, False),  # the order of the files may count
-        (2, {"other": [("a.csv", "1"), ("b.csv", "2")]}, False),
-        (3, ["out", "figure"], False),
+        ("1", {"b.csv": "2", "a.csv": "1"}, True),
+        ("2", {"a.csv": "1", "b.csv": "2"}, False),
+        ("1", {"a.csv": "2", "b.csv": "1"}, False),
+        ("1", {"a.csv": "1"}, False),
     ],
 )
-def test_a_key_is_of_all_that_a_result_depends_on(place, other, same):
-    changed = [other if i == place else part for i, part in enumerate(KEY)]
-    assert (key(*changed) == key(*KEY)) is same
+def test_a_key_is_of_all_that_a_result_depends_on(plan, inputs, same):
+    assert (key(plan, inputs) == key("1", {"a.csv": "1", "b.csv": "2"})) is same
 
 
 @pytest.mark.parametrize(

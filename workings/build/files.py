@@ -26,20 +26,13 @@ def written_whole(paths: dict[str, str]) -> Iterator[dict[str, str]]:
         if missing:
             raise RuntimeError(f"the job did not write {', '.join(missing)}")
         for path in temporary.values():
-            _flush(path)
+            with open(path, "rb") as file:
+                os.fsync(file.fileno())
         for name, path in temporary.items():
             os.replace(path, paths[name])
     finally:
         for path in temporary.values():
             Path(path).unlink(missing_ok=True)
-
-
-def _flush(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def write_whole(path: str | Path, text: str) -> None:

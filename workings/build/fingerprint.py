@@ -40,6 +40,7 @@ def lines(script: str, config: Mapping[str, Any], root: Path = Path()) -> list[s
     code, packages = reached(script, root)
     return [
         *(f"config {key} = {value}" for key, value in flat(config)),
+        f"order {short(json.dumps([key for key, _ in flat(config)]))}",
         *(f"code {label} {code_hash(located(label, root))}" for label in sorted(code)),
         *(f"style {label} {digest}" for label, digest in (_style() if FIGURES in code else ())),
         *(f"package {name} {version}" for name, version in _versions(packages)),
@@ -100,22 +101,35 @@ def code_hash(path: Path) -> str:
     return _parsed(path)[0]
 
 
+def hash_of(source: bytes, file: str) -> str:
+    """The `code_hash` of a file's content."""
+    return _parse(source, file)[0]
+
+
 @cache
-def _parsed(path: Path) -> tuple[str, tuple[ast.Import | ast.ImportFrom, ...]]:
-    """The hash of the file's code, and its imports.
+def _parsed(path: Path) -> tuple[str, list[ast.Import | ast.ImportFrom]]:
+    return _parse(path.read_bytes(), str(path))
+
+
+def _parse(source: bytes, file: str) -> tuple[str, list[ast.Import | ast.ImportFrom]]:
+    """The hash of the code, and its imports.
 
     Raises:
         InputError: it is not Python.
     """
     try:
-        code = syntax.tree(path.read_text(encoding="utf-8"), str(path))
+        code = syntax.tree(source, file)
     except SyntaxError as error:
         said = ": ".join(filter(None, [error.msg, (error.text or "").strip()]))
-        raise InputError(f"{path}:{error.lineno or 1}: not Python: {said}") from None
-    except ValueError as error:  # no UTF-8, or a null byte
-        raise InputError(f"{path}: not Python: {error}") from None
-    imports = tuple(n for n in ast.walk(code) if isinstance(n, ast.Import | ast.ImportFrom))
-    return hashlib.sha256(ast.dump(code).encode()).hexdigest()[:12], imports
+        raise InputError(f"{file}:{error.lineno or 1}: not Python: {said}") from None
+    imports = [node for node in ast.walk(code) if isinstance(node, ast.Import | ast.ImportFrom)]
+    return short(ast.dump(code)), imports
+
+
+def short(content: str | bytes) -> str:
+    """Enough of the sha256 of a content to tell it from others."""
+    content = content.encode() if isinstance(content, str) else content
+    return hashlib.sha256(content).hexdigest()[:12]
 
 
 def _names(node: ast.Import | ast.ImportFrom, label: str) -> set[str]:
@@ -154,7 +168,7 @@ def flat(config: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]
 def _style() -> tuple[tuple[str, str], ...]:
     """What the look of every figure depends on: (label, hash)."""
     files = [ENGINE / "style/workings.mplstyle", *sorted((ENGINE / "style/fonts").glob("*.ttf"))]
-    return tuple((file.name, hashlib.sha256(file.read_bytes()).hexdigest()[:12]) for file in files)
+    return tuple((file.name, short(file.read_bytes())) for file in files)
 
 
 @cache

@@ -1,7 +1,6 @@
 """A content-addressed store of finished jobs: what was computed once is never computed again.
 
-An entry's key is the hash of all that a result depends on: the job's fingerprint and the bytes of
-its inputs. An entry is a folder `ab/cdef…/` with the job's outputs and their sums in `entry.json`.
+An entry's key is the hash of all that a result depends on: the job's plan and the bytes of its inputs. An entry is a folder `ab/cdef…/` with the job's outputs and their sums in `entry.json`.
 It appears whole, by one rename, so several checkouts and machines can share a store on a mount;
 what is read is held against its sums, so a damaged entry is noticed and made again.
 """
@@ -15,7 +14,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from workings.messages import say
@@ -110,18 +109,6 @@ class Store:
             entry.rename(Path(aside) / "entry")
 
 
-def key(
-    module: str,
-    lines: Iterable[str],
-    inputs: Mapping[str, list[tuple[str, str]]],
-    outputs: Iterable[str],
-) -> str:
-    """The key of a run of the job `module`.
-
-    Args:
-        lines: the fingerprint: configuration, code and package versions.
-        inputs: for each input of the rule, the file names and their sums; folders do not count.
-        outputs: the names of the outputs.
-    """
-    parts = [module, sorted(lines), sorted(inputs.items()), sorted(outputs)]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+def key(plan: str, inputs: Mapping[str, str]) -> str:
+    """The key of a run: of the hash of its plan, and the sum of each input by its path."""
+    return hashlib.sha256(json.dumps([plan, sorted(inputs.items())]).encode()).hexdigest()

@@ -57,10 +57,9 @@ class Sources:
     def text(self, file: str) -> str:
         """The text of a file of the report or the engine."""
         if file not in self.texts:
-            there = [] if file in self.changed else [file]
-            committed = commit.texts(self.built["sha"], there).get(file)
+            known = None if file in self.changed else commit.text(self.built["sha"], file)
             read = fingerprint.located(file).read_text(encoding="utf-8")
-            self.texts[file] = read if committed is None else committed
+            self.texts[file] = read if known is None else known
         return self.texts[file]
 
     def at(self, file: str, line: int | None) -> dict:
