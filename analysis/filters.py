@@ -1,7 +1,5 @@
 """Draw the filters of the three convolutions and measure how their weight is spread."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -9,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 from safetensors.numpy import load_file
 
+from analysis import drawing
 from workings import figures, measurements
 from workings.measurements import Record, record
 
@@ -81,12 +80,9 @@ def measure_layer(kernels: np.ndarray, drawn: Drawn) -> Record:
         inputs=w.shape[1],
         kernel=w.shape[2],
         weights=w.size,
-        norms=norms,
         smallest_norm=norms.min(),
         median_norm=np.median(norms),
         largest_norm=norms.max(),
-        smallest_norm_channel=norms.argmin(),
-        largest_norm_channel=norms.argmax(),
         root_mean_square=rms,
         largest_weight=np.abs(w).max(),
         share_negative=(w < 0).mean(),
@@ -138,12 +134,10 @@ def draw_first(kernels: np.ndarray, scale: float):
 
 def _draw_many(kernels: np.ndarray, scale: float):
     """Kernels, C × k × k, as one picture of a text's width, 24 in a row."""
-    count, side, _ = kernels.shape
-    rows = -(-count // 24)
-    places = np.full((rows * 24, side, side), np.nan)
-    places[:count] = kernels
+    rows = -(-len(kernels) // 24)
     figure, panel = figures.new("text", 6 + 4.2 * rows)
-    drawn = _signed_on_white(panel, montage(places.reshape(rows, 24, side, side)), scale)
+    picture = drawing.montage(drawing.in_rows(kernels, rows, 24))
+    drawn = _signed_on_white(panel, picture, scale)
     panel.set_axis_off()
     _bar(figure, drawn, panel, scale)
     return figure
@@ -158,28 +152,18 @@ def draw_deep(layers: list[np.ndarray], drawn: list[Drawn]):
         "wide", sum(heights) + 12, nrows=len(layers), squeeze=False, height_ratios=heights
     )
     for place, (panel, kernels, d) in enumerate(zip(panels[:, 0], layers, drawn, strict=True)):
-        picture = montage(kernels[np.ix_(d.outputs, d.inputs)].transpose(1, 0, 2, 3))
+        picture = drawing.montage(kernels[np.ix_(d.outputs, d.inputs)].transpose(1, 0, 2, 3))
         image = _signed_on_white(panel, picture, d.scale)
         side = kernels.shape[2] + 1
         panel.set_xticks(side * np.arange(len(d.outputs)) + side / 2 - 1, d.outputs + 1)
         panel.set_yticks(side * np.arange(len(d.inputs)) + side / 2 - 1, d.inputs + 1)
-        panel.tick_params(length=0, labelsize=7, pad=2)
-        for edge in panel.spines.values():
-            edge.set_visible(False)
+        panel.tick_params(labelsize=7, pad=2)
+        drawing.frameless(panel)
         panel.set_title(f"Layer {place + 2}")
         panel.set_ylabel("input channel")
         _bar(figure, image, panel, d.scale)
     panels[-1, 0].set_xlabel("output channel")
     return figure
-
-
-def montage(kernels: np.ndarray) -> np.ndarray:
-    """Kernels, R × C × k × k, as one picture with an empty (NaN) pixel between neighbours."""
-    padded = np.pad(
-        kernels.astype(float), ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=np.nan
-    )  # (R, C, k + 1, k + 1)
-    rows, columns, side, _ = padded.shape
-    return padded.transpose(0, 2, 1, 3).reshape(rows * side, columns * side)[:-1, :-1]
 
 
 def _signed_on_white(panel, picture: np.ndarray, scale: float):

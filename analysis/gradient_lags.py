@@ -1,7 +1,5 @@
 """Follow the gradients of untrained recurrent networks back through time, lag by lag."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from types import SimpleNamespace
 

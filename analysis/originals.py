@@ -1,7 +1,5 @@
 """Compare every number that the original write-up printed with the recomputed one."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -98,12 +96,7 @@ def compare(original: Mapping[str, Any], recurrence: Mapping, check: Mapping) ->
 def measure(original: Mapping[str, Any], recurrence: Mapping, check: Mapping) -> Record:
     """The comparison number by number, those that depart, and how many there are of each kind."""
     quantities = compare(original, recurrence, check)
-    right = [quantity.pop("right") for quantity in quantities]
-    damaged = [
-        record(symbol=q["symbol"], right=value)
-        for q, value in zip(quantities, right, strict=True)
-        if not q["shape_kept"] or q["lost"]
-    ]
+    damaged = [q for q in quantities if not q["shape_kept"] or q["lost"]]
     steps = sorted({q["step"] for q in quantities if q["step"] is not None})
     shown = ("agree", "compared", "lost", "shape_kept")
     at = {(q["line"], q["step"]): record({name: q[name] for name in shown}) for q in quantities}
@@ -113,17 +106,16 @@ def measure(original: Mapping[str, Any], recurrence: Mapping, check: Mapping) ->
         record(symbol=symbol, steps=[at.get((line, t)) for t in steps])
         for line, symbol in symbols.items()
     ]
-    numbers = [number for quantity in quantities for number in quantity.pop("numbers")]
+    numbers = [number for quantity in quantities for number in quantity["numbers"]]
     before, after = original["forward"]["loss"], original["update"]["new_loss"]
     return record(
-        quantities=quantities,
         numbers=numbers,
         steps=steps,
         by_step=by_step,
-        damaged_matrices=damaged,
+        damaged_matrices=[record(symbol=q["symbol"], right=q["right"]) for q in damaged],
         departures=[n for n in numbers if n["verdict"] != comparison.AGREES],
         results_agree=all(
-            q["verdict"] == comparison.AGREES
+            q["agree"] == len(q["numbers"])
             for q in quantities
             if q["line"] in ("loss", "total", "update")
         ),
@@ -166,8 +158,6 @@ def _quantity(
         record(symbol=symbol, step=step, place=place, **asdict(number))
         for place, number in enumerate(found, 1)
     ]
-    verdicts = [number["verdict"] for number in numbers]
-    order = (comparison.WRONG, comparison.MISPRINT, comparison.ROUNDING, comparison.AGREES)
     return record(
         line=line,
         right=value,
@@ -175,7 +165,6 @@ def _quantity(
         step=step,
         **_counts(numbers),
         shape_kept=[len(row) for row in texts] == [len(row) for row in right],
-        verdict=next(verdict for verdict in order if verdict in verdicts),
         numbers=numbers,
     )
 

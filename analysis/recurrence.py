@@ -1,7 +1,5 @@
 """Derive the recurrent network's gradients and evaluate every step."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from types import SimpleNamespace

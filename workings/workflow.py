@@ -20,12 +20,12 @@ from functools import cache, cached_property, partial
 from pathlib import Path
 
 from workings import config as configuration
+from workings import languages
 from workings.build import commit, fingerprint, lock, manifests
 from workings.build.plan import Plan, forget
 from workings.build.store import sum_of
 from workings.messages import InputError, did_you_mean
-from workings.page import document, lint, template
-from workings.page.tex import escape
+from workings.page import document, letters, lint, template
 
 # The interpreter that runs Snakemake, also where the environment was not activated.
 PYTHON = shlex.quote(sys.executable).replace("{", "{{").replace("}", "}}")
@@ -111,11 +111,16 @@ class Report:
         }
         os.environ["WORKINGS_CONFIG"] = json.dumps(places, default=str)
         os.environ["WORKINGS_STORE"] = json.dumps(self.config["store"])
-        for key, text in self._configuration.printed():
+        can_print = partial(letters.refuse, engine=self.config["report"]["engine"])
+        checks = [(key, text, can_print) for key, text in self._configuration.printed()]
+        language = self.config["report"]["language"]
+        for key, text, check in [*checks, ("report.language", language, languages.look_up)]:
             try:
-                escape(text)
+                check(text)
             except InputError as error:
                 raise InputError(f"{self._configuration.place(key)}: {key}: {error}") from None
+        self._mark = languages.look_up(language).mark
+        os.environ["WORKINGS_MARK"] = self._mark  # for the figures of its jobs
         self._dry = workflow.output_settings.dryrun
         if not self._dry:
             lock.begin_build()
@@ -171,6 +176,7 @@ class Report:
             config = _seeded(config, self.config["seeds"]["blocks"], wildcards.get("seed"))
             found = [*fingerprint.lines(script, config), *more]
             found += [f"class = {self.document.layout}"] if draws else []
+            found += [f"decimal mark = {self._mark}"] if draws and self._mark != "." else []
             return config, {fingerprint.keyed(line)[0]: line for line in found}
 
         def line(key: str, wildcards) -> str:
@@ -260,6 +266,9 @@ class Report:
         found = {name: _section(f"sections/{name}.tex.j2") for name in names}
         self._hold_together(found)
         files = dict.fromkeys(file for section in found.values() for file in section.templates)
+        read = [SHELL, *map(Path, files), *filter(Path.exists, self.document.references)]
+        if wrong := list(letters.in_sources(read, self.config["report"]["engine"])):
+            raise InputError("\n".join(wrong))
         if findings := lint.of_templates([*map(Path, files)], self.document.references):
             raise InputError("\n".join(map(str, findings)))
         return found
@@ -271,6 +280,12 @@ class Report:
             "where the section belongs, or delete the template"
             for file in sorted(SECTIONS.glob("*.tex.j2"))
             if str(file) not in used
+        ]
+        problems += [
+            f"{SNAKEFILE}: rule {name}: a template cannot name it, for '{name}' has its own meaning "
+            "there; take another name"
+            for name in self.jobs
+            if name in template.WORDS and name != SEEDS
         ]
         drawn = [name for job in self.jobs.values() for name in job.drawn()]
         derived = [job.name for job in self.jobs.values() if job.derivation]
@@ -328,16 +343,16 @@ class Report:
 
         def given(wildcards) -> tuple[dict, list[str]]:
             section = self.sections[wildcards["section"]]
+            chosen = ("report.claims", "report.language", "report.engine")
             if not section.has_title:
-                return self._part(["report.claims", *section.needs.config]), []
+                return self._part([*chosen, *section.needs.config]), []
             part = self._part(["report", *section.needs.config])
             if self.config["report"]["date"] == "commit":
                 part["commit"] = {"date": self._known["commit"]["date"]}
             return part, [f"class = {self.document.name}"]
 
-        return self._params(
-            f"{PAGE}/section.py", given, [{"section": name} for name in self.sections]
-        )
+        cases = [{"section": name} for name in self.sections]
+        return self._params(f"{PAGE}/section.py", given, cases)
 
     def printed_figures(self) -> list[str]:
         """The figures that the sections show."""
@@ -356,7 +371,8 @@ class Report:
         code = {file for job in jobs.values() for file in fingerprint.reached(job["script"])[0]}
         lines = [f"text {f} {sum_of(fingerprint.located(f))[:12]}" for f in sorted(code)]
         texts = {name: (SECTIONS / f"{name}.tex.j2").read_text() for name in self.sections}
-        part = self._part(["report.repository", "commit", "places"]) | {
+        chosen = ("report.repository", "report.language", "report.engine", "commit", "places")
+        part = self._part(chosen) | {
             "jobs": jobs,
             "sections": {name: rf"\label{{sec:{name}}}" in text for name, text in texts.items()},
             "figures": [Path(path).stem for path in self.printed_figures()],
@@ -400,10 +416,12 @@ class Report:
 
     def typeset_job(self) -> dict[str, Callable]:
         """The params of the rule `report`."""
+        engine = self.config["report"]["engine"]
         style = sorted((fingerprint.ENGINE / "style").glob("*.sty"))
         lines = [f"style {file.name} {sum_of(file)[:12]}" for file in style]
-        lines += [f"program pdflatex = {fingerprint.program_version('pdflatex')}"]
-        return self._params(f"{PAGE}/typeset.py", lambda wildcards: ({}, lines))
+        lines += [f"program {engine} = {fingerprint.program_version(engine)}"]
+        part = self._part(["report.engine", "report.language"])
+        return self._params(f"{PAGE}/typeset.py", lambda wildcards: (part, lines))
 
     def templates(self) -> list[str]:
         """Every section's template with its partials."""

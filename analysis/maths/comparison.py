@@ -10,8 +10,7 @@ does not is, in this order,
     wrong      none of these
 """
 
-from __future__ import annotations
-
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -103,36 +102,28 @@ def aligned(
 ) -> list[Compared]:
     """A printed row beside the right one, either of which may have elements that the other lacks.
 
-    The alignment is the one with the fewest disagreements (Levenshtein's distance, by dynamic
-    programming); where both rows are equally long it is element by element.
+    The shorter row stands in the longer one's order at the places where most of it agrees; where both
+    are equally long it is element by element.
     """
-    if len(printed) == len(values):
-        return [compare(p, v, others=others) for p, v in zip(printed, values, strict=True)]
-    rows, columns = len(printed), len(values)
-    # cost[i][j]: of aligning printed[i:] with values[j:]
-    cost = [[(rows - i) + (columns - j) for j in range(columns + 1)] for i in range(rows + 1)]
-    for i in range(rows - 1, -1, -1):
-        for j in range(columns - 1, -1, -1):
-            both = cost[i + 1][j + 1] + (not agrees(printed[i], values[j]))
-            cost[i][j] = min(both, 1 + cost[i + 1][j], 1 + cost[i][j + 1])
-    i = j = 0
+    short = min(len(printed), len(values))
+
+    def agreeing(places: tuple[Sequence[int], Sequence[int]]) -> int:
+        return sum(agrees(printed[i], values[j]) for i, j in zip(*places, strict=True))
+
+    ways = itertools.product(
+        itertools.combinations(range(len(printed)), short),
+        itertools.combinations(range(len(values)), short),
+    )
+    pairs = dict(zip(*max(ways, key=agreeing), strict=True))
     found = []
-    while i < rows or j < columns:
-        if (
-            i < rows
-            and j < columns
-            and cost[i][j] == cost[i + 1][j + 1] + (not agrees(printed[i], values[j]))
-        ):
-            found.append(compare(printed[i], values[j], others=others))
-            i, j = i + 1, j + 1
-        elif j < columns and cost[i][j] == 1 + cost[i][j + 1]:
-            places = max(map(decimals, printed))
-            should = rounded(values[j], places)
-            found.append(Compared(None, values[j], should, None, MISPRINT, "lost element"))
-            j += 1
+    for i, text in enumerate(printed):
+        if i in pairs:
+            found.append(compare(text, values[pairs[i]], others=others))
         else:
-            found.append(Compared(printed[i], None, None, None, MISPRINT, "added element"))
-            i += 1
+            found.append(Compared(text, None, None, None, MISPRINT, "added element"))
+    for j in sorted(set(range(len(values))) - set(pairs.values())):
+        should = rounded(values[j], max(map(decimals, printed)))
+        found.insert(j, Compared(None, values[j], should, None, MISPRINT, "lost element"))
     return found
 
 

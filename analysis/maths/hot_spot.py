@@ -1,10 +1,9 @@
 """Where the probability falls under a patch: the centre of mass of the drop, and the part of the ink."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
+from analysis.maths.occlusion import Occlusion
 from workings.measurements import Record, record
 
 VERTICAL = ("upper", "middle", "lower")
@@ -65,18 +64,11 @@ def part_of(row: float, column: float, ink: tuple[np.ndarray, np.ndarray]) -> Re
     )
 
 
-def deepest(mask: np.ndarray) -> tuple[int, int]:
-    """A place in `mask` that is as far from its border as any: where its label goes."""
-    depth = distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
-    return np.unravel_index(depth.argmax(), depth.shape)
-
-
-def label_places(
-    given: np.ndarray, rows: np.ndarray, columns: np.ndarray
-) -> dict[int, tuple[float, float]]:
-    """Where each label of a map, R × C, is best printed: (row, column), in the units of both axes."""
-    places = {}
-    for label in np.unique(given):
-        row, column = deepest(given == label)
-        places[int(label)] = (float(rows[row]), float(columns[column]))
+def label_places(map_: Occlusion) -> dict[int, tuple[float, float]]:
+    """Where each label of a map is best printed: (row, column), as far from its border as any."""
+    places, middles = {}, centres(map_.starts, map_.patch)
+    for label in np.unique(map_.predicted):
+        depth = distance_transform_edt(np.pad(map_.predicted == label, 1))[1:-1, 1:-1]
+        row, column = np.unravel_index(depth.argmax(), depth.shape)
+        places[int(label)] = middles[row], middles[column]
     return places

@@ -89,10 +89,11 @@ It follows from line \derivationline{{cell.a}}{{a}}.
 {PROSE}
 \begin{{longmeasuredtable}}{{long}}{{All of them. {TALL}}}{{lrr}}
 bird & length & square \\ \midrule
+\endhead
 {rows}
 \end{{longmeasuredtable}}
-\begin{{longmeasuredtable}}{{wide}}{{Wide and short.}}{{llll}}
-{wide} \\ \midrule
+\begin{{longmeasuredtable}}{{wide}}{{Wide, short and without a head.}}{{llll}}
+\endhead
 {wide} \\
 \end{{longmeasuredtable}}
 {PROSE} \Cref{{tab:long,tab:wide}}.
@@ -140,7 +141,10 @@ def draw() -> None:
 
 def make() -> None:
     """The report, as r.pdf."""
-    typeset.main({}, SimpleNamespace(shell="report/report.tex"), SimpleNamespace(report="r.pdf"))
+    config = {"report": {"engine": "pdflatex"}}
+    typeset.main(
+        config, SimpleNamespace(shell="report/report.tex"), SimpleNamespace(report="r.pdf")
+    )
 
 
 def run(*command: str) -> str:

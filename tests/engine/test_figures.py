@@ -84,3 +84,16 @@ def contrast(one, other) -> float:
 @pytest.mark.parametrize("colour", [figures.ACCENT, figures.WARM, figures.GREY])
 def test_coloured_words_can_be_read_on_paper(colour):
     assert contrast(colour, "white") >= 4.5
+
+
+def test_numbers_have_the_decimal_mark_of_the_language(tmp_path, monkeypatch):
+    monkeypatch.setattr(figures, "MARK", ",")
+    figure, (linear, log) = figures.new("text", 30.0, ncols=2)
+    linear.plot([0, 1], [0.25, 0.75])
+    log.plot([1, 2], [0.2, 0.3])
+    log.set_yscale("log")
+    log.set_xlabel(figures.number(f"mean {0.5:.2f}, 28.11.2026, $2.5$"))
+    figures.save(figure, tmp_path / "f.pdf")
+    labels = [text.get_text() for axes in (linear, log) for text in axes.get_yticklabels()]
+    assert "0,4" in labels and log.get_xlabel() == "mean 0,50, 28.11.2026, $2{,}5$"
+    assert not any("." in label for label in labels)

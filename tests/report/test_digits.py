@@ -16,6 +16,7 @@ import pytest
 from analysis import digits
 from analysis.data import storage
 from analysis.data.make_subset import first_of_each_class, read_idx, write_idx
+from tests.report import studies
 from workings import measurements
 from workings.messages import InputError
 
@@ -38,11 +39,9 @@ CHOSEN = {
 
 
 def run(to: Path, **changes) -> tuple[storage.Digits, dict]:
-    outputs = SimpleNamespace(
-        digits=to / "digits.npz", measurements=to / "m.json", figure=to / "f.pdf"
-    )
-    digits.main({"digits": {**CHOSEN, **changes}}, SimpleNamespace(embedded=EMBEDDED), outputs)
-    return storage.load_digits(outputs.digits), measurements.read(outputs.measurements)
+    files = studies.Files(to)
+    digits.main({"digits": CHOSEN | changes}, SimpleNamespace(embedded=EMBEDDED), files)
+    return storage.load_digits(files.digits), measurements.read(files.measurements)
 
 
 # -- the embedded subset ---------------------------------------------------------------------------
@@ -111,34 +110,36 @@ def test_a_damaged_file_is_named_with_the_remedy(tmp_path, damage, place):
         file.write_bytes(b"")
     word = "damaged: its sha256 is "
     with pytest.raises(InputError, match=rf"{file.name}: {word}.*'git checkout .*{file.name}'"):
-        digits.load_embedded(files)
+        digits.check_sums(files)
 
 
 # -- the whole set ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("packed", [False, True])
-def test_idx_files_in_the_folder_are_found(tmp_path, small_digits, packed):
-    folder = tmp_path / "idx"
-    folder.mkdir()
+def lay_out(folder: Path, arrays: dict, packed: bool = False, dotted: bool = False) -> Path:
+    """The four IDX files of these arrays in a folder."""
+    folder.mkdir(parents=True)
     for name, array in IDX.items():
-        content = write_idx(small_digits[array])
+        name, content = name.replace("-idx", ".idx") if dotted else name, write_idx(arrays[array])
         if packed:
             (folder / f"{name}.gz").write_bytes(gzip.compress(content))
         else:
             (folder / name).write_bytes(content)
+    return folder
+
+
+@pytest.mark.parametrize("dotted", [False, True])
+@pytest.mark.parametrize("packed", [False, True])
+def test_idx_files_in_the_folder_are_found(tmp_path, small_digits, packed, dotted):
+    folder = lay_out(tmp_path / "idx", small_digits, packed, dotted)
     data, _ = run(tmp_path, source="full", folder=str(folder))
     assert np.array_equal(np.round(data.train_images[:, 0] * 255), small_digits["train_images"])
     assert np.array_equal(data.test_labels, small_digits["test_labels"])
-    assert sorted(p.name for p in folder.iterdir())[0].startswith("t10k")  # and left as it was
-    assert len(list(folder.iterdir())) == 4
+    assert len(list(folder.iterdir())) == 4  # and left as it was
 
 
 def test_torchvisions_own_folder_is_found(tmp_path, small_digits):
-    raw = tmp_path / "root/MNIST/raw"
-    raw.mkdir(parents=True)
-    for name, array in IDX.items():
-        (raw / name).write_bytes(write_idx(small_digits[array]))
+    lay_out(tmp_path / "root/MNIST/raw", small_digits)
     data, _ = run(tmp_path, source="full", folder=str(tmp_path / "root"))
     assert np.array_equal(data.train_labels, small_digits["train_labels"])
 
@@ -167,10 +168,7 @@ def test_no_files_and_no_network_is_one_clear_message(tmp_path):
 @pytest.mark.usefixtures("no_network")
 @pytest.mark.parametrize("fault", ["one missing", "truncated", "not gzip", "half a gzip"])
 def test_an_incomplete_folder_is_one_clear_message(tmp_path, small_digits, fault):
-    folder = tmp_path / "idx"
-    folder.mkdir()
-    for name, array in IDX.items():
-        (folder / name).write_bytes(write_idx(small_digits[array]))
+    folder = lay_out(tmp_path / "idx", small_digits)
     labels = folder / "t10k-labels-idx1-ubyte"
     if fault == "truncated":
         labels.write_bytes(labels.read_bytes()[:-5])

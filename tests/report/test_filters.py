@@ -64,8 +64,7 @@ def test_measurements_of_known_weights():
     w[0] = [[[3, 0], [0, -4]]]
     w[1] = [[[0, 0], [0, 12]]]
     layer = filters.measure_layer(w, filters.choose(w, 1, 1))
-    assert layer["norms"].tolist() == [5, 12]
-    assert layer["largest_norm_channel"] == 1
+    assert (layer["smallest_norm"], layer["largest_norm"]) == (5, 12)
     assert layer["share_near_zero"] == 5 / 8
     assert layer["share_negative"] == 1 / 8
     assert layer["share_of_squared_weight_drawn"] == 144 / 169
@@ -82,15 +81,6 @@ def test_near_zero_is_judged_against_a_normal_distribution():
     )
     assert values["layers"][1]["share_near_zero"] > 0.5
     assert [layer["number"] for layer in values["layers"]] == [1, 2]
-
-
-def test_montage_puts_each_kernel_in_its_place():
-    w = kernels(shape=(2, 4, 3, 3))
-    picture = filters.montage(w)
-    assert picture.shape == (2 * 4 - 1, 4 * 4 - 1)
-    for i, j in np.ndindex(2, 4):
-        np.testing.assert_array_equal(picture[4 * i : 4 * i + 3, 4 * j : 4 * j + 3], w[i, j])
-    assert np.isnan(picture).sum() == picture.size - w.size
 
 
 @pytest.mark.parametrize("channels", [(1, 1, 1), (70, 2, 3), (5, 40, 33), (512, 1, 40)])

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from math import exp
-from types import SimpleNamespace
 
 import numpy as np
-import pypdf
 import pytest
 import torch
 from torch import nn
 
 from analysis import occlusion
-from analysis.data import storage
 from analysis.maths import hot_spot as spots
 from analysis.maths.occlusion import occlude_dense
-from workings import measurements
+from tests.report import studies
 from workings.messages import InputError
 
 CONFIG = {"digit": 6, "example": 0, "patch": 3, "stride": 1, "fill": 0.0, "outside": False}
@@ -145,44 +142,25 @@ def test_thirds_of_the_ink():
 @pytest.mark.parametrize(
     "changes", [{}, {"patch": 28}, {"stride": 5, "outside": True, "fill": 1.0}]
 )
-def test_the_whole_job(tmp_path, small_digits, small_classifier, changes):
-    torch.manual_seed(0)
-    storage.save_digits(tmp_path / "d.npz", small_digits)
-    network = storage.new_network(small_classifier)
-    storage.save_network(tmp_path / "w.safetensors", network)
-    chosen = {**CONFIG, "patch": 8, **changes}
-    outputs = SimpleNamespace(
-        measurements=tmp_path / "m.json", maps=tmp_path / "maps.npz", figure=tmp_path / "f.pdf"
-    )
-    occlusion.main(
-        {"occlusion": chosen, "classifier": small_classifier},
-        SimpleNamespace(digits=tmp_path / "d.npz", model=tmp_path / "w.safetensors"),
-        outputs,
-    )
-    image = small_digits["test_images"][6] / np.float32(255)
-    expected = occlude_dense(
-        network.eval(), image, 6, chosen["patch"], chosen["stride"], chosen["fill"], chosen["outside"]
-    )  # fmt: skip
-    with np.load(outputs.maps) as maps:
+def test_the_whole_job(tmp_path, trained, small_digits, changes):
+    classifier, network = trained
+    chosen = CONFIG | {"patch": 8} | changes
+    config = {"occlusion": chosen, "classifier": classifier}
+    values = studies.run(occlusion, tmp_path, config, small_digits, network)
+    where = {key: chosen[key] for key in ("patch", "stride", "fill", "outside")}
+    image = studies.scaled(small_digits).test_images[6]
+    expected = occlude_dense(network, image, 6, **where)
+    with np.load(tmp_path / "maps.npz") as maps:
         np.testing.assert_allclose(maps["p_true"], expected.p_true, atol=2e-6)
         np.testing.assert_allclose(maps["p_max"], expected.p_max, atol=2e-6)
         assert np.array_equal(maps["predicted"], expected.predicted)
-        assert np.array_equal(maps["rows"], expected.rows)
-    values = measurements.read(outputs.measurements)
+        assert np.array_equal(maps["starts"], expected.starts)
     assert values["lowest_probability"] == pytest.approx(expected.p_true.min(), abs=2e-6)
     assert values["positions"] == expected.p_true.size
-    box = pypdf.PdfReader(outputs.figure).pages[0].mediabox
-    assert float(box.width) == pytest.approx(163 / 25.4 * 72, abs=0.1)
-    assert float(box.height) == pytest.approx(54 / 25.4 * 72, abs=0.1)
 
 
-def test_an_example_that_is_not_there_is_refused(tmp_path, small_digits, small_classifier):
-    storage.save_digits(tmp_path / "d.npz", small_digits)
-    storage.save_network(tmp_path / "w.safetensors", storage.new_network(small_classifier))
+def test_an_example_that_is_not_there_is_refused(tmp_path, trained, small_digits):
+    config = {"occlusion": CONFIG | {"example": 99}, "classifier": trained[0]}
     with pytest.raises(InputError, match=r"^99; the test images hold 3 of the digit 6") as caught:
-        occlusion.main(
-            {"occlusion": {**CONFIG, "example": 99}, "classifier": small_classifier},
-            SimpleNamespace(digits=tmp_path / "d.npz", model=tmp_path / "w.safetensors"),
-            SimpleNamespace(),
-        )
+        studies.run(occlusion, tmp_path, config, small_digits, trained[1])
     assert caught.value.key == "occlusion.example"

@@ -1,17 +1,14 @@
 """The job translation: a network whose label is a known function of the shift."""
 
-import json
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from analysis import translation as job
-from analysis.data import storage
 from analysis.maths import network as cnn
 from analysis.maths.translation import shift
+from tests.report import studies
 from workings.messages import InputError
 
 CLASSIFIER = {"channels": [3, 4, 5], "kernels": [3, 3, 3], "pool": [2, 2, 1], "hidden": 8}
@@ -109,35 +106,18 @@ def test_the_whole_test_set_along_each_direction():
     assert directions["left"]["median_held"] == 1.5  # of 0, 1, 2, 3: the fifth is wrong in place
     assert directions["left"]["first_shift_with_most_wrong"] == 3
     assert directions["up"]["first_shift_with_most_wrong"] is None
-    assert directions["left"]["images_that_lose_ink_at_farthest"] == 1
+    assert directions["left"]["share_that_lose_ink_at_farthest"] == 1 / 5
     assert values["weakest_direction"] == "left"
 
 
-def test_the_job_writes_its_files_and_refuses_an_example_that_is_not_there(tmp_path):
-    generator = np.random.default_rng(0)
-    arrays = {
-        f"{part}_{kind}": array
-        for part in ("train", "test")
-        for kind, array in (
-            ("images", generator.integers(0, 255, (20, 28, 28)).astype(np.uint8)),
-            ("labels", (np.arange(20) % 10).astype(np.uint8)),
-        )
-    }
-    storage.save_digits(tmp_path / "digits.npz", arrays)
-    net = cnn.build(CLASSIFIER)
-    cnn.initialise(net, torch.Generator().manual_seed(1))
-    storage.save_network(tmp_path / "model.safetensors", net)
-    inputs = SimpleNamespace(digits=tmp_path / "digits.npz", model=tmp_path / "model.safetensors")
-    outputs = SimpleNamespace(
-        measurements=tmp_path / "m.json", figure=tmp_path / "f.pdf", accuracy=tmp_path / "a.pdf"
-    )
-    config = {"translation": CONFIG | {"farthest": 2}, "classifier": CLASSIFIER}
-    job.main(config, inputs, outputs)
-    values = json.loads(outputs.measurements.read_text())
+def test_the_job_writes_its_files_and_refuses_an_example_that_is_not_there(
+    tmp_path, trained, small_digits
+):
+    config = {"translation": CONFIG | {"farthest": 2}, "classifier": trained[0]}
+    values = studies.run(job, tmp_path, config, small_digits, trained[1])
     assert values["one_digit"]["shifts"] == 25
     assert [at["shift"] for at in values["pictures"]] == [-4, 0, 4]
-    assert outputs.figure.read_bytes()[:4] == outputs.accuracy.read_bytes()[:4] == b"%PDF"
-    config["translation"] = CONFIG | {"example": 2}
-    with pytest.raises(InputError, match="from 0 to 1") as refused:
-        job.main(config, inputs, outputs)
+    config["translation"] = CONFIG | {"example": 3}
+    with pytest.raises(InputError, match="from 0 to 2") as refused:
+        studies.run(job, tmp_path, config)
     assert refused.value.key == "translation.example"

@@ -14,7 +14,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from workings.page.typeset import inputs, why
+from workings.page import log
+from workings.page.typeset import PACKAGES, inputs
 
 _FIGURE = r"""\begin{figure}[htbp]
 \includegraphics{<0>}
@@ -76,9 +77,9 @@ def write(base: Path, build: Path, out: Path) -> str:
             env=environment, capture_output=True, text=True,
         )  # fmt: skip
         if not (work / "report.pdf").exists():
-            log = work / "report.log"
-            text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
-            return f"no marked report: {why(text, made.stdout + made.stderr)}"
+            file = work / "report.log"
+            text = file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
+            return f"no marked report: {log.why(text, made.stdout + made.stderr, PACKAGES)}"
         shutil.copyfile(work / "report.pdf", out)
     return f"words that came and went: {out}"
 
