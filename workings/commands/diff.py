@@ -184,6 +184,8 @@ def run(given: argparse.Namespace) -> int:
         str(Path(word).resolve()) if word.endswith((".yaml", ".yml")) else word
         for word in given.options
     ]
+    if not Path(given.base).is_dir():
+        _commit(given.base)  # which is refused before anything is built
     build(Path(), options, "this report does not build")
     with built(given.base, options) as base:
         found = compare(base, BUILD)
