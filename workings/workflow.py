@@ -289,11 +289,11 @@ class Report:
         found = {name: _section(f"sections/{name}.tex.j2") for name in names}
         self._hold_together(found)
         files = dict.fromkeys(file for section in found.values() for file in section.templates)
-        read = [SHELL, *map(Path, files), *filter(Path.exists, self.document.references)]
-        if wrong := list(letters.in_sources(read, self.config["report"]["engine"])):
-            raise InputError("\n".join(wrong))
-        if findings := lint.of_templates([*map(Path, files)], self.document.references):
-            raise InputError("\n".join(map(str, findings)))
+        read, engine = [*map(Path, files)], self.config["report"]["engine"]
+        wrong = list(letters.in_sources([SHELL, *read], engine))
+        wrong += lint.of_templates(read, self.document.references, self.document.biber, engine)
+        if wrong:
+            raise InputError("\n".join(map(str, wrong)))
         return found
 
     def _hold_together(self, sections: dict[str, Section]) -> None:
