@@ -230,7 +230,10 @@ class Report:
             return Path(path).exists() and any(rule.is_producer(path) for rule in rules)
 
         kept = [str(path) for rule in rules for path in rule.output if "update" in path.flags]
-        manifests.look_over(is_result, kept, self._dry)
+        try:
+            manifests.look_over(is_result, kept, self._dry)
+        except OSError as error:
+            raise InputError(worded(error)) from None
 
     def _part(self, keys: Iterable[str]) -> dict:
         """What stands under these dotted keys, nested as it is."""
