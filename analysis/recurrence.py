@@ -1,8 +1,6 @@
 """Derive the recurrent network's gradients and evaluate every step."""
 
-import json
 from collections import Counter
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -92,6 +90,4 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
         derivation = derive(cell, run, digits=DIGITS)
         values = measure(cell, run, gradients, derivation)
     measurements.write(outputs.measurements, values)
-    Path(outputs.derivation).write_text(
-        json.dumps(derivation.printed(), indent=1, ensure_ascii=False), encoding="utf-8"
-    )
+    derivation.write(outputs.derivation)
