@@ -74,6 +74,7 @@ TEXTS = {
     "\u2009": r"\,", "\u202f": r"\,", "\u200a": r"\,", "\u2007": "~", "\u2002": r"\enspace ",
     "\u2003": r"\quad ", "\u200b": r"\hspace{0pt}", "\u2060": "", "\ufeff": "", "″": "''", "Đ": r"\DJ", "ẞ": "SS",
     "ŀ": r"l\textperiodcentered", "Ŀ": r"L\textperiodcentered", "ŉ": "'n", "…": r"\textellipsis", "‐": "-", "‑": r"\mbox{-}",
+    "ĳ": "ij", "Ĳ": "IJ", "™": r"\textsuperscript{TM}",  # which typewriter faces lack
 }  # fmt: skip
 SIGNS["µ"] = r"\mu"
 

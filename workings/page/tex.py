@@ -36,7 +36,7 @@ _SPECIAL = {
     "'": r"\textquotesingle{}",
     "`": r"\textasciigrave{}",
 }
-_JOINED = re.compile(r"([-,<>])(?=\1)")  # two that a typeface would join to one: -- is a dash
+_JOINED = re.compile(r"([,<>])(?=\1)|[-–](?=-)")  # that a typeface would join to one: -- is a dash
 
 
 def escape(text: str) -> TeX:
