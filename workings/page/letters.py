@@ -67,7 +67,7 @@ SIGNS = {
 }  # fmt: skip
 # Those that texts set in another way than formulas.
 TEXTS = {
-    "Ω": r"\textohm", "μ": r"\textmu", "µ": r"\textmu", "·": r"\textperiodcentered", "²": r"\texttwosuperior",
+    "°": r"\textdegree", "Ω": r"\textohm", "μ": r"\textmu", "µ": r"\textmu", "·": r"\textperiodcentered", "²": r"\texttwosuperior",
     "¹": r"\textonesuperior", "³": r"\textthreesuperior", "¬": r"\textlnot", "±": r"\textpm",
     "×": r"\texttimes", "÷": r"\textdiv", "→": r"\textrightarrow", "←": r"\textleftarrow",
     "↑": r"\textuparrow", "↓": r"\textdownarrow", "‒": r"\textendash", "―": r"\textemdash",
@@ -75,7 +75,7 @@ TEXTS = {
     "\u2003": r"\quad ", "\u200b": r"\hspace{0pt}", "\u2060": "", "\ufeff": "", "″": "''", "Đ": r"\DJ", "ẞ": "SS",
     "ŀ": r"l\textperiodcentered", "Ŀ": r"L\textperiodcentered", "ŉ": "'n", "…": r"\textellipsis", "‐": "-", "‑": r"\mbox{-}",
 }  # fmt: skip
-SIGNS["µ"] = r"\mu"
+SIGNS |= {"µ": r"\mu", "°": r"{}^{\circ}"}
 
 
 @cache

@@ -47,6 +47,14 @@ def escape(text: str) -> TeX:
     return TeX(composed("".join(pieces)).replace("\0", r"\unjoined{}"))
 
 
+def unescaped(tex: str) -> str:
+    """TeX with the signs that `escape` spelled in words as they were, but for the backslash."""
+    for sign, spelled in _SPECIAL.items():
+        if spelled.endswith("}") and sign not in "{}\\":
+            tex = tex.replace(spelled, sign)
+    return tex.replace(r"\unjoined{}", "")
+
+
 def code(text: str) -> TeX:
     """`text` letter by letter in the typewriter face; lines may break after its punctuation."""
     pieces = re.findall(r"[^\W_]+_?|.", one_line(text))
