@@ -35,7 +35,8 @@ _SPECIAL = {
     "'": r"\textquotesingle{}",
     "`": r"\textasciigrave{}",
 }
-_JOINED = re.compile(r"([-,<>])(?=\1)")  # two that a typeface would join to one: -- is a dash
+# Two that a typeface would join to one: -- is a dash.
+_JOINED = re.compile(r"([-,<>‘’])(?=\1)|[?!](?=‘)|–(?=-)")
 
 
 def escape(text: str) -> TeX:
