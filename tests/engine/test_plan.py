@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -62,7 +63,9 @@ def params(in_folder, monkeypatch) -> Callable:
     def asked(name: str, *blocks: str, **config: dict) -> dict[str, str]:
         for known in (fingerprint.reached, fingerprint._parsed):
             known.cache_clear()  # as in a build of its own
-        given = SimpleNamespace(configfiles=[], config=config)
+        given = SimpleNamespace(
+            configfiles=[], config_args=[f"{k}={json.dumps(v)}" for k, v in config.items()]
+        )
         rule = SimpleNamespace(input={"data": "data/penguins.csv"}, output={"out": "o"})
         report = workflow.Report(
             SimpleNamespace(
