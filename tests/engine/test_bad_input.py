@@ -84,7 +84,7 @@ REFUSED_BY_A_JOB = {
     ),
     "an undefined command of TeX": (
         append(MASS, "\n\\undefinedcommand\n"),
-        [f"{MASS}:27 (build/sections/mass.tex:", "TeX stopped: Undefined control sequence. "
+        [f"{MASS}:23 (build/sections/mass.tex:", "TeX stopped: Undefined control sequence. "
          "\\undefinedcommand"],
     ),
     "a missing package of TeX": (

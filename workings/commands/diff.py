@@ -192,7 +192,8 @@ def run(given: argparse.Namespace) -> int:
         OUT.mkdir(parents=True, exist_ok=True)
         pages = side_by_side(found["figures"], base, BUILD)
         (OUT / "figures.html").write_text(pages, encoding="utf-8")
-        note = marked.write(base, BUILD, OUT / "report.pdf")
+        engine = configuration.load().values["report"]["engine"]
+        note = marked.write(base, BUILD, OUT / "report.pdf", engine)
     text = describe(found, given.base)
     (OUT / "changes.txt").write_text(text, encoding="utf-8")
     (OUT / "changes.json").write_text(

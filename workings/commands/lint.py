@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from workings import config as configuration
 from workings.commands import hold_in_a_report
 from workings.measurements import read
 from workings.page import document, ledger, lint, template
@@ -22,7 +23,8 @@ def findings() -> tuple[list[lint.Finding], list[str]]:
     shell = document.read(Path("report/report.tex"))
     names = [f"sections/{name}.tex.j2" for name in shell.sections if name != "ledger"]
     files = [Path(f) for f in dict.fromkeys(f for name in names for f in template.partials(name))]
-    found = lint.of_templates(files, shell.references)
+    engine = configuration.load().values["report"]["engine"]
+    found = lint.of_templates(files, shell.references, shell.biber, engine)
     quotes = {path.stem: read(path, list) for path in sorted(Path("build/quotes").glob("*.json"))}
     jobs = {job for name in names for job in template.needs(name).jobs} - {"seeds"}
     measured = {job: Path(f"build/measurements/{job}.json") for job in jobs}

@@ -152,6 +152,7 @@ FALLBACKS = {
     "DejaVuSerif.ttf": "fonts-dejavu-core",
     "DejaVuSans.ttf": "fonts-dejavu-core",
     "DroidSansFallbackFull.ttf": "fonts-droid-fallback",
+    "NanumMyeongjo.ttf": "fonts-nanum",
 }
 _ACCENTED = re.compile(f"([A-Za-z])([{''.join(ACCENTS)}]+)")
 
@@ -169,11 +170,15 @@ def _of_accents(found: re.Match) -> str:
     return f"\\setletter{{{codes}}}{{{made}}}{{\\mbox{{{made}}}}}"
 
 
+@cache
+def _known(engine: str) -> frozenset[str]:
+    return frozenset({*T1, *(declared() if engine == PDFLATEX else VIETNAMESE)})
+
+
 def missing(text: str, engine: str = PDFLATEX) -> str | None:
     """The first letter of the text that the engine cannot print."""
-    known = {*T1, *(declared() if engine == PDFLATEX else VIETNAMESE)}
     for letter in unicodedata.normalize("NFC", text):
-        if letter not in known and not (engine == LUALATEX and font_of(letter)):
+        if letter not in _known(engine) and not (engine == LUALATEX and font_of(letter)):
             return letter
     return None
 
@@ -195,8 +200,9 @@ def refuse(text: str, engine: str = PDFLATEX) -> None:
         raise InputError(f"{what}is written from right to left, as no report can yet")
     if engine == PDFLATEX:
         raise InputError(f"{what}pdfLaTeX cannot print; set `report.engine` to lualatex, which can")
-    packages = ", ".join(dict.fromkeys(FALLBACKS.values()))
-    raise InputError(f"{what}no typeface here has; on Debian install {packages}")
+    lacking = dict.fromkeys(package for font, package in FALLBACKS.items() if not _held(font))
+    advice = f"on Debian {', '.join(lacking)} may have it" if lacking else "leave it out"
+    raise InputError(f"{what}no typeface here has; {advice}")
 
 
 def spelled(text: str, engine: str) -> str:
