@@ -38,7 +38,6 @@ _SPECIAL = {
 }
 # Two that a typeface would join to one: -- is a dash.
 _JOINED = re.compile(r"([,<>‘’])(?=\1)|[-–](?=-)|[?!](?=‘)")
-)|[-–](?=-)|[?!](?=‘)")
 
 
 def escape(text: str) -> TeX:
