@@ -99,6 +99,11 @@ def load(dataset: str, folder: Path) -> dict[str, np.ndarray]:
     """
     try:
         if not any(found(folder, name) for name in IDX):
+            if Path.cwd().is_relative_to(folder.resolve()):
+                raise InputError(
+                    f"{folder}: the report's folder, or above it; one for the data alone is right",
+                    key="digits.folder",
+                )
             return read(dataset, folder, download=True)
         with tempfile.TemporaryDirectory() as root:
             _lay_out(folder, Path(root) / dataset / "raw")

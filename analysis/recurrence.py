@@ -1,7 +1,6 @@
 """Derive the recurrent network's gradients and evaluate every step."""
 
-import json
-from pathlib import Path
+from collections import Counter
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,7 +8,15 @@ import numpy as np
 from workings import measurements
 from workings.derive.derivation import Derivation, derive, readings
 from workings.derive.description import refusing
-from workings.derive.proofs import prove_cell, prove_operations
+from workings.derive.proofs import (
+    POINTS,
+    PROVED,
+    REFUTED,
+    TRIED,
+    UNTRIED,
+    prove_cell,
+    prove_operations,
+)
 from workings.derive.recurrence import Gradients, Recurrence, Run
 from workings.derive.typesetting import symbol
 from workings.measurements import Record, record
@@ -50,13 +57,18 @@ def measure(cell: Recurrence, run: Run, gradients: Gradients, derivation: Deriva
 
 
 def proofs(cell: Recurrence) -> Record:
-    """The rules of differentiation, proved with symbols: those of every operation, and this cell's."""
+    """What is proved: of the rules of every operation, and of this cell's formulas."""
     rules, own = prove_operations(), prove_cell(cell)
+    counts = Counter(proof.verdict for proof in [*rules, *own])
     return record(
         rules=len(rules),
         cell=len(own),
         statements=len(rules) + len(own),
-        hold=sum(proof.holds for proof in [*rules, *own]),
+        proved=counts[PROVED],
+        tried=counts[TRIED],
+        untried=counts[UNTRIED],
+        refuted=counts[REFUTED],
+        points=POINTS,
     )
 
 
@@ -78,6 +90,4 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
         derivation = derive(cell, run, digits=DIGITS)
         values = measure(cell, run, gradients, derivation)
     measurements.write(outputs.measurements, values)
-    Path(outputs.derivation).write_text(
-        json.dumps(derivation.printed(), indent=1, ensure_ascii=False), encoding="utf-8"
-    )
+    derivation.write(outputs.derivation)

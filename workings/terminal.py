@@ -6,6 +6,7 @@ Snakemake's own lines are left out where they repeat it; what went wrong comes l
 from __future__ import annotations
 
 import ast
+import errno
 import logging
 import os
 import re
@@ -16,6 +17,7 @@ from typing import Any
 
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 
+from workings.build.files import NO_ROOM
 from workings.build.fingerprint import keyed
 from workings.notes import WIDTH, Notes, block
 
@@ -40,6 +42,7 @@ class LogHandler(LogHandlerBase):
     has_filter, has_formatter, needs_rulegraph = False, True, False
 
     def __post_init__(self) -> None:
+        logging.raiseExceptions = False  # a log file on a full disk is no concern of this build
         self.stream = sys.stdout if self.common_settings.stdout else sys.stderr
         if hasattr(self.stream, "reconfigure"):
             self.stream.reconfigure(errors="replace")  # of a terminal that has not all letters
@@ -140,8 +143,11 @@ class LogHandler(LogHandlerBase):
 
     def _print(self, text: str) -> None:
         clear = CLEAR if self.stream.isatty() else ""
-        self.stream.write(clear + "\n".join(map(_cut, text.splitlines())) + "\n")
-        self.stream.flush()
+        try:
+            self.stream.write(clear + "\n".join(map(_cut, text.splitlines())) + "\n")
+            self.stream.flush()
+        except BrokenPipeError:  # whoever read it has had enough, as in `snakemake -n | head -1`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
 
     def _redraw(self) -> None:
         while not self.ended.wait(GLANCE):
@@ -160,6 +166,8 @@ class LogHandler(LogHandlerBase):
 
 def told(error: str) -> str:
     """An error that Snakemake met, its cause last; one that a person can mend, as it is."""
+    if f"[Errno {errno.ENOSPC}]" in error or f"[Errno {errno.EDQUOT}]" in error:
+        return f"workings: {NO_ROOM}"
     _, inside, error = error.rpartition("Traceback (most recent call last):")
     lines = [line for line in error.splitlines() if line.strip()]
     if inside:  # Snakemake itself

@@ -143,7 +143,7 @@ def test_a_base_that_is_none_is_refused(builds, monkeypatch):
     Path("base/measurements/job.json").write_text('{"x": ')
     assert refusal("base").startswith("base/measurements/job.json: not a whole JSON file")
     assert refusal("empty").startswith("empty: holds no measurements")
-    outside = "not a folder, and no commit can be looked up: outside a git repository"
+    outside = "no folder, and no commit either: this report is outside a git repository"
     assert refusal("HEAD") == f"HEAD: {outside}"
     commit(Path(), "first")
     assert refusal("nowhere") == "nowhere: neither a folder nor a commit of this repository"
@@ -162,8 +162,9 @@ def test_a_commit_of_another_owners_repository_is_refused_in_gits_words(in_folde
         monkeypatch.setenv(name, os.devnull)  # no safe.directory
     for path in (in_folder, in_folder / ".git"):
         os.chown(path, 12345, 12345)
-    assert "no commit can be looked up: git says: fatal: detected dubious ownership" in refusal(
-        "HEAD"
+    assert (
+        "this report is in a folder of which git says: fatal: detected dubious ownership"
+        in refusal("HEAD")
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workings import languages
 from workings.page.numbers import number
 
 
@@ -75,6 +76,46 @@ from workings.page.numbers import number
 def test_a_value_in_its_notation(value, digits, notation, plain, latex):
     made = number(value, digits, notation)
     assert (made.plain(), made.latex()) == (plain, latex)
+
+
+@pytest.mark.parametrize(
+    ("value", "printed"),  # with three digits, as per cent with one, in two significant digits
+    [
+        (0.0125, ("0.012", "1.2 %", "0.012")),
+        (-0.0125, ("-0.012", "-1.2 %", "-0.012")),
+        (0.0135, ("0.014", "1.4 %", "0.014")),
+        (0.00000499999, ("0.000", "0.0 %", "0.0000050")),
+        (2.5, ("2.500", "250.0 %", "2.5")),
+        (-0.0, ("0.000", "0.0 %", "0")),
+        (0.3333333333333333, ("0.333", "33.3 %", "0.33")),
+    ],
+)
+def test_a_half_is_rounded_by_one_rule_in_every_unit(value, printed):
+    made = number(value, 3), number(value, 1, "percent"), number(value, 2, "significant")
+    assert tuple(each.plain() for each in made) == printed
+    assert made[0].value == made[1].value  # what a reader takes both for
+
+
+def test_a_number_is_told_by_its_digits_in_whatever_unit():
+    told = [number(0.0125, 2, notation).value for notation in ("percent", "points")]
+    told += [number(123456.0, 2, "significant").value, number(5.1e41, 4).value]
+    assert list(map(str, told)) == ["0.0125", "0.0125", "1.2E+5", "5.1000E+41"]
+
+
+@pytest.mark.parametrize(
+    ("tag", "plain", "latex"),
+    [
+        ("en-GB", "12 345.5 mm", r"12\,345.5\,mm"),
+        ("de-AT", "12 345,5 mm", r"12\,345{,}5\,mm"),
+        ("de-CH", "12 345.5 mm", r"12\,345.5\,mm"),
+        ("fr", "12 345,5 mm", r"12\,345{,}5\,mm"),
+    ],
+)
+def test_the_decimal_mark_is_that_of_the_language(tag, plain, latex):
+    made = number(12345.5, 1, None, "mm", languages.look_up(tag))
+    assert (made.plain(), made.latex()) == (plain, latex)
+    points = number(0.012, 1, "points", language=languages.look_up("de")).plain()
+    assert points == "1,2 Prozentpunkte"
 
 
 def test_a_unit_follows_after_a_thin_space():

@@ -156,6 +156,13 @@ def no_network(monkeypatch):
 
 
 @pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize("folder", ["/", ".", ".."])
+def test_nothing_is_downloaded_into_the_reports_folder_or_above_it(tmp_path, folder):
+    with pytest.raises(InputError, match="the report's folder, or above it"):
+        run(tmp_path, source="full", folder=folder)
+
+
+@pytest.mark.usefixtures("no_network")
 def test_no_files_and_no_network_is_one_clear_message(tmp_path):
     with pytest.raises(InputError, match="could not read or download MNIST") as caught:
         run(tmp_path, source="full", folder=str(tmp_path / "none"))

@@ -230,9 +230,9 @@ FILTERS: Mapping[str, Callable] = {
     "length": _length, "abs": _abs, "min": _extreme("min", min), "max": _extreme("max", max),
     "equations": _equations, "line": _line,
 }  # fmt: skip
-for _name, _filter in FILTERS.items():
-    _filter.__qualname__ = _name  # as a wrong number of arguments is reported
 TESTS: Mapping[str, Callable] = {
     "defined": lambda thing: not isinstance(thing, Undefined),
     "none": lambda thing: raw(thing) is None,
 }
+for _name, _function in (FILTERS | TESTS).items():
+    _function.__qualname__ = _name  # as a wrong number of arguments is reported

@@ -74,6 +74,7 @@ TEXTS = {
     "\u2009": r"\,", "\u202f": r"\,", "\u200a": r"\,", "\u2007": "~", "\u2002": r"\enspace ",
     "\u2003": r"\quad ", "\u200b": r"\hspace{0pt}", "\u2060": "", "\ufeff": "", "″": "''", "Đ": r"\DJ", "ẞ": "SS",
     "ŀ": r"l\textperiodcentered", "Ŀ": r"L\textperiodcentered", "ŉ": "'n", "…": r"\textellipsis", "‐": "-", "‑": r"\mbox{-}",
+    "ĳ": "ij", "Ĳ": "IJ", "™": r"\textsuperscript{TM}",  # which typewriter faces lack
 }  # fmt: skip
 SIGNS |= {"µ": r"\mu", "°": r"{}^{\circ}"}
 
@@ -170,11 +171,15 @@ def _of_accents(found: re.Match) -> str:
     return f"\\setletter{{{codes}}}{{{made}}}{{\\mbox{{{made}}}}}"
 
 
+@cache
+def _known(engine: str) -> frozenset[str]:
+    return frozenset({*T1, *(declared() if engine == PDFLATEX else VIETNAMESE)})
+
+
 def missing(text: str, engine: str = PDFLATEX) -> str | None:
     """The first letter of the text that the engine cannot print."""
-    known = {*T1, *(declared() if engine == PDFLATEX else VIETNAMESE)}
     for letter in unicodedata.normalize("NFC", text):
-        if letter not in known and not (engine == LUALATEX and font_of(letter)):
+        if letter not in _known(engine) and not (engine == LUALATEX and font_of(letter)):
             return letter
     return None
 

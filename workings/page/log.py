@@ -10,7 +10,7 @@ import difflib
 import re
 from pathlib import Path
 
-from workings import classes, languages
+from workings import classes
 
 SECTION = re.compile(r"build/sections/([\w-]+)\.tex")
 OVERFULL = 1.0  # points that a line may be too wide
@@ -87,15 +87,13 @@ def _hint(message: str, log: str, packages: dict[str, str]) -> str:
     if message.startswith("Undefined control sequence"):
         found = re.search(r"Undefined control sequence\.\n.*?(\\[A-Za-z@]+) *\n", log)
         return f" {found[1]}" if found else ""
-    if found := re.search(r"babel Error: Unknown option '(\w+)'", message):
-        package = {each.babel: each.package for each in languages.LANGUAGES.values()}.get(found[1])
-        return f" On Debian install the package {package}" if package else ""
-    found = re.search(r"File `(\S+)' not found", message)
+    found = re.search(r"File `(\S+)' not found|babel Error: Unknown option '(\w+)'", message)
     if not found:
         return ""
+    file = found[1] or f"{found[2]}.ldf"
     known = {f"{name}.cls": known.package for name, known in classes.CLASSES.items()}
-    package = (packages | known).get(found[1])
-    owner = f"the package {package}" if package else f"what `apt-file search /{found[1]}` names"
+    package = (packages | known).get(file)
+    owner = f"the package {package}" if package else f"what `apt-file search /{file}` names"
     return f" On Debian install {owner}"
 
 

@@ -28,7 +28,7 @@ from workings.messages import InputError, did_you_mean
 from workings.page import claims, letters, tables
 from workings.page.filters import FILTERS, TESTS
 from workings.page.tex import TeX
-from workings.page.values import Value, Writer, computed, place, raw
+from workings.page.values import Value, Writer, computed, numeric, place, raw
 
 TEMPLATES = Path("templates")
 SUFFIX = ".tex.j2"
@@ -190,16 +190,19 @@ class Environment(SandboxedEnvironment):
                 return jinja2.StrictUndefined(hint=str(error))
         if isinstance(whole, LoopContext) and name in _LOOP:
             return getattr(whole, name)
-        if isinstance(raw(whole), list | tuple) and isinstance(raw(name), int):
+        if isinstance(raw(whole), list | tuple) and raw(name) in range(-len(whole), len(whole)):
             return whole[raw(name)]
-        return jinja2.StrictUndefined(hint=f"there is no '{raw(name)}' here")
+        return jinja2.StrictUndefined(hint=f"there is no '{raw(name)!s:.60}' here")
 
     getattr = getitem = part
 
-    intercepted_binops = frozenset("+-*/")
+    intercepted_binops, intercepted_unops = frozenset("+-*/"), frozenset("-")
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Value:
         return computed(operator, left, right)
+
+    def call_unop(self, context: Context, operator: str, value: Any) -> Any:
+        return -value if isinstance(value, Value) else -numeric(value)
 
     def is_safe_callable(self, thing: Any) -> bool:
         return isinstance(getattr(thing, "__self__", None), Blocks)
@@ -221,6 +224,8 @@ _RUN: Mapping[str, Callable] = {
 @jinja2.pass_environment
 def _turns(environment: Environment, items: Any) -> Iterator[Any]:
     """What a loop goes through, turn by turn."""
+    if not isinstance(items, Value | list | tuple):
+        raise InputError(f"for goes through a list, not {raw(items)!r:.40}")
     for item in items:
         environment.turns += 1
         if environment.turns > TURNS:
@@ -493,6 +498,10 @@ def fill(
     except (InputError, jinja2.TemplateError, *_MISTAKES) as error:
         frames = reversed([*traceback.walk_tb(error.__traceback__)])
         where = getattr(error, "place", None) or place(frames) or folder / name
-        message = NESTED if isinstance(error, _TOO_DEEP) else error
+        message = f"{error}"
+        if isinstance(error, _TOO_DEEP):
+            message = NESTED
+        elif isinstance(error, _MISTAKES):
+            message = f"this cannot be worked out: {error}"
         raise InputError(f"{where}: {message}") from None
     return Filled(letters.composed(text), writer.quotes, writer.claims)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,7 +37,8 @@ _SPECIAL = {
     "`": r"\textasciigrave{}",
 }
 # Two that a typeface would join to one: -- is a dash.
-_JOINED = re.compile(r"([-,<>‘’])(?=\1)|[?!](?=‘)|–(?=-)")
+_JOINED = re.compile(r"([,<>‘’])(?=_JOINED = re.compile(r"([,<>])(?=\1)|[-–](?=-)")  # that a typeface would join to one: -- is a dash
+)|[-–](?=-)|[?!](?=‘)")
 
 
 def escape(text: str) -> TeX:
@@ -58,7 +60,10 @@ def unescaped(tex: str) -> str:
 
 def code(text: str) -> TeX:
     """`text` letter by letter in the typewriter face; lines may break after its punctuation."""
-    pieces = re.findall(r"[^\W_]+_?|.", one_line(text))
+    text = unicodedata.normalize("NFC", one_line(text))
+    pieces = re.findall(
+        "(?:[^\\W_][\u0300-\u036f]*)+_?|.[\u0300-\u036f]*", text
+    )  # with their accents
     return TeX(r"\texttt{" + r"\allowbreak{}".join(escape(piece) for piece in pieces) + "}")
 
 

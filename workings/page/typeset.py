@@ -47,7 +47,8 @@ FOR_LUALATEX = {
     "DejaVuSerif.ttf": letters.FALLBACKS["DejaVuSerif.ttf"],
     "DroidSansFallbackFull.ttf": letters.FALLBACKS["DroidSansFallbackFull.ttf"],
 }
-PACKAGES = NEEDED | FOR_HOUSE | FOR_BIBER | FOR_LUALATEX
+FOR_LANGUAGE = {f"{each.babel}.ldf": each.package for each in languages.LANGUAGES.values()}
+PACKAGES = NEEDED | FOR_HOUSE | FOR_BIBER | FOR_LUALATEX | FOR_LANGUAGE
 
 
 def typeset(
@@ -131,8 +132,7 @@ def inputs(shell: Path) -> str:
 
 def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
     chosen = config["report"]
-    language = languages.look_up(chosen["language"])
-    pdf = typeset(Path(inputs.shell), chosen["engine"], language)
+    pdf = typeset(Path(inputs.shell), chosen["engine"], languages.look_up(chosen["language"]))
     problems = log.complaints(_log(Path(inputs.shell)), Path(inputs.shell))
     if problems:
         raise InputError("the report is not clean:\n  " + "\n  ".join(problems))

@@ -78,7 +78,7 @@ class Value:
         if isinstance(held, Mapping) and part in held:
             return Value(held[part], f"{self.key}.{part}" if self.key else part, self.format)
         walked = self.key.split(".") if self.key else []
-        raise InputError(f"no '{'.'.join([*walked, part])}': {nearest(held, walked, part)}")
+        raise InputError(f"no '{'.'.join([*walked, part[:60]])}': {nearest(held, walked, part)}")
 
     def at(self, key: str) -> Value | None:
         """What is recorded under the dotted key, if something is."""
