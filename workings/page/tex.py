@@ -37,8 +37,7 @@ _SPECIAL = {
     "`": r"\textasciigrave{}",
 }
 # Two that a typeface would join to one: -- is a dash.
-_JOINED = re.compile(r"([,<>‘’])(?=_JOINED = re.compile(r"([,<>])(?=\1)|[-–](?=-)")  # that a typeface would join to one: -- is a dash
-)|[-–](?=-)|[?!](?=‘)")
+_JOINED = re.compile(r"([,<>‘’])(?=\1)|[-–](?=-)|[?!](?=‘)")
 
 
 def escape(text: str) -> TeX:
