@@ -87,10 +87,10 @@ def test_a_file_in_another_encoding_is_told(tmp_path):
 
 
 def test_bibtex_is_given_names_that_it_does_not_cut():
-    text = '@misc{é, AUTHOR = {Łukasz Ó and {Ünit} Bo and d’É}, editor="Ægir", title={Éa}}'
+    text = '@misc{é, AUTHOR = {Łukasz "Ó" and {Ünit} Bo and d’É}, editor="Ægir", title={Éa}}'
     assert bibliography.for_bibtex(text) == (
-        r"@misc{é, AUTHOR = {{\relax Ł}ukasz {\relax Ó} and {Ünit} Bo and d’É}, "
-        r'editor="{\relax Æ}gir", title={Éa}}'
+        r'@misc{é, AUTHOR = {{\relax Ł}ukasz "{\relax Ó}" and {Ünit} Bo and d’É}, '
+        r"editor={{\relax Æ}gir}, title={Éa}}"
     )
 
 

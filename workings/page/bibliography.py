@@ -48,11 +48,16 @@ class Entry:
 
 def for_bibtex(text: str) -> str:
     """A file with the first letters of names so that BibTeX, which counts bytes, cuts none in two."""
+    held = r"(?:[^{}]|\{[^{}]*\})*"
     names = re.compile(
-        r"(\b(?:author|editor)\s*=\s*[{\"])((?:[^{}\"]|\{[^{}]*\})*)(?=[}\"])", re.IGNORECASE
+        rf"\b((?:author|editor)\s*=\s*)(?:\{{({held})\}}|\"((?:[^{{}}\"]|\{{[^{{}}]*\}})*)\")", re.I
     )
     first = re.compile(r"(?<![a-zA-Z{\\\u0080-\U0010ffff])[\u0080-\U0010ffff]")
-    return names.sub(lambda found: found[1] + first.sub(r"{\\relax \g<0>}", found[2]), text)
+
+    def mended(found: re.Match) -> str:
+        return found[1] + "{" + first.sub(r"{\\relax \g<0>}", found[2] or found[3] or "") + "}"
+
+    return names.sub(mended, text)
 
 
 def _is_balanced(value: str) -> bool:
