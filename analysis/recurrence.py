@@ -1,12 +1,13 @@
 """Derive the recurrent network's gradients and evaluate every step."""
 
-import json
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 
+from analysis.maths.comparison import lines_of
+from workings import config as settings
 from workings import measurements
 from workings.derive.derivation import Derivation, derive, readings
 from workings.derive.description import refusing
@@ -84,14 +85,21 @@ def update(cell: Recurrence, run: Run, gradients: Gradients) -> Record:
     return values
 
 
+def meaning(cell: str, files: list[str]) -> dict[str, str]:
+    """What the names of a cell stand for, if one of the shipped `files` has the same cell."""
+    for block in (settings.read_yaml(Path(file))["recurrence"] for file in files):
+        if lines_of(block["cell"]) == lines_of(cell):
+            return block["meaning"]
+    return {}
+
+
 def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
     with refusing("recurrence"):
-        cell = Recurrence.from_config(config["recurrence"])
+        chosen = config["recurrence"]
+        cell = Recurrence.from_config({"meaning": meaning(chosen["cell"], inputs.cells)} | chosen)
         run = cell.forward()
         gradients = cell.reverse(run)
         derivation = derive(cell, run, digits=DIGITS)
         values = measure(cell, run, gradients, derivation)
     measurements.write(outputs.measurements, values)
-    Path(outputs.derivation).write_text(
-        json.dumps(derivation.printed(), indent=1, ensure_ascii=False), encoding="utf-8"
-    )
+    derivation.write(outputs.derivation)

@@ -10,6 +10,7 @@ import torch
 
 from analysis.maths import recurrent_cells as cells
 from analysis.maths import training
+from analysis.maths.bounds import upward
 from analysis.maths.reservoir import Reservoir
 from analysis.maths.training import Adding, Outcome, Recall, Task
 from workings import figures, measurements
@@ -143,7 +144,7 @@ def measure(outcomes: dict[Trial, Outcome], config: dict) -> Record:
         tasks,
         solved_below=SOLVED,
         longest_delay=max(config["delays"]),
-        largest_difference_in_size=max(abs(s / config["parameters"] - 1) for s in sizes),
+        largest_difference_in_size=upward(max(abs(s / config["parameters"] - 1) for s in sizes), 3),
         networks_each=len(config["delays"]) * config["repeats"],
     )
 

@@ -13,6 +13,7 @@ import re
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 from snakemake_interface_logger_plugins.base import LogHandlerBase
@@ -26,7 +27,7 @@ FEW = 6  # changed lines, files or jobs that are named one by one
 NOISE = re.compile(
     "Assuming unrestricted|Building DAG|Using shell|Provided |Rules |Select jobs|Execute |host:|"
     "Complete log|Elapsed time|Reasons:|Some jobs were triggered|This was a dry-run|Shutting down|"
-    "Exiting because|Removing output files|Cannot restore |Restoring |Terminating processes|None$|"
+    "Exiting because|Removing output files|Cannot restore |Restor(ing|ed) |Terminating processes|None$|"
     r"\d+ jobs have|DAG of jobs will"
 )
 PARAMS = "Params have changed since last execution: "
@@ -44,6 +45,7 @@ class LogHandler(LogHandlerBase):
     def __post_init__(self) -> None:
         logging.raiseExceptions = False  # a log file on a full disk is no concern of this build
         self.stream = sys.stdout if self.common_settings.stdout else sys.stderr
+        self.stream = self.stream or Path(os.devnull).open("w")  # noqa: SIM115 where it was closed
         if hasattr(self.stream, "reconfigure"):
             self.stream.reconfigure(errors="replace")  # of a terminal that has not all letters
         self.started = time.time()
@@ -143,10 +145,13 @@ class LogHandler(LogHandlerBase):
 
     def _print(self, text: str) -> None:
         clear = CLEAR if self.stream.isatty() else ""
+        self._write(clear + "\n".join(map(_cut, text.splitlines())) + "\n")
+
+    def _write(self, text: str) -> None:
         try:
-            self.stream.write(clear + "\n".join(map(_cut, text.splitlines())) + "\n")
+            self.stream.write(text)
             self.stream.flush()
-        except BrokenPipeError:  # whoever read it has had enough, as in `snakemake -n | head -1`
+        except OSError:  # nobody reads on: `snakemake -n | head -1`
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
 
     def _redraw(self) -> None:
@@ -160,8 +165,7 @@ class LogHandler(LogHandlerBase):
                     f"{time.time() - self.started:.0f} s: {', '.join(names)}"
                 )
                 # Below an empty line, on which the cursor waits: whatever else is printed has it.
-                self.stream.write(f"{CLEAR}\n{text[: width - 1]}\x1b[A\r")
-                self.stream.flush()
+                self._write(f"{CLEAR}\n{text[: width - 1]}\x1b[A\r")
 
 
 def told(error: str) -> str:
@@ -175,7 +179,9 @@ def told(error: str) -> str:
     frames = [line for line in lines if line.startswith('  File "')]
     lines = [line for line in lines if line not in frames]
     text = "\n".join(lines)
-    if met := re.search(r"InputError(:| in file .*:)\s|\w*Error: \[Errno \d+\] ", text):
+    if met := re.search(
+        r"InputError(:| in file .*:)\s|\w*Error(:| in file .*:)\s\[Errno \d+\] ", text
+    ):
         return f"workings: {text[met.end() :]}"
     return "\n".join([*frames, *lines])
 

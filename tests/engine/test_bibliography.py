@@ -46,6 +46,7 @@ def test_what_biber_reads_is_read(tmp_path):
         ("@misc{a, title={T}, abstract = {50 %}}", 1, "its abstract has a bare %"),
         (r"@misc{a, title = {\input{/etc/passwd}}}", 1, r"its title has \input, which no reference needs"),
         (r"@misc{a, title = {T}, note = {$^^5cinput x$}}", 1, "its note has ^^, which no"),
+        ("@misc{a, title = {T\\}}", 1, r"its title has a \ before a brace that would close it"),
         (r"@misc{a, title={T\def\x{1}}}", 1, r"its title has \def, which no"),
         (r"@preamble{{\input x}} @misc{a, title={T}}", 1, r"'@preamble': its preamble has \input, which"),
         ("@misc{a, title = {王}}", 1, "its title: '王' holds '王' (U+738B), which pdfLaTeX cannot print"),
@@ -70,6 +71,14 @@ def test_a_file_in_another_encoding_is_told(tmp_path):
     assert bibliography.check([tmp_path / "r.bib"], True, "pdflatex") == (
         set(), [(f"{tmp_path}/r.bib:2", "not UTF-8 text; save the file as UTF-8")]
     )  # fmt: skip
+
+
+def test_bibtex_is_given_names_that_it_does_not_cut():
+    text = '@misc{é, AUTHOR = {Łukasz Ó and {Ünit} Bo and d’É}, editor="Ægir", title={Éa}}'
+    assert bibliography.for_bibtex(text) == (
+        r"@misc{é, AUTHOR = {{\relax Ł}ukasz {\relax Ó} and {Ünit} Bo and d’{\relax É}}, "
+        r'editor="{\relax Æ}gir", title={Éa}}'
+    )
 
 
 @given(st.text(st.sampled_from('@{}(),="#%\\\n ab1')))

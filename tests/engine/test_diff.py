@@ -14,6 +14,7 @@ from workings import cli
 from workings.commands import diff
 from workings.messages import InputError
 from workings.page import changes, marked
+from workings.page.tex import anchor, escape
 
 from .changing import commit, git, replace
 from .running import environment
@@ -64,7 +65,13 @@ def test_flipped_claims_and_citing_sentences_are_found():
         {"keys": ["job.x"], "sentence": "The loss is 1.05 of 50 % there."}
     ]
     assert changes.sentences(SECTION, {"job.other"}) == []
-    claimed = r"\claim{name}{Größe is \measured{job.Gr:f6::df:e}{s.3}{3}\,\%.}{holds}{3 > 2}"
+    hostile = escape("O'Neill *p [1cm] -- ~^\"`")
+    assert (
+        changes.readable(rf"See \measured{{a.b}}{{s.1}}{{{hostile}}}.")
+        == "See O'Neill *p [1cm] -- ~^\"`."
+    )
+    key = anchor("job.Größe")
+    claimed = rf"\claim{{name}}{{Größe is \measured{{{key}}}{{s.3}}{{3}}\,\%.}}{{holds}}{{3 > 2}}"
     assert changes.sentences(claimed, {"job.Größe"}) == [
         {"keys": ["job.Größe"], "sentence": "Größe is 3 %. holds 3 > 2"}
     ]

@@ -18,6 +18,7 @@ from .running import plain
 
 HOSTILE = [
     "make --cores 4 << in ,,x \"quoted\" 'x' ``y'' --- ?` >>",
+    "?‘ !‘ ‘‘a’’ b–-c --- <<<",
     r"50 % of C# & $x_1$ {a} ~ ^2 \LaTeX \\ [1cm] *p #1 \newline %",
     "naïve – “quotes” … l’été",
     "Lưu Nguyễn, Ștefan Ægir Þórsson Đặng Ẩn Ģirts Ķēniņš Łódź Ĝis Ḥasan Ṣalāḥ",

@@ -61,6 +61,16 @@ def test_weights_come_back_bit_for_bit(tmp_path, small_classifier):
     assert not back.training
 
 
+def test_the_untrained_network_is_the_one_that_training_began_with(small_classifier):
+    trained, untrained = (
+        storage.new_network(small_classifier), storage.untrained_network(small_classifier)
+    )  # fmt: skip
+    images, labels = np.zeros((1, 1, 28, 28), np.float32), np.zeros(1, int)
+    cnn.train(trained, images, labels, epochs=1, batch=1, rate=1e-9, seed=small_classifier["seed"])
+    for name, weight in untrained.state_dict().items():
+        torch.testing.assert_close(weight, trained.state_dict()[name], atol=1e-7, rtol=0)
+
+
 def test_a_network_that_leaves_no_pixel_is_refused_with_its_key(small_classifier):
     with pytest.raises(InputError) as caught:
         storage.new_network({**small_classifier, "kernels": [11, 11, 11]})

@@ -29,10 +29,13 @@ ORIGINAL = yaml.safe_load((ROOT / "config/original.yaml").read_text(encoding="ut
 BLOCK = settings.read_yaml(ROOT / "config/default.yaml")["recurrence"]
 
 
+SHIPPED = sorted(map(str, (ROOT / "config/cells").glob("*.yaml")))
+
+
 def run(folder: Path, block: dict) -> tuple[dict, dict]:
     """What the job writes: measurements and derivation."""
     outputs = SimpleNamespace(measurements=folder / "m.json", derivation=folder / "d.json")
-    recurrence.main({"recurrence": block}, SimpleNamespace(), outputs)
+    recurrence.main({"recurrence": block}, SimpleNamespace(cells=SHIPPED), outputs)
     return measurements.read(outputs.measurements), measurements.read(outputs.derivation)
 
 
@@ -46,6 +49,14 @@ def test_the_loss_and_the_update_of_the_original(recorded):
     assert repr(values["loss"]) == ORIGINAL["forward"]["loss"] == "9.434827012614068"
     assert repr(update["uphill"]["loss"]) == ORIGINAL["update"]["new_loss"] == "9.437563229688841"
     assert update["downhill"]["loss"] < values["loss"] < update["uphill"]["loss"]
+
+
+def test_a_shipped_cell_keeps_its_meaning_where_none_is_given(recorded, tmp_path):
+    block = {key: value for key, value in BLOCK.items() if key != "meaning"}
+    block["cell"] = "# the same\n" + block["cell"].replace(" @ ", "@")
+    assert run(tmp_path, block)[1]["names"] == recorded[1]["names"]
+    block["cell"] = block["cell"].replace("tanh", "sin")
+    assert run(tmp_path, block)[1]["names"] != recorded[1]["names"]
 
 
 def test_a_changed_weight_is_noticed():

@@ -224,11 +224,8 @@ def _measured(build: Path) -> dict[str, Any]:
 
 
 def _claims(build: Path) -> list[dict]:
-    return [
-        c
-        for path in sorted((build / "claims").glob("*.json"))
-        for c in json.loads(path.read_text())
-    ]
+    files = sorted((build / "claims").glob("*.json"))
+    return [claim for path in files for claim in read(path, list)]
 
 
 def _upwards(keys: set[str]) -> set[str]:

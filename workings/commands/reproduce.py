@@ -73,6 +73,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     hold_in_a_report()
+    if given.against and not (given.against.is_dir() and given.against.name == "build"):
+        raise InputError(
+            f"{given.against}: no folder named build, with report/report.pdf beside it"
+        )
     if why := commit.read()["why"]:
         raise InputError(f"there is no commit to build: this report is {why}")
     with tempfile.TemporaryDirectory(prefix="workings-") as temporary:

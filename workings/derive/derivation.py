@@ -11,10 +11,12 @@ Functions and powers of vectors act element by element. Components are counted f
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -154,6 +156,11 @@ class Derivation:
                 for part in self.parts
             ],
         }
+
+    def write(self, path: str | Path) -> None:
+        """Put what a section prints into a file."""
+        text = json.dumps(self.printed(), indent=1, ensure_ascii=False)
+        Path(path).write_text(text, encoding="utf-8")
 
     def largest_residual(self) -> float:
         """The largest difference, relative to 1 + |value|, between a line's equation run by itself on

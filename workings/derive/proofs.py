@@ -32,7 +32,8 @@ operations and terms, not time, so the verdict is the same everywhere.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
@@ -48,16 +49,13 @@ from workings.derive.expression import (
     Name,
     Node,
     Operation,
-    Shape,
     Shapes,
     alone,
     from_later,
     names_in,
-    plain,
     total,
 )
-from workings.derive.grammar import parse_formula
-from workings.derive.operations import Function, Matmul, Rule, X, by_itself
+from workings.derive.operations import Function, Matmul, X
 from workings.derive.program import evaluate
 from workings.derive.recurrence import Recurrence
 
@@ -73,9 +71,7 @@ PROVED, TRIED, UNTRIED, REFUTED = "proved", "tried at points", "not tried", "ref
 # transposed matrix would not fit).
 CASES = tuple(case for operation in Operation.kinds.values() for case in operation.cases)
 
-_SHAPES: dict[str, Shape] = {
-    "s": (), "r": (), "u": (2,), "v": (2,), "w": (3,), "A": (2, 3), "B": (2, 3),
-}  # fmt: skip
+_SHAPES = {"s": (), "r": (), "u": (2,), "v": (2,), "w": (3,), "A": (2, 3), "B": (2, 3)}
 
 
 @dataclass(frozen=True)
@@ -145,22 +141,17 @@ def operations_of(formulas: list[Node], of: Shapes) -> int:
 
 
 def prove_operations(cases: tuple[str, ...] = CASES) -> list[Proof]:
-    """The slope of every function, and both rules of every operation for every kind of operand."""
+    """Both rules of every operation, for every kind of operand, and the slope of every function."""
     proofs = []
-    for text in cases:
-        formula = parse_formula(text, _SHAPES)
-        # an operand that is itself a formula is proved apart, and here gets a name
-        inner = {f"M{i}": a for i, a in enumerate(formula.arguments) if not isinstance(a, Name)}
-        names = {argument: Name(name) for name, argument in inner.items()}
-        arguments = tuple(names.get(argument, argument) for argument in formula.arguments)
-        sizes = _SHAPES | {name: Shapes(_SHAPES)(argument) for name, argument in inner.items()}
-        for rule, of in [
-            (formula.applied_to(*arguments), sizes),
-            *((a, _SHAPES) for a in inner.values()),
-        ]:
-            proofs += prove_rules(rule, Shapes(dict(of)))
-        if isinstance(formula, Function):
-            proofs.append(prove_slope(type(formula)))
+    for case in cases:
+        names = _SHAPES.keys() & set(re.findall(r"\w+", case))
+        parameters = {name: np.ones(_SHAPES[name]) for name in sorted(names)}
+        cell = Recurrence.from_config(
+            {"cell": f"z = {case}", "loss": "sum(z)", "parameters": parameters}
+        )
+        proofs += [*_immediate(cell, ["z"]), *_reverse(cell, total, cell.parameters)]
+        if isinstance(cell.lines["z"], Function):
+            proofs.append(prove_slope(type(cell.lines["z"])))
     return proofs
 
 
@@ -176,27 +167,6 @@ def _in_sympy(node: Node) -> sympy.Expr:
     own = symbols()
     own.function = lambda f: np.frompyfunc(lambda u: f.f.subs(X, u), 1, 1)
     return evaluate(node, {"x": X}, Shapes({"x": ()}), own).item()
-
-
-def prove_rules(formula: Rule, of: Shapes) -> Iterator[Proof]:
-    """The tangent and the pullback of an operation on names, by each of them."""
-    of.names["g"] = of(formula)
-    pulls = formula.pullback(Name("g"), formula, of)
-    for k, operand in enumerate(formula.arguments):
-        tangents = [None] * len(formula.arguments)
-        tangents[k] = by_itself(of(operand))
-        tangent = formula.tangent(tangents, formula, of)
-
-        def differences(numbers: Exact, operand: Name = operand, pulled=pulls[k], tangent=tangent):
-            values = {name: numbers.unknowns(name, shape) for name, shape in of.names.items()}
-            d = numbers.unknowns("d", of(operand))
-            slope = along(formula, values, {operand.name: d}, of, numbers)
-            ours = _times(tangent, d, values, of, numbers)
-            back = _dot(_value(pulled, values, of, numbers), d)
-            return [*(ours - slope), back - _dot(values["g"], slope)]
-
-        count = operations_of([formula, pulls[k], tangent], of)
-        yield settle(f"{plain(formula)} by {operand.name}", count, differences)
 
 
 def _value(formula: Node | None, values: Any, of: Shapes, numbers: Exact) -> Any:
@@ -221,7 +191,13 @@ def _dot(a: Any, b: Any) -> Any:
 
 def prove_cell(cell: Recurrence) -> list[Proof]:
     """Every formula of the derivatives of a cell: immediate, reverse and forward."""
-    return [*_immediate(cell), *_reverse(cell, total), *_reverse(cell, alone), *_forward(cell)]
+    inner = [name for name in [*cell.lines, *cell.states] if name != LOSS]
+    return [
+        *_immediate(cell, cell.lines),
+        *_reverse(cell, total, [*inner, *cell.parameters]),
+        *_reverse(cell, alone, inner),
+        *_forward(cell),
+    ]
 
 
 def _values(cell: Recurrence, numbers: Exact, computed: Any) -> dict[Any, np.ndarray]:
@@ -233,8 +209,9 @@ def _values(cell: Recurrence, numbers: Exact, computed: Any) -> dict[Any, np.nda
     return values
 
 
-def _immediate(cell: Recurrence) -> Iterator[Proof]:
-    for v, line in cell.lines.items():
+def _immediate(cell: Recurrence, lines: Iterable[str]) -> Iterator[Proof]:
+    for v in lines:
+        line = cell.lines[v]
         for u in names_in(line):
             formula = cell.jacobian_formula(v, u)
 
@@ -248,11 +225,12 @@ def _immediate(cell: Recurrence) -> Iterator[Proof]:
             yield settle(f"{v} by {u}", count, difference)
 
 
-def _reverse(cell: Recurrence, d: Callable[[str], Derivative]) -> Iterator[Proof]:
-    """dL/du of every name; or dl/du, of one step alone."""
+def _reverse(
+    cell: Recurrence, d: Callable[[str], Derivative], names: Iterable[str]
+) -> Iterator[Proof]:
+    """dL/du of these names; or dl/du, of one step alone."""
     formulas = cell.adjoint_lines(through_time=d is total)
-    parameters = cell.parameters if d is total else ()
-    for u in [*cell.lines, *cell.states, *parameters]:
+    for u in names:
         users = [w for w, line in cell.lines.items() if u in names_in(line)]
         formula = formulas.get(d(u))
 
@@ -274,8 +252,7 @@ def _reverse(cell: Recurrence, d: Callable[[str], Derivative]) -> Iterator[Proof
             return _dot(ours, direction) - sum(right)
 
         used = [cell.lines[w] for w in users] + ([formula] if formula else [])
-        if u != LOSS:
-            yield settle(str(d(u)), operations_of(used, cell.gradient_shapes), difference)
+        yield settle(str(d(u)), operations_of(used, cell.gradient_shapes), difference)
 
 
 def _forward(cell: Recurrence) -> Iterator[Proof]:

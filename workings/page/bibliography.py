@@ -46,6 +46,25 @@ class Entry:
         return [key.strip() for key in self.fields.get("ids", "").split(",") if key.strip()]
 
 
+def for_bibtex(text: str) -> str:
+    """A file with the first letters of names so that BibTeX, which counts bytes, cuts none in two."""
+    names = re.compile(
+        r"(\b(?:author|editor)\s*=\s*[{\"])((?:[^{}\"]|\{[^{}]*\})*)(?=[}\"])", re.IGNORECASE
+    )
+    first = re.compile(r"(?<![\w{\\])[^\W\d_a-zA-Z]")
+    return names.sub(lambda found: found[1] + first.sub(r"{\\relax \g<0>}", found[2]), text)
+
+
+def _is_balanced(value: str) -> bool:
+    """Whether TeX, to which a brace after a \\ is a sign, finds a value as whole as BibTeX did."""
+    depth = 0
+    for token in re.findall(r"\\.|[\\{}]", value, flags=re.DOTALL):
+        depth += {"{": 1, "}": -1}.get(token, 0)
+        if depth < 0 or token == "\\":
+            return False
+    return depth == 0
+
+
 def read(file: Path) -> tuple[list[Entry], list[tuple[str, str]]]:
     """The entries of a file, and (place, message) of what cannot be read."""
     from pybtex.database.input.bibtex import LowLevelParser, month_names
@@ -109,6 +128,8 @@ def _wrong(entry: Entry, biber: bool, engine: str) -> Iterator[str]:
             yield f"its {name} has {command[0]}, which no reference needs; take it out"
         if name in UNPRINTED and not biber:
             continue
+        if not _is_balanced(value):
+            yield f"its {name} has a \\ before a brace that would close it; write \\textbackslash{{}}"
         bare = _FORMULA.sub("", value)
         signs = _BARE.findall(bare) if name not in LITERAL | {"preamble"} else []
         if name in UNPRINTED:  # biber hands it to TeX, which sets it nowhere

@@ -67,15 +67,16 @@ SIGNS = {
 }  # fmt: skip
 # Those that texts set in another way than formulas.
 TEXTS = {
-    "Ω": r"\textohm", "μ": r"\textmu", "µ": r"\textmu", "·": r"\textperiodcentered", "²": r"\texttwosuperior",
+    "°": r"\textdegree", "Ω": r"\textohm", "μ": r"\textmu", "µ": r"\textmu", "·": r"\textperiodcentered", "²": r"\texttwosuperior",
     "¹": r"\textonesuperior", "³": r"\textthreesuperior", "¬": r"\textlnot", "±": r"\textpm",
     "×": r"\texttimes", "÷": r"\textdiv", "→": r"\textrightarrow", "←": r"\textleftarrow",
     "↑": r"\textuparrow", "↓": r"\textdownarrow", "‒": r"\textendash", "―": r"\textemdash",
     "\u2009": r"\,", "\u202f": r"\,", "\u200a": r"\,", "\u2007": "~", "\u2002": r"\enspace ",
     "\u2003": r"\quad ", "\u200b": r"\hspace{0pt}", "\u2060": "", "\ufeff": "", "″": "''", "Đ": r"\DJ", "ẞ": "SS",
     "ŀ": r"l\textperiodcentered", "Ŀ": r"L\textperiodcentered", "ŉ": "'n", "…": r"\textellipsis", "‐": "-", "‑": r"\mbox{-}",
+    "ĳ": "ij", "Ĳ": "IJ", "™": r"\textsuperscript{TM}",  # which typewriter faces lack
 }  # fmt: skip
-SIGNS["µ"] = r"\mu"
+SIGNS |= {"µ": r"\mu", "°": r"{}^{\circ}"}
 
 
 @cache
