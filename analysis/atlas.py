@@ -10,7 +10,7 @@ from analysis import drawing
 from analysis.data import storage
 from analysis.maths import network as cnn
 from analysis.maths.feature_maps import correlation
-from analysis.maths.hot_spot import centres, hot_spot, part_of
+from analysis.maths.hot_spot import HORIZONTAL, VERTICAL, centres, hot_spot, peak_of, third
 from analysis.maths.occlusion import Occluder
 from workings import figures, measurements
 from workings.measurements import Record, record
@@ -29,6 +29,7 @@ class Atlas:
     images: np.ndarray  # (10,) int
     middles: np.ndarray  # (R,) the patch's centre, in pixels
     own: np.ndarray  # (R, R) the chosen image's own drop
+    peaks: np.ndarray  # (10, 3, 3) int: the images whose own drop peaks in each ninth of their ink
     recomputed: int
 
     def mean_drop(self, label: int) -> np.ndarray:
@@ -52,21 +53,24 @@ def collect(
     map_ = occluder(images[own], int(labels[own]))
     middles, own_drop = centres(map_.starts, map_.patch), map_.drop.astype(np.float64)
     drops, ink = np.zeros((10, *own_drop.shape)), np.zeros((10, *images.shape[2:]))
-    counts, recomputed = np.zeros(10, dtype=int), 0
+    counts, peaks, recomputed = np.zeros(10, dtype=int), np.zeros((10, 3, 3), dtype=int), 0
     for i in track(indices, "Covering the test images"):
         label = int(labels[i])
         map_ = occluder(images[i], label)
         drops[label] += map_.drop
         ink[label] += images[i, 0]
         counts[label] += 1
+        if map_.drop.max() > 0:
+            place = zip(peak_of(map_.drop, middles), np.nonzero(images[i, 0]), strict=True)
+            peaks[label, *(third(*both) for both in place)] += 1
         recomputed += map_.recomputed
-    return Atlas(drops, ink, counts, middles, own_drop, recomputed)
+    return Atlas(drops, ink, counts, middles, own_drop, peaks, recomputed)
 
 
 def class_of(atlas: Atlas, label: int) -> Record:
     """The mean drop of one class in numbers: its peak, its centre, and how they lie in the ink."""
     drop, ink = atlas.mean_drop(label), outlined(atlas.mean_ink(label))
-    spot = hot_spot(drop, atlas.middles, atlas.middles, ink)
+    spot = hot_spot(drop, atlas.middles, ink)
     values = record(label=label, images=int(atlas.images[label]))
     if spot["part"] is None:
         nothing = (
@@ -78,15 +82,13 @@ def class_of(atlas: Atlas, label: int) -> Record:
             "right_of_the_ink",
         )
         return record(values, dict.fromkeys(nothing))
-    peak = np.unravel_index(drop.argmax(), drop.shape)
-    row, column = (float(atlas.middles[place]) for place in peak)
-    inked = np.nonzero(ink)
     weight = atlas.mean_ink(label)
     middle = [float((weight.sum(axis=1 - k) * np.arange(28)).sum() / weight.sum()) for k in (0, 1)]
-    below, right = spot["row"] - middle[0], spot["column"] - middle[1]
+    below, right = spot["centre_row"] - middle[0], spot["centre_column"] - middle[1]
     return record(
         values,
-        part_of(row, column, inked),
+        vertical=spot["vertical"],
+        horizontal=spot["horizontal"],
         mean_drop=float(drop.mean()),
         peak=float(drop.max()),
         below_the_ink=below,
@@ -126,6 +128,21 @@ def measure(atlas: Atlas, digit: int, own_is_averaged: bool) -> Record:
             correlation=alike,
             share_explained=None if alike is None else alike**2,
         ),
+        peaks=peaks_of(atlas.peaks[digit]),
+    )
+
+
+def peaks_of(counts: np.ndarray) -> Record:
+    """In which ninth of the ink the drop of so many images of one class peaks."""
+    most = np.unravel_index(counts.argmax(), counts.shape)
+    return record(
+        images=counts.sum(),
+        rows=[
+            record(height=height, **dict(zip(HORIZONTAL, row, strict=True)))
+            for height, row in zip(VERTICAL, counts, strict=True)
+        ],
+        upper_right=counts[0, 2],
+        most=record(part=f"{VERTICAL[most[0]]} {HORIZONTAL[most[1]]}", images=counts.max()),
     )
 
 

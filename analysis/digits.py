@@ -3,6 +3,8 @@
 import errno
 import gzip
 import math
+import os
+import shutil
 import struct
 import tempfile
 import zlib
@@ -92,17 +94,23 @@ def load(dataset: str, folder: Path) -> dict[str, np.ndarray]:
     """All images of `dataset`: found in `folder`, or downloaded there by torchvision.
 
     The folder is torchvision's root (with MNIST/raw/ inside), or holds the IDX files themselves,
-    packed or not.
+    packed or not. What is downloaded is put into it when it is whole.
 
     Raises:
         InputError: the files are not there and cannot be downloaded, or are damaged.
     """
     try:
-        if not any(found(folder, name) for name in IDX):
+        if (folder / dataset).is_dir():
             return read(dataset, folder, download=True)
-        with tempfile.TemporaryDirectory() as root:
-            _lay_out(folder, Path(root) / dataset / "raw")
-            return read(dataset, Path(root), download=False)
+        with tempfile.TemporaryDirectory() as name:
+            root = Path(name)
+            if any(found(folder, name) for name in IDX):
+                _lay_out(folder, root / dataset / "raw")
+                return read(dataset, root, download=False)
+            check_new(folder)
+            arrays = read(dataset, root, download=True)
+            shutil.copytree(root / dataset, folder / dataset)
+            return arrays
     except (OSError, RuntimeError, EOFError, ValueError, AssertionError, zlib.error) as error:
         if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
             raise
@@ -112,6 +120,27 @@ def load(dataset: str, folder: Path) -> dict[str, np.ndarray]:
             f"files ({', '.join(IDX)}) into this folder, or set digits.source: embedded",
             key="digits.folder",
         ) from None
+
+
+def check_new(folder: Path) -> None:
+    """Hold a folder to be one that may be written into: empty or not there yet.
+
+    Raises:
+        InputError: it is a file, or holds other files, or lies where nothing may be written.
+    """
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not there.is_dir():
+        reason = f"{there} is a file; a folder is right"
+    elif there == folder and any(folder.iterdir()):
+        reason = (
+            f"holds none of the data set's four files ({', '.join(IDX)}), but others, so nothing is "
+            "downloaded into it; the folder that holds them is right, or a new or an empty one"
+        )
+    elif not os.access(there, os.W_OK):
+        reason = f"cannot be written, since {there} cannot; another folder is right"
+    else:
+        return
+    raise InputError(f"{folder}: {reason}", key="digits.folder")
 
 
 def _lay_out(folder: Path, raw: Path) -> None:
@@ -198,13 +227,21 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
         arrays = load("MNIST", Path(inputs.embedded[0]).parent)
     else:
         say(f"Looking for {chosen['dataset']} in {chosen['folder']}, else downloading it")
-        arrays = load(chosen["dataset"], Path(chosen["folder"]))
+        arrays = load(chosen["dataset"], Path(chosen["folder"]).expanduser())
     for part, key in (("train", "training_images"), ("test", "test_images")):
-        for kind in ("images", "labels"):
-            arrays[f"{part}_{kind}"] = arrays[f"{part}_{kind}"][: chosen[key]]
-        if len(np.unique(arrays[f"{part}_labels"])) < 10:
+        images, labels = arrays[f"{part}_images"], arrays[f"{part}_labels"]
+        if images.shape != (len(labels), 28, 28) or labels.max(initial=0) > 9:
             raise InputError(
-                f"{chosen[key]}; not every class is among the first so many images; "
+                f"{chosen['folder']}: the {part} files hold pictures of shape {images.shape} and "
+                f"{len(labels)} labels up to {labels.max(initial=0)}; as many pictures of 28 × 28 "
+                "pixels as labels from 0 to 9 are right",
+                key="digits.folder",
+            )
+        arrays |= {f"{part}_images": images[: chosen[key]], f"{part}_labels": labels[: chosen[key]]}
+        labels = labels[: chosen[key]]
+        if len(np.unique(labels)) < 10:
+            raise InputError(
+                f"{len(labels)}; not every class is among the first so many images; "
                 "a larger number, or null for all, is right",
                 key=f"digits.{key}",
             )

@@ -96,6 +96,14 @@ def look(
     ]
 
 
+def seen_by(
+    network: torch.nn.Sequential, digits: storage.Digits, through: list[np.ndarray], count: int
+) -> tuple[int, list[Seen]]:
+    """What the first `count` test images give, with class means from all training images."""
+    images, labels = digits.test_images[:count], digits.test_labels[:count]
+    return look(network, images, labels, through, *class_means(network, digits))
+
+
 def likeness(maps: torch.Tensor, through: np.ndarray, images: torch.Tensor) -> np.ndarray:
     """|r| of each map, (N, C, h, w) and enlarged, with its image, (N, 1, 28, 28): (N, C)."""
     return correlation(enlarge(maps, through), images).abs().numpy()
@@ -107,6 +115,7 @@ def measure(
     fields: list[cnn.Field],
     right: int,
     seen: list[Seen],
+    before: list[Seen],
     probabilities: np.ndarray,
     config: dict,
 ) -> Record:
@@ -117,13 +126,15 @@ def measure(
         maps: their maps in each layer, 2 × C × h × w, and what a cell of each sees.
         right: how many of the many test images the raw pixels label rightly.
         seen: what the many test images gave at each layer.
+        before: what they gave before the network was trained.
         probabilities: the network's answer to the two digits, 2 × 10.
     """
     bound = config["recognisable"]
     images = len(seen[0].correlations)
     layers = []
     through = lenses(fields, examples.shape[-1])
-    for number, (m, field, e, many) in enumerate(zip(maps, fields, through, seen, strict=True), 1):
+    each = zip(maps, fields, through, seen, before, strict=True)
+    for number, (m, field, e, many, untrained) in enumerate(each, 1):
         own, other = (likeness(m, e, digits) for digits in (examples, examples.flip(0)))  # (2, C)
         silent = (m.amax(dim=(2, 3)) <= 0).numpy()  # (2, C)
         layers.append(
@@ -153,6 +164,8 @@ def measure(
                 dead_channels=int((~many.live).sum()),
                 median_correlation_of_test_images=float(np.median(many.correlations)),
                 share_recognisable_of_test_images=float((many.correlations >= bound).mean()),
+                median_correlation_before=float(np.median(untrained.correlations)),
+                accuracy_before=untrained.correct / images,
             )
         )
     accuracies = [right / images, *(layer["accuracy"] for layer in layers)]
@@ -170,6 +183,11 @@ def measure(
         accuracy_gain=accuracies[-1] - accuracies[0],
         dead_channels=sum(layer["dead_channels"] for layer in layers),
         confidence=CONFIDENCE,
+        accuracy_gain_by_training=layers[-1]["accuracy"] - layers[-1]["accuracy_before"],
+        recognisability_falls_before=all(
+            a["median_correlation_before"] > b["median_correlation_before"]
+            for a, b in itertools.pairwise(layers)
+        ),
     )
 
 
@@ -331,13 +349,11 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
     layers, _ = cnn.receptive_field(network, examples.shape[-1])
     fields = [field for field in layers if "Conv2d" in field.layer]
     through = lenses(fields, examples.shape[-1])
-    pixels, layers = class_means(network, digits)
     count = chosen["classified_images"]
-    right, seen = look(
-        network, digits.test_images[:count], digits.test_labels[:count], through, pixels, layers
-    )
+    right, seen = seen_by(network, digits, through, count)
+    _, before = seen_by(storage.untrained_network(config["classifier"]), digits, through, count)
     probabilities = cnn.predict(network, examples)
-    values = measure(examples, maps, fields, right, seen, probabilities, chosen)
+    values = measure(examples, maps, fields, right, seen, before, probabilities, chosen)
     measurements.write(outputs.measurements, values)
     figures.save(draw(examples, chosen["digits"], maps, values), outputs.figure)
     correlations = [likeness(m, e, examples) for m, e in zip(maps, through, strict=True)]

@@ -8,6 +8,7 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from analysis import drawing
+from analysis.data import storage
 from workings import figures, measurements
 from workings.measurements import Record, record
 
@@ -61,6 +62,12 @@ def share_of_mean(kernels: np.ndarray) -> float:
     return float(kernels[0, 0].size * (means**2).sum() / total) if total else 0.0
 
 
+def share_near_zero(kernels: np.ndarray) -> float:
+    """The share of the weights that are below `NEAR_ZERO` of their root mean square."""
+    w = kernels.astype(np.float64)
+    return float((np.abs(w) < NEAR_ZERO * np.sqrt((w**2).mean())).mean())
+
+
 def choose(kernels: np.ndarray, outputs_shown: int, inputs_shown: int) -> Drawn:
     """The output and the input channels with the largest norms, and a round scale for them."""
     outputs = largest(np.sqrt((kernels**2).sum(axis=(1, 2, 3))), outputs_shown)
@@ -86,9 +93,8 @@ def measure_layer(kernels: np.ndarray, drawn: Drawn) -> Record:
         root_mean_square=rms,
         largest_weight=np.abs(w).max(),
         share_negative=(w < 0).mean(),
-        share_near_zero=(np.abs(w) < NEAR_ZERO * rms).mean(),
+        share_near_zero=share_near_zero(w),
         share_of_mean=share_of_mean(w),
-        share_of_mean_by_chance=1 / (w.shape[2] * w.shape[3]),
         outputs_drawn=len(drawn.outputs),
         inputs_drawn=len(drawn.inputs),
         share_of_kernels_drawn=shown.size / w.size,
@@ -97,20 +103,29 @@ def measure_layer(kernels: np.ndarray, drawn: Drawn) -> Record:
     )
 
 
-def measure(layers: list[np.ndarray], drawn: list[Drawn]) -> Record:
-    """Each layer's numbers, and what a normal distribution would have near zero."""
-    normal = math.erf(NEAR_ZERO / math.sqrt(2))  # P(|z| < NEAR_ZERO)
+def measure(layers: list[np.ndarray], before: list[np.ndarray], drawn: list[Drawn]) -> Record:
+    """Each layer's numbers, beside those of the same layer `before` its training."""
     each = [
-        record(measure_layer(w, d), number=number)
-        for number, (w, d) in enumerate(zip(layers, drawn, strict=True), 1)
+        record(
+            measure_layer(w, d),
+            number=number,
+            share_of_mean_before=share_of_mean(start),
+            share_near_zero_before=share_near_zero(start),
+        )
+        for number, (w, start, d) in enumerate(zip(layers, before, drawn, strict=True), 1)
     ]
     return record(
         layers=each,
         norms_printed=len(layers[0]) <= NORMS_PRINTED,
         near_zero=NEAR_ZERO,
-        near_zero_if_normal=normal,
-        all_more_mean_than_chance=all(
-            layer["share_of_mean"] > layer["share_of_mean_by_chance"] for layer in each
+        layers_with_more_mean=[
+            layer["number"]
+            for layer in each
+            if layer["share_of_mean"] > layer["share_of_mean_before"]
+        ],
+        largest_growth_near_zero=max(
+            layer["share_near_zero"] / max(layer["share_near_zero_before"], 1 / layer["weights"])
+            for layer in each
         ),
     )
 
@@ -187,6 +202,8 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
         choose(first, len(first), first.shape[1]),
         *(choose(w, chosen["outputs_shown"], chosen["inputs_shown"]) for w in deep),
     ]
-    measurements.write(outputs.measurements, measure(layers, drawn))
+    untrained = storage.untrained_network(config["classifier"]).state_dict()
+    before = convolutions({name: weight.numpy() for name, weight in untrained.items()})
+    measurements.write(outputs.measurements, measure(layers, before, drawn))
     figures.save(draw_first(first, drawn[0].scale), outputs.figure)
     figures.save(draw_deep(deep, drawn[1:]), outputs.deep)

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from analysis.maths.bounds import upward
 from workings import figures, measurements
 from workings.derive import checks
 from workings.derive.description import refusing
@@ -45,7 +46,7 @@ def by_hand(cell: Recurrence, parameter: str, epsilon: float) -> Record:
     return record(
         symbol=symbol(parameter),
         components=rows,
-        places=list(range(len(rows))),
+        places=list(range(1, len(rows) + 1)),
         gradient=np.reshape([row["gradient"] for row in rows], start.shape),
     )
 
@@ -88,7 +89,7 @@ def measure(
         autograd_digits=agreement.least_digits("torch autograd"),
         smallest_best_epsilon=min(epsilon for epsilon, _ in best),
         largest_best_epsilon=max(epsilon for epsilon, _ in best),
-        best_digits=max(checks.digits_of(error) for _, error in best),
+        best_digits=upward(max(checks.digits_of(error) for _, error in best), 1),
     )
     if cell.update:
         parameter, rate = cell.update

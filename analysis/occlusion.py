@@ -16,6 +16,7 @@ def measure(map_: Occlusion, image: np.ndarray) -> Record:
     """The three maps in numbers: the lowest probability, the labels seen, the hot spot."""
     middles, changed = centres(map_.starts, map_.patch), map_.changed
     row, column = map_.lowest
+    kept = np.delete(np.delete(image, map_.uncovered, axis=0), map_.uncovered, axis=1)
     return record(
         positions=map_.p_true.size,
         positions_down=len(middles),
@@ -32,9 +33,12 @@ def measure(map_: Occlusion, image: np.ndarray) -> Record:
             record(label=label, positions=(map_.predicted == label).sum())
             for label in np.unique(map_.predicted[changed])
         ],
+        lines_never_covered=map_.uncovered,
+        share_of_pixels_never_covered=1 - kept.size / image.size,
+        share_of_ink_never_covered=1 - kept.sum() / image.sum() if image.any() else 0.0,
         share_that_changes_no_pixel=map_.idle.mean(),
         positions_evaluated_again=map_.recomputed,
-        hot_spot=hot_spot(map_.drop, middles, middles, image),
+        hot_spot=hot_spot(map_.drop, middles, image),
     )
 
 
@@ -49,7 +53,9 @@ def draw(map_: Occlusion, image: np.ndarray, values: dict):
     drawing.box(axes[0], map_.starts[row], map_.starts[column], map_.patch, lw=1.2)
     spot = values["hot_spot"]
     if spot["part"]:
-        axes[0].plot(spot["column"], spot["row"], "+", color=figures.ACCENT, ms=8, mew=1.6)
+        axes[0].plot(
+            spot["centre_column"], spot["centre_row"], "+", color=figures.ACCENT, ms=8, mew=1.6
+        )
     axes[0].set_title(f"The digit {map_.label}")
 
     where = centres(map_.starts, map_.patch), image

@@ -7,7 +7,8 @@ import numpy as np
 from analysis import drawing
 from analysis.data import storage
 from analysis.maths import network as cnn
-from analysis.maths.hot_spot import centres, label_places
+from analysis.maths.bounds import upward
+from analysis.maths.hot_spot import centres, hot_spot, label_places
 from analysis.maths.occlusion import Occluder, Occlusion, covers_none
 from workings import figures, measurements
 from workings.measurements import Record, record
@@ -63,18 +64,23 @@ class Tally:
         )
 
 
-def of_digit(map_: Occlusion) -> Record:
-    """The chosen digit under one colour."""
+def of_digit(map_: Occlusion, image: np.ndarray) -> Record:
+    """The chosen digit under one colour: how far its probability falls, where, and what it becomes."""
+    new = np.bincount(map_.predicted[map_.changed], minlength=10)
     return record(
         lowest_probability=map_.p_true.min(),
         share_changed=map_.changed.mean(),
+        part=hot_spot(map_.drop, centres(map_.starts, map_.patch), image)["part"],
+        new_label=new.argmax() if new.any() else None,
     )
 
 
-def measure(own: list[Occlusion], tallies: list[Tally], fills: list[float]) -> Record:
+def measure(
+    own: list[Occlusion], image: np.ndarray, tallies: list[Tally], fills: list[float]
+) -> Record:
     """What each colour does, to the chosen digit and to the test images."""
     colours = [
-        record(tally.values(), colour=name_of(fill), digit=of_digit(map_))
+        record(tally.values(), colour=name_of(fill), digit=of_digit(map_, image))
         for fill, map_, tally in zip(fills, own, tallies, strict=True)
     ]
     ranked = sorted(colours, key=lambda c: c["mean_drop"])
@@ -87,7 +93,7 @@ def measure(own: list[Occlusion], tallies: list[Tally], fills: list[float]) -> R
         colours=colours,
         mildest=ranked[0],
         harshest=ranked[-1],
-        largest_share_changed_off_ink=max(off_ink),
+        largest_share_changed_off_ink=upward(max(off_ink), 3),
     )
 
 
@@ -143,5 +149,5 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
         for tally, map_ in zip(tallies, maps, strict=True):
             tally.add(map_, off_ink)
     own = [occluder(images[six], patch["digit"]) for occluder in occluders]
-    measurements.write(outputs.measurements, measure(own, tallies, fills))
+    measurements.write(outputs.measurements, measure(own, images[six, 0], tallies, fills))
     figures.save(draw(own, images[six, 0], fills), outputs.figure)

@@ -8,7 +8,7 @@ import numpy as np
 from analysis import drawing
 from analysis.data import storage
 from analysis.maths import network as cnn
-from analysis.maths.occlusion import FlippingPatch, Occlusion, PatchSearch, SizeSweep
+from analysis.maths.occlusion import MARGIN, FlippingPatch, Occlusion, PatchSearch, SizeSweep
 from workings import figures, measurements
 from workings.build import processes
 from workings.measurements import Record, record
@@ -91,6 +91,7 @@ def measure(
     }
     most = np.unravel_index(moves.argmax(), moves.shape)
     return record(
+        margin=MARGIN,
         squares=sum((SIDE - side + 1) ** 2 for side in range(1, largest + 1)),
         searched=len(searched),
         passed_over_as_wrongly_labelled=passed,

@@ -24,6 +24,7 @@ class Along:
 
     labels: np.ndarray  # (S, N)
     lost: np.ndarray  # (S, N), share of the ink that left the frame
+    unseen: np.ndarray  # (S, N), that, or lies where the network never reads
 
 
 def grid_of_shifts(farthest: int) -> np.ndarray:
@@ -41,20 +42,21 @@ def probabilities_on_grid(
 
 
 def along_directions(
-    network: torch.nn.Sequential, images: np.ndarray, farthest: int
+    network: torch.nn.Sequential, images: np.ndarray, farthest: int, unread: tuple[int, ...]
 ) -> dict[str, Along]:
     """The labels of all images, shifted along each direction: one pass over them a shift."""
     unshifted = cnn.predict(network, images).argmax(axis=1)  # (N,)
-    found: dict[str, tuple[list, list]] = {
-        name: ([unshifted], [np.zeros(len(images))]) for name in DIRECTIONS
-    }
+    read = ~np.isin(np.arange(images.shape[-1]), unread)
+    start = unshifted, np.zeros(len(images)), ink_outside(images, 0, 0, read)[:, 0]
+    found = {name: tuple([first] for first in start) for name in DIRECTIONS}
     steps = [(name, s) for name in DIRECTIONS for s in range(1, farthest + 1)]
     for name, step in track(steps, "Shifted test sets"):
         down, right = (step * axis for axis in DIRECTIONS[name])
-        labels, lost = found[name]
+        labels, lost, unseen = found[name]
         labels.append(cnn.predict(network, shift(images, down, right)).argmax(axis=1))
         lost.append(ink_outside(images, down, right)[:, 0])
-    return {name: Along(np.stack(a), np.stack(b)) for name, (a, b) in found.items()}
+        unseen.append(ink_outside(images, down, right, read)[:, 0])
+    return {name: Along(*map(np.stack, parts)) for name, parts in found.items()}
 
 
 def measure_digit(
@@ -100,6 +102,7 @@ def measure_digit(
         shifts=holds.size,
         shifts_with_the_label=holds.sum(),
         share_of_shifts_with_the_label=holds.mean(),
+        holds_to_both_sides_up_to=min(directions[side]["held"] for side in ("left", "right")),
         holds_in_all_directions_up_to=min(d["held"] for d in directions.values()),
         holds_in_the_square_up_to=int(reach(np.array(whole), True)),
         lowest_probability=p[..., digit].min(),
@@ -149,7 +152,7 @@ def measure_test_set(along: dict[str, Along], true: np.ndarray) -> Record:
         right = found.labels == true  # (S, N)
         accuracy = right.mean(axis=1)  # (S,)
         held = reach(found.labels, true)
-        whole = found.lost == 0  # (S, N), no ink has left the frame
+        whole = found.unseen == 0  # (S, N), no ink has left the frame or what is read of it
         # Of the images labelled rightly where they are, the first shift with half of them wrong.
         half = np.flatnonzero(right[:, right[0]].mean(axis=1) < 0.5)
         directions[name] = record(
@@ -270,8 +273,8 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
     by = chosen["shown"]
     three = cnn.predict(network, np.stack([shift(image, 0, s) for s in (-by, 0, by)]))  # (3, 10)
     shown = measure_shown(image, three, chosen)
-    along = along_directions(network, digits.test_images, chosen["farthest"])
     _, unread = cnn.receptive_field(network, image.shape[-1])
+    along = along_directions(network, digits.test_images, chosen["farthest"], unread)
     values = record(
         pictures=shown,
         one_digit=measure_digit(image, p, unread, chosen),

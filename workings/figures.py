@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from pathlib import Path
 
 import matplotlib
@@ -23,6 +24,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import Formatter
 
 from workings import classes
+from workings.messages import InputError
 
 MM = 1 / 25.4  # inches
 # Millimetres. The runner names the class, in its layout, before a job imports this.
@@ -60,14 +62,27 @@ def panel(figure: Figure, left: float, bottom: float, width: float, height: floa
 
 
 def save(figure: Figure, path: str | Path) -> None:
-    """Write the figure as PDF or PNG without a date, and close it; numbers have the report's mark."""
+    """Write the figure as PDF or PNG without a date, and close it; numbers have the report's mark.
+
+    Raises:
+        InputError: its words hold a letter that its typefaces do not have.
+    """
     for axes in figure.axes if MARK != "." else ():
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_formatter(_Marked(axis.get_major_formatter()))
             axis.set_minor_formatter(_Marked(axis.get_minor_formatter()))
     ending = Path(path).suffix
     metadata = {"CreationDate": None} if ending == ".pdf" else {}
-    figure.savefig(path, metadata=metadata)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "Glyph .* missing from")
+        try:
+            figure.savefig(path, metadata=metadata)
+        except UserWarning as warning:
+            letter = chr(int(re.findall(r"\d+", str(warning))[0]))
+            raise InputError(
+                f"{path}: the words of the figure hold {letter!r} (U+{ord(letter):04X}), which its "
+                "typefaces do not have; name one that has it in plt.rcParams['font.family']"
+            ) from None
     plt.close(figure)
 
 

@@ -1,4 +1,4 @@
-"""Run one job: `python -m workings.job PLAN THREADS`.
+"""Run one job: `python -m workings.job PLAN [anew] THREADS`.
 
 A job is a module, `analysis/NAME.py` of the report or one of the engine's own, with a function
 
@@ -12,7 +12,6 @@ block what went wrong.
 
 from __future__ import annotations
 
-import errno
 import importlib
 import json
 import os
@@ -28,16 +27,19 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 from workings import config as configuration  # noqa: E402
 from workings.build import fingerprint, lock, manifests, plan, store  # noqa: E402
-from workings.build.files import written_whole  # noqa: E402
+from workings.build.files import is_full, written_whole  # noqa: E402
 from workings.measurements import origins_path  # noqa: E402
 from workings.messages import InputError, say  # noqa: E402
 from workings.notes import block, note, of_exception  # noqa: E402
 
 
-def run(planned: plan.Plan, kept: store.Store | None = None) -> str:
+def run(planned: plan.Plan, kept: store.Store | None = None, anew: bool = False) -> str:
     """Run the job in this process, or restore what the store has; outputs appear whole or not at all.
 
     Where a job records measurements, where each came from (`measurements.record`) is one output more.
+
+    Args:
+        anew: whether to compute what the store has.
 
     Returns:
         "computed" or "restored".
@@ -54,6 +56,8 @@ def run(planned: plan.Plan, kept: store.Store | None = None) -> str:
         outputs[manifests.ORIGINS] = str(origins_path(outputs["measurements"]))
     input_sums = {path: store.sum_of(path) for path in inputs}
     key = store.key(planned.hash, input_sums)
+    if anew and kept:
+        kept.forget(key)
     # Should this run be cut off, no manifest calls its files complete.
     manifests.place(outputs).unlink(missing_ok=True)
     try:
@@ -76,7 +80,7 @@ def run(planned: plan.Plan, kept: store.Store | None = None) -> str:
     except InputError:
         raise
     except Exception as error:
-        if not _of_a_full_disk(error):
+        if not is_full(error):
             raise
         place = Path(next(iter(outputs.values()))).parent
         raise InputError(
@@ -87,7 +91,7 @@ def run(planned: plan.Plan, kept: store.Store | None = None) -> str:
 
 
 def main() -> int:
-    name, threads = sys.argv[1:]
+    name, *anew, threads = sys.argv[1:]
     os.environ["WORKINGS_THREADS"] = threads
     lock.begin_job()
     where = os.environ.get("WORKINGS_STORE")
@@ -95,7 +99,7 @@ def main() -> int:
     try:
         planned = plan.read(name)
         output, label = next(iter(planned.outputs.values())), planned.label
-        how = run(planned, store.Store(**json.loads(where)) if where else None)
+        how = run(planned, store.Store(**json.loads(where)) if where else None, bool(anew))
     except InputError as error:
         return _fail(output, f"workings: {_placed(error)}")
     except Exception as error:
@@ -145,15 +149,6 @@ def _placed(error: InputError) -> str:
         return str(error)
     places = json.loads(os.environ.get("WORKINGS_CONFIG", '{"files": []}'))
     return f"{configuration.locate(error.key, **places)}: {error.key}: {error}"
-
-
-def _of_a_full_disk(error: BaseException | None) -> bool:
-    """Whether the disk was full; a library that then closes its file may hide it behind an error."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 if __name__ == "__main__":

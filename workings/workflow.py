@@ -21,9 +21,9 @@ from pathlib import Path
 
 from workings import config as configuration
 from workings import languages
-from workings.build import commit, fingerprint, lock, manifests
+from workings.build import commit, fingerprint, lock, manifests, options, store
+from workings.build.files import hold_writable, worded
 from workings.build.plan import Plan, forget
-from workings.build.store import sum_of
 from workings.messages import InputError, did_you_mean
 from workings.page import document, letters, lint, template
 
@@ -47,7 +47,18 @@ def open_report(workflow) -> Report:
     Locks the folder against a second build, unless nothing is to be run.
     """
     if id(workflow) not in _opened:
-        _opened[id(workflow)] = Report(workflow)
+        options.check(sys.argv[1:])
+        home = Path(workflow.main_snakefile).resolve().parent
+        if home != Path.cwd():
+            raise InputError(f"a report is built in its own folder; first: cd {home}")
+        try:
+            # Snakemake keeps records there, also to say what would run, and a copy of the last report.
+            hold_writable(
+                Path(".snakemake"), 16_384 + (EDITION.exists() and EDITION.stat().st_size)
+            )
+            _opened[id(workflow)] = Report(workflow)
+        except OSError as error:
+            raise InputError(worded(error)) from None
     return _opened[id(workflow)]
 
 
@@ -110,15 +121,18 @@ class Report:
             "given": dict(self._configuration.given),
         }
         os.environ["WORKINGS_CONFIG"] = json.dumps(places, default=str)
-        os.environ["WORKINGS_STORE"] = json.dumps(self.config["store"])
         can_print = partial(letters.refuse, engine=self.config["report"]["engine"])
         checks = [(key, text, can_print) for key, text in self._configuration.printed()]
-        language = self.config["report"]["language"]
-        for key, text, check in [*checks, ("report.language", language, languages.look_up)]:
+        language, folder = self.config["report"]["language"], self.config["store"]["folder"]
+        checks += [("report.language", language, languages.look_up)]
+        checks += [("store.folder", folder, store.located)]
+        for key, text, check in checks:
             try:
                 check(text)
             except InputError as error:
                 raise InputError(f"{self._configuration.place(key)}: {key}: {error}") from None
+        kept = self.config["store"] | {"folder": str(store.located(folder))}
+        os.environ["WORKINGS_STORE"] = json.dumps(kept)
         self._mark = languages.look_up(language).mark
         os.environ["WORKINGS_MARK"] = self._mark  # for the figures of its jobs
         self._dry = workflow.output_settings.dryrun
@@ -193,10 +207,18 @@ class Report:
                 fingerprint=[*lines.values()],
                 document=self.document.layout if draws else "",
             )
-            return planned.hash if self._dry else planned.write()
+            name = planned.hash if self._dry else planned.write()
+            return f"{name} anew" if self._is_forced(planned.outputs.values()) else name
 
         keys = dict.fromkeys(key for case in cases for key in of_case(*case.items())[1])
         return {"plan": plan} | {key: partial(line, key) for key in keys}
+
+    def _is_forced(self, outputs: Iterable[str]) -> bool:
+        """Whether a person asked for these anew: --forceall, --forcerun, --force."""
+        dag = self._workflow.dag
+        return any(path in dag.forcefiles for path in outputs) or any(
+            rule.is_producer(path) for rule in dag.forcerules for path in outputs
+        )
 
     def look_over(self) -> None:
         """Take away the results that no finished run vouches for; the rules tell what is a result."""
@@ -207,7 +229,11 @@ class Report:
         def is_result(path: str) -> bool:
             return Path(path).exists() and any(rule.is_producer(path) for rule in rules)
 
-        manifests.look_over(is_result, [str(EDITION)], self._dry)
+        kept = [str(path) for rule in rules for path in rule.output if "update" in path.flags]
+        try:
+            manifests.look_over(is_result, kept, self._dry)
+        except OSError as error:
+            raise InputError(worded(error)) from None
 
     def _part(self, keys: Iterable[str]) -> dict:
         """What stands under these dotted keys, nested as it is."""
@@ -266,11 +292,11 @@ class Report:
         found = {name: _section(f"sections/{name}.tex.j2") for name in names}
         self._hold_together(found)
         files = dict.fromkeys(file for section in found.values() for file in section.templates)
-        read = [SHELL, *map(Path, files), *filter(Path.exists, self.document.references)]
-        if wrong := list(letters.in_sources(read, self.config["report"]["engine"])):
-            raise InputError("\n".join(wrong))
-        if findings := lint.of_templates([*map(Path, files)], self.document.references):
-            raise InputError("\n".join(map(str, findings)))
+        read, engine = [*map(Path, files)], self.config["report"]["engine"]
+        wrong = list(letters.in_sources([SHELL, *read], engine))
+        wrong += lint.of_templates(read, self.document.references, self.document.biber, engine)
+        if wrong:
+            raise InputError("\n".join(map(str, wrong)))
         return found
 
     def _hold_together(self, sections: dict[str, Section]) -> None:
@@ -369,7 +395,7 @@ class Report:
             for name, job in self.recorded.items()
         }
         code = {file for job in jobs.values() for file in fingerprint.reached(job["script"])[0]}
-        lines = [f"text {f} {sum_of(fingerprint.located(f))[:12]}" for f in sorted(code)]
+        lines = [f"text {f} {store.sum_of(fingerprint.located(f))[:12]}" for f in sorted(code)]
         texts = {name: (SECTIONS / f"{name}.tex.j2").read_text() for name in self.sections}
         chosen = ("report.repository", "report.language", "report.engine", "commit", "places")
         part = self._part(chosen) | {
@@ -418,7 +444,7 @@ class Report:
         """The params of the rule `report`."""
         engine = self.config["report"]["engine"]
         style = sorted((fingerprint.ENGINE / "style").glob("*.sty"))
-        lines = [f"style {file.name} {sum_of(file)[:12]}" for file in style]
+        lines = [f"style {file.name} {store.sum_of(file)[:12]}" for file in style]
         lines += [f"program {engine} = {fingerprint.program_version(engine)}"]
         part = self._part(["report.engine", "report.language"])
         return self._params(f"{PAGE}/typeset.py", lambda wildcards: (part, lines))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from workings.build.store import key
+from workings.build.store import OWN, key
 
 ROOT = Path(__file__).parents[2]
 # A report that has this file is built with it, as if it were typed: `--configfile tiny.yaml`.
@@ -97,7 +97,7 @@ def _runs(folder: Path) -> dict[str, tuple[str, int, int]]:
 
 def _kept(store: Path) -> set[str]:
     """The keys of the store's entries."""
-    return {entry.parent.name + entry.name for entry in store.glob("??/*")}
+    return {entry.parent.name + entry.name for entry in store.glob(f"{OWN}/??/*")}
 
 
 def told(build: Build, kind: str) -> frozenset[str]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pypdf
 import pytest
 
 from workings import figures
+from workings.messages import InputError
 
 POINTS = 72 / 25.4  # a millimetre
 
@@ -46,6 +49,17 @@ def test_the_text_is_set_in_the_documents_font_and_embedded(tmp_path):
         assert "/FontFile2" in inner.get_object()["/FontDescriptor"]
         assert "/ToUnicode" in font
         assert "WorkingsSans" in font["/BaseFont"]
+
+
+def test_letters_of_other_languages_are_drawn_or_named(tmp_path):
+    for words, lost in (
+        ("Größe Ω Жук", None),
+        ("王", r"hold '王' \(U\+738B\), which its typefaces"),
+    ):
+        figure, axes = figures.new("text", 30.0)
+        axes.set_title(words)
+        with pytest.raises(InputError, match=lost) if lost else contextlib.nullcontext():
+            figures.save(figure, tmp_path / "f.pdf")
 
 
 def test_pixels_are_enlarged_by_a_whole_factor():

@@ -14,7 +14,7 @@ from types import ModuleType
 import pytest
 
 from workings import job
-from workings.build import manifests
+from workings.build import fingerprint, manifests
 from workings.build.plan import Plan
 from workings.build.store import Store
 from workings.messages import InputError
@@ -189,6 +189,33 @@ def test_a_run_that_fails_leaves_no_manifest(give):
     with pytest.raises(InputError):
         job.run(planned())
     assert manifests.read() == []
+
+
+@pytest.mark.parametrize("changed", [IN, Path("analysis/given.py")])
+def test_a_result_of_what_changed_meanwhile_is_not_kept(give, changed):
+    code = Path("analysis/given.py")
+    code.parent.mkdir()
+    code.write_text("A = 1\n")
+
+    def main(config, inputs, outputs):
+        Path(outputs.out).write_text("x")
+        changed.write_text("A = 2\n")
+
+    give(main)
+    plan = planned(fingerprint=[f"code {code} {fingerprint.code_hash(code)}"])
+    fingerprint._parsed.cache_clear()  # as in a process of its own
+    with pytest.raises(InputError, match=f"^{changed}: changed while the job 'given' ran"):
+        job.run(plan, STORE)
+    assert not OUT.exists() and not list(Path("store").rglob("entry.json"))
+
+
+def test_what_is_to_be_computed_anew_is_and_takes_the_place_of_the_stored(give):
+    give(writes("x"))
+    job.run(planned(), STORE)
+    give(writes("y"))
+    assert (job.run(planned(), STORE), OUT.read_text()) == ("restored", "x")
+    assert (job.run(planned(), STORE, anew=True), OUT.read_text()) == ("computed", "y")
+    assert (job.run(planned(), STORE), OUT.read_text()) == ("restored", "y")
 
 
 # -- the command -----------------------------------------------------------------------------------

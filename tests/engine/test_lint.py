@@ -8,7 +8,7 @@ import pytest
 
 from workings.page import lint
 
-BIB = "@book{knuth1992,\n title = {x}}\n@article{lecun1998,}\n"
+BIB = "@book{knuth1992,\n title = {x}}\n@article{lecun1998, title={T}}\n"
 FIGURE = r"\BLOCK{ figure 'job' }The loss.\BLOCK{ alt }A loss.\BLOCK{ endfigure }"
 TABLE = r"\BLOCK{ table 't' }<>\BLOCK{ rows }x & y \\" + "\n" + r"\BLOCK{ endtable } "
 

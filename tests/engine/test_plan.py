@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -59,16 +61,19 @@ def params(in_folder, monkeypatch) -> Callable:
     for name in ("WORKINGS_CONFIG", "WORKINGS_STORE"):  # a report sets them; no later test has them
         monkeypatch.setenv(name, "")
 
+    rule = SimpleNamespace(input={"data": "data/penguins.csv"}, output={"out": "o"})
+
     def asked(name: str, *blocks: str, **config: dict) -> dict[str, str]:
         for known in (fingerprint.reached, fingerprint._parsed):
             known.cache_clear()  # as in a build of its own
-        given = SimpleNamespace(configfiles=[], config=config)
-        rule = SimpleNamespace(input={"data": "data/penguins.csv"}, output={"out": "o"})
+        words = [f"{name}={json.dumps(block)}" for name, block in config.items()]
+        given = SimpleNamespace(configfiles=[], config_args=words)
         report = workflow.Report(
             SimpleNamespace(
                 config_settings=given,
                 output_settings=SimpleNamespace(dryrun=True),
                 get_rule=lambda name: rule,
+                dag=SimpleNamespace(forcefiles=[], forcerules=[]),
             )
         )
         return {
@@ -76,6 +81,7 @@ def params(in_folder, monkeypatch) -> Callable:
             for key, param in report.job(name, *blocks).items()
         }
 
+    asked.rule = rule
     return asked
 
 
@@ -99,6 +105,22 @@ def test_each_line_of_the_fingerprint_is_a_param_and_a_change_is_seen_in_its_own
     assert changed() == {"plan", "class"}
     replace("analysis/penguins.py", '"NA"', '"-"')(Path())
     assert changed() == {"plan", "class", "code analysis/penguins.py"}
+
+
+def test_the_names_of_files_and_the_order_of_keys_count(params):
+    def changed(make: Callable[[], None]) -> set[str]:
+        before = params("mass")
+        make()
+        return {key for key, line in params("mass").items() if line != before[key]}
+
+    named = params.rule.input
+    named["more"] = "a.csv"
+    assert changed(lambda: named.update(data="a.csv", more=named["data"])) == {"plan", "files"}
+    keys = re.findall(
+        r"^  (?:resamples|seed): .*\n", Path("config/default.yaml").read_text(), re.MULTILINE
+    )
+    other = replace("config/default.yaml", "".join(keys), "".join(reversed(keys)))
+    assert changed(lambda: other(Path())) == {"plan", "order"}
 
 
 def test_a_job_is_given_its_own_block_and_what_it_asks_for(params):

@@ -70,7 +70,7 @@ def test_a_stumble_is_placed_in_the_template(line, there):
         file.parent.mkdir(parents=True)
         file.write_text(text)
     said = (
-        "workings begins build/sections/job.tex\n"
+        "workings ends /workings.sty\nworkings begins build/sections/job.tex\n"
         f"Overfull \\hbox (12.5pt too wide) in paragraph at lines {line}--{line + 1}\n"
         "workings ends build/sections/job.tex\nLaTeX Warning: Reference `x' on page 1 undefined on input line 7."
     )
@@ -158,6 +158,20 @@ def test_an_error_of_tex_names_its_line_and_the_last_report_stays():
     assert said.startswith("build/sections/job.tex:2: TeX stopped: ")
     assert said.endswith(r"Undefined control sequence. \undefinedcommand")
     assert Path("report.pdf").read_text() == "the last good one"
+
+
+@pytest.mark.usefixtures("in_folder")
+def test_sixty_figures_wait_for_a_page_and_no_file_elsewhere_is_read():
+    figures = "\\begin{figure}[p]\\rule{1pt}{9cm}\\caption{ONE}\\end{figure}\n" * 60
+    run(f"Words. {figures}")
+    pages = pypdf.PdfReader("report.pdf").pages
+    assert sum(page.extract_text().count("ONE") for page in pages) == 60
+    for path in ("/etc/passwd", "../secret"):
+        Path("../secret.tex").write_text("secret")
+        with pytest.raises(
+            InputError, match=r"build/sections/job\.tex:1: TeX stopped: .* not found"
+        ):
+            run("Words.", f"\\input{{{path}}}")
 
 
 @pytest.mark.usefixtures("in_folder")

@@ -70,6 +70,13 @@ def test_the_hot_spots_are_the_pixels(known):
     assert (nine["label"], nine["images"], nine["peak"], nine["vertical"]) == (9, 0, None, None)
     assert (values["strongest"]["label"], values["weakest"]["label"]) == (6, 3)
     assert values["own"]["others"] == 0 and values["own"]["correlation"] is None
+    # The 6 that is averaged rests on (20, 8), the lower left of its ink; the one of `own` does not count.
+    assert known.peaks[6].tolist() == [[0, 0, 0], [0, 0, 0], [1, 0, 0]]
+    assert known.peaks[3].tolist() == [[0, 0, 2], [0, 0, 0], [0, 0, 0]]
+    peaks = values["peaks"]
+    assert (peaks["images"], peaks["upper_right"]) == (1, 0)
+    assert peaks["most"] == {"part": "lower left", "images": 1}
+    assert peaks["rows"][2] == {"height": "lower", "left": 1, "central": 0, "right": 0}
 
 
 def test_a_class_is_compared_without_the_digit_itself():
@@ -81,7 +88,7 @@ def test_a_class_is_compared_without_the_digit_itself():
     ink = np.zeros((10, 28, 28))
     ink[6, 5:9, 5:9] = 3
     places = np.array([3.5, 7.5])
-    made = atlas.Atlas(drops, ink, counts, places, own, 0)
+    made = atlas.Atlas(drops, ink, counts, places, own, np.zeros((10, 3, 3), int), 0)
     values = atlas.measure(made, 6, True)["own"]
     assert values["others"] == 2
     assert values["correlation"] == pytest.approx(-1)

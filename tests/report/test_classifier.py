@@ -33,6 +33,17 @@ def test_two_trainings_give_the_same_bytes(trained, small_digits, tmp_path):
     assert studies.Files(first).all() == studies.Files(tmp_path).all()
 
 
+def test_a_batch_beyond_the_memory_is_refused(small_digits, tmp_path):
+    many = {
+        name: np.resize(array, (10_000, *array.shape[1:])) for name, array in small_digits.items()
+    }
+    with pytest.raises(InputError, match="numbers in memory at once") as caught:
+        studies.run(
+            classifier, tmp_path, DEFAULT | {"channels": [512, 1, 1], "batch": 10_000}, many
+        )
+    assert caught.value.key == "classifier.batch"
+
+
 def test_another_seed_gives_other_weights(trained, small_digits, tmp_path):
     config, first, _ = trained
     studies.run(classifier, tmp_path, config | {"seed": 2}, small_digits)
@@ -59,6 +70,16 @@ def test_weights_come_back_bit_for_bit(tmp_path, small_classifier):
     for name, weight in network.state_dict().items():
         assert torch.equal(weight, back.state_dict()[name])
     assert not back.training
+
+
+def test_the_untrained_network_is_the_one_that_training_began_with(small_classifier):
+    trained, untrained = (
+        storage.new_network(small_classifier), storage.untrained_network(small_classifier)
+    )  # fmt: skip
+    images, labels = np.zeros((1, 1, 28, 28), np.float32), np.zeros(1, int)
+    cnn.train(trained, images, labels, epochs=1, batch=1, rate=1e-9, seed=small_classifier["seed"])
+    for name, weight in untrained.state_dict().items():
+        torch.testing.assert_close(weight, trained.state_dict()[name], atol=1e-7, rtol=0)
 
 
 def test_a_network_that_leaves_no_pixel_is_refused_with_its_key(small_classifier):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -162,6 +163,66 @@ def test_no_files_and_no_network_is_one_clear_message(tmp_path):
     said = str(caught.value)
     assert said.startswith(f"{tmp_path / 'none'}: ")
     assert "train-images-idx3-ubyte" in said and "digits.source: embedded" in said
+    assert caught.value.key == "digits.folder"
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize(
+    ("folder", "said"),
+    [
+        ("/", "but others, so nothing is downloaded into it"),
+        (".", "but others"),
+        ("full", "but others"),
+        ("file", "is a file; a folder is right"),
+        ("file/below", "file is a file; a folder is right"),
+        ("locked/below", "cannot be written, since .*locked cannot"),
+    ],
+)
+def test_nothing_is_written_into_a_folder_that_is_not_right(tmp_path, monkeypatch, folder, said):
+    for name in ("full", "locked"):
+        (tmp_path / name).mkdir()
+    for name in ("full/thesis.tex", "file"):
+        (tmp_path / name).write_text("mine")
+    honest = os.access  # which lets root write anywhere
+    monkeypatch.setattr(os, "access", lambda p, mode: p.name != "locked" and honest(p, mode))
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(InputError, match=said) as caught:
+        digits.load("MNIST", Path(folder))
+    assert caught.value.key == "digits.folder"
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_what_is_downloaded_is_put_there_whole(tmp_path, small_digits, monkeypatch):
+    def download(url, download_root, filename, md5):
+        folder = Path(download_root)
+        if not any(folder.iterdir()):
+            for name, array in IDX.items():
+                (folder / name).write_bytes(write_idx(small_digits[array]))
+
+    mnist = digits.torchvision_datasets().mnist
+    monkeypatch.setattr(mnist, "download_and_extract_archive", download)
+    (tmp_path / "idx").mkdir()
+    for _ in range(2):  # the second time from there
+        arrays = digits.load("MNIST", tmp_path / "idx")
+        assert np.array_equal(arrays["test_labels"], small_digits["test_labels"])
+        monkeypatch.delattr(mnist, "download_and_extract_archive", raising=False)
+    assert len(list((tmp_path / "idx/MNIST/raw").iterdir())) == 4
+
+
+@pytest.mark.parametrize("fault", ["32 pixels", "a label too few", "a label of 10"])
+def test_files_of_another_kind_are_refused(tmp_path, small_digits, fault):
+    changed = dict(small_digits)
+    if fault == "32 pixels":
+        changed["test_images"] = np.zeros((30, 32, 32), np.uint8)
+    elif fault == "a label too few":
+        changed["train_labels"] = changed["train_labels"][:-1]
+    else:
+        changed["test_labels"] = changed["test_labels"] + np.uint8(1)
+    folder = lay_out(tmp_path / "idx", changed)
+    with pytest.raises(InputError, match="as many pictures of 28 × 28 pixels as labels") as caught:
+        run(tmp_path, source="full", folder=str(folder))
     assert caught.value.key == "digits.folder"
 
 

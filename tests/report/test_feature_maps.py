@@ -11,7 +11,9 @@ from analysis.maths.feature_maps import NearestMean, feature_maps
 from tests.report import studies
 from workings.messages import InputError
 
-CLASSIFIER = {"channels": [3, 4, 5], "kernels": [3, 3, 3], "pool": [2, 2, 1], "hidden": 8}
+CLASSIFIER = {
+    "channels": [3, 4, 5], "kernels": [3, 3, 3], "pool": [2, 2, 1], "hidden": 8, "seed": 3,
+}  # fmt: skip
 CONFIG = {"digits": [0, 8], "example": 0, "recognisable": 0.5, "classified_images": 30}
 
 
@@ -32,12 +34,12 @@ def measured(digits, network, config=CONFIG):
     examples = torch.from_numpy(digits.test_images[places])
     maps = feature_maps(network, examples)
     fields = [f for f in cnn.receptive_field(network)[0] if "Conv2d" in f.layer]
-    pixels, layers = job.class_means(network, digits)
-    right, seen = job.look(
-        network, digits.test_images, digits.test_labels, job.lenses(fields, 28), pixels, layers
-    )
+    through = job.lenses(fields, 28)
+    right, seen = job.seen_by(network, digits, through, 30)
+    _, before = job.seen_by(storage.untrained_network(CLASSIFIER), digits, through, 30)
     p = cnn.predict(network, examples)
-    return examples, maps, fields, job.measure(examples, maps, fields, right, seen, p, config)
+    values = job.measure(examples, maps, fields, right, seen, before, p, config)
+    return examples, maps, fields, values
 
 
 def identity(network):
@@ -58,6 +60,17 @@ def test_copies_and_negatives_are_recognised_and_the_dead_channel_counted(digits
     # Centred: the copy of the inner 26 x 26 pixels lies on the digit, so r is 1 but for the edge.
     assert all(d["best_correlation"] > 0.97 for d in first["digits"])
     assert 1 in values["layers_that_look_like_the_digit"]
+
+
+def test_an_untrained_network_gains_nothing_over_itself(digits, network):
+    *_, values = measured(digits, network)  # with the weights of the same seed
+    for layer in values["layers"]:
+        assert layer["accuracy"] == layer["accuracy_before"]
+        assert layer["median_correlation_of_test_images"] == layer["median_correlation_before"]
+    assert values["accuracy_gain_by_training"] == 0
+    *_, values = measured(digits, identity(network))
+    assert values["layers"][0]["median_correlation_of_test_images"] > 0.9
+    assert values["layers"][0]["median_correlation_before"] < 0.9
 
 
 def test_a_lens_off_by_one_pixel_is_noticed(digits, network):

@@ -71,15 +71,18 @@ def test_measurements_of_known_weights():
     assert layer["share_of_kernels_drawn"] == 1 / 2
 
 
-def test_near_zero_is_judged_against_a_normal_distribution():
-    normal = kernels(shape=(60, 60, 3, 3))
-    sparse = np.where(kernels(1, normal.shape) > 0, normal, 0)  # the planted difference
-    drawn = [filters.choose(w, 4, 4) for w in (normal, sparse)]
-    values = filters.measure([normal, sparse], drawn)
-    assert values["layers"][0]["share_near_zero"] == pytest.approx(
-        values["near_zero_if_normal"], abs=0.01
-    )
-    assert values["layers"][1]["share_near_zero"] > 0.5
+def test_a_layer_is_judged_by_what_it_was_before_its_training():
+    even = np.random.default_rng(2).uniform(-1, 1, (60, 60, 3, 3)).astype(np.float32)
+    sparse = np.where(kernels(1, even.shape) > 0, even, 0)  # the planted differences
+    smooth = even + 0.5
+    drawn = [filters.choose(w, 4, 4) for w in (sparse, smooth)]
+    values = filters.measure([sparse, smooth], [even, even], drawn)
+    first, second = values["layers"]
+    # Of numbers spread evenly, 0.1 / √3 lie within a tenth of their root mean square.
+    assert first["share_near_zero_before"] == pytest.approx(0.1 / np.sqrt(3), abs=0.003)
+    assert first["share_of_mean_before"] == pytest.approx(1 / 9, rel=0.05)
+    assert first["share_near_zero"] > 0.5 and values["largest_growth_near_zero"] > 8
+    assert values["layers_with_more_mean"] == [2] and second["share_of_mean"] > 0.4
     assert [layer["number"] for layer in values["layers"]] == [1, 2]
 
 

@@ -85,10 +85,13 @@ def test_the_tally_on_paper():
     assert white["share_changed_on_ink"] == white["share_of_images_changed"] == 1
     assert white["share_that_changes_no_pixel"] == 0
 
-    values = patch_colour.measure(maps, tallies, [0.0, 1.0])
+    values = patch_colour.measure(maps, image, tallies, [0.0, 1.0])
+    black, white = (colour["digit"] for colour in values["colours"])
+    assert (black["part"], black["new_label"]) == (None, None)  # to take ink makes it more of a 6
+    assert (white["part"], white["new_label"]) == ("upper left", 0)
     assert values["harshest"]["colour"] == "white" and values["mildest"]["colour"] == "black"
     assert values["largest_share_changed_off_ink"] == 1
-    alone = patch_colour.measure(maps[:1], tallies[:1], [0.0])
+    alone = patch_colour.measure(maps[:1], image, tallies[:1], [0.0])
     assert alone["largest_share_changed_off_ink"] == 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from contextlib import nullcontext
 from copy import deepcopy
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +19,7 @@ from tests.report import studies
 from workings import config as settings
 from workings import measurements
 from workings.derive.derivation import derive
-from workings.derive.proofs import Proof
+from workings.derive.proofs import REFUTED, TRIED, Proof
 from workings.derive.recurrence import Recurrence
 from workings.messages import InputError
 from workings.page.typeset import STYLE
@@ -28,10 +29,13 @@ ORIGINAL = yaml.safe_load((ROOT / "config/original.yaml").read_text(encoding="ut
 BLOCK = settings.read_yaml(ROOT / "config/default.yaml")["recurrence"]
 
 
+SHIPPED = sorted(map(str, (ROOT / "config/cells").glob("*.yaml")))
+
+
 def run(folder: Path, block: dict) -> tuple[dict, dict]:
     """What the job writes: measurements and derivation."""
     outputs = SimpleNamespace(measurements=folder / "m.json", derivation=folder / "d.json")
-    recurrence.main({"recurrence": block}, SimpleNamespace(), outputs)
+    recurrence.main({"recurrence": block}, SimpleNamespace(cells=SHIPPED), outputs)
     return measurements.read(outputs.measurements), measurements.read(outputs.derivation)
 
 
@@ -45,6 +49,14 @@ def test_the_loss_and_the_update_of_the_original(recorded):
     assert repr(values["loss"]) == ORIGINAL["forward"]["loss"] == "9.434827012614068"
     assert repr(update["uphill"]["loss"]) == ORIGINAL["update"]["new_loss"] == "9.437563229688841"
     assert update["downhill"]["loss"] < values["loss"] < update["uphill"]["loss"]
+
+
+def test_a_shipped_cell_keeps_its_meaning_where_none_is_given(recorded, tmp_path):
+    block = {key: value for key, value in BLOCK.items() if key != "meaning"}
+    block["cell"] = "# the same\n" + block["cell"].replace(" @ ", "@")
+    assert run(tmp_path, block)[1]["names"] == recorded[1]["names"]
+    block["cell"] = block["cell"].replace("tanh", "sin")
+    assert run(tmp_path, block)[1]["names"] != recorded[1]["names"]
 
 
 def test_a_changed_weight_is_noticed():
@@ -77,7 +89,11 @@ def test_a_cell_without_update_and_forward_mode_is_derived_too(tmp_path):
     assert values["loss"] == pytest.approx(h1**2 + h2**2, rel=1e-15)
     assert values["gradients"]["k"] == pytest.approx(2 * h2 * (1 - h2**2) * h1, rel=1e-13)
     text = studies.fill("recurrence", None, {"recurrence": derivation}, recurrence=values)
-    assert "{Every rule holds" in text and "Which way" not in text and "Two readings" not in text
+    assert (
+        "{Every statement is proved" in text
+        and "Which way" not in text
+        and "Two readings" not in text
+    )
 
 
 @pytest.mark.parametrize("state", [{"h": 1}, {}])
@@ -89,7 +105,7 @@ def test_one_step_with_and_without_a_state_is_derived_and_proved(tmp_path, state
     values, _ = run(tmp_path, block)
     h = np.tanh(1.5)
     assert values["gradients"]["k"] == pytest.approx(2 * (h - 2) * (1 - h**2), rel=1e-13)
-    assert values["proofs"]["hold"] == values["proofs"]["statements"]
+    assert values["proofs"]["proved"] == values["proofs"]["statements"]
 
 
 @pytest.mark.parametrize(
@@ -117,15 +133,21 @@ def test_what_does_not_fit_is_refused(tmp_path, change, said):
 def test_the_rules_are_proved(recorded):
     proofs = recorded[0]["proofs"]
     assert proofs["rules"] > 100 and proofs["cell"] > 10
-    assert proofs["hold"] == proofs["statements"] == proofs["rules"] + proofs["cell"]
+    assert proofs["proved"] == proofs["statements"] == proofs["rules"] + proofs["cell"]
 
 
-def test_a_wrong_rule_fails_the_build(recorded, monkeypatch):
+@pytest.mark.parametrize(
+    ("verdict", "said"),
+    [(REFUTED, r"claim 'recurrence_rules' does not hold.* 47 == 48"), (TRIED, "are not proved")],
+)
+def test_what_is_not_proved_is_not_called_proved(recorded, monkeypatch, verdict, said):
     values, derivation = recorded
-    monkeypatch.setattr(recurrence, "prove_operations", lambda: [Proof("u + v", "tangent", False)])
+    monkeypatch.setattr(recurrence, "prove_operations", lambda: [Proof("u + v by u", verdict)])
     values = values | {"proofs": recurrence.proofs(Recurrence.from_config(BLOCK))}
-    with pytest.raises(InputError, match=r"the claim 'recurrence_rules' does not hold.* 28 == 29"):
-        studies.fill("recurrence", None, {"recurrence": derivation}, recurrence=values)
+    refused = pytest.raises(InputError, match=said) if verdict == REFUTED else nullcontext()
+    with refused:
+        text = studies.fill("recurrence", None, {"recurrence": derivation}, recurrence=values)
+        assert said in text and "is proved" not in text
 
 
 def test_the_example_of_the_documents_is_derived(root):

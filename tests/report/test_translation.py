@@ -51,6 +51,7 @@ def test_how_far_the_label_holds_in_each_direction():
     assert values["directions"]["left"]["next_label"] == 7
     assert values["directions"]["up"]["next_label"] is None
     assert values["holds_in_all_directions_up_to"] == values["holds_in_the_square_up_to"] == 2
+    assert values["holds_to_both_sides_up_to"] == 2
     assert values["shifts_with_the_label"] == 6 * 13
     assert values["other_labels"] == [{"label": 7, "shifts": 7 * 13}]
 
@@ -95,7 +96,7 @@ def test_grid_agrees_with_shifting_one_by_one():
 def test_the_whole_test_set_along_each_direction():
     images = np.stack([stroke(column) for column in (11, 12, 13, 14, 2)])
     true = np.ones(5, dtype=np.int64)
-    along = job.along_directions(nn.Sequential(Columns(11, 16)), images, 4)
+    along = job.along_directions(nn.Sequential(Columns(11, 16)), images, 4, (26, 27))
     values = job.measure_test_set(along, true)
     directions = values["directions"]
     assert values["accuracy"] == 4 / 5
@@ -108,6 +109,10 @@ def test_the_whole_test_set_along_each_direction():
     assert directions["up"]["first_shift_with_most_wrong"] is None
     assert directions["left"]["share_that_lose_ink_at_farthest"] == 1 / 5
     assert values["weakest_direction"] == "left"
+    # Rows 4 … 24 moved down by 4 reach row 28, and by 2 the row 26, which nobody reads.
+    assert (along["down"].lost[2] == 0).all() and (along["down"].unseen[2] > 0).all()
+    assert directions["down"]["share_that_lose_ink_at_farthest"] == 1
+    assert directions["down"]["accuracy_at_farthest_with_all_ink"] is None
 
 
 def test_the_job_writes_its_files_and_refuses_an_example_that_is_not_there(

@@ -7,6 +7,7 @@ engine where it is in the same repository. A Python file counts as changed when 
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -24,21 +25,23 @@ def read(root: Path = Path()) -> dict:
         `sha` and `date` (a day) of the commit; `changed`, each path that differs with a hash of its
         content; `why`, where there is no commit to name, the reason: git's own where it gives one.
     """
-    found, reason = git(root, "log", "-1", "--format=%H %cs")
-    top, _ = git(root, "rev-parse", "--show-toplevel")
-    sha, _, date = (found or b"").decode().strip().partition(" ")
-    # A folder inside someone else's repository has no commit of its own.
-    if top and Path(top.decode().strip()).resolve() != root.resolve():
-        sha, reason = "", "outside a git repository of its own"
-    if not sha and reason.startswith("git says"):
-        reason = f"in a folder of which {reason}"
-    if not sha:
-        return {"sha": "", "date": "", "changed": [], "why": reason}
-    status, _ = git(
-        root, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", *COUNTS
-    )
-    paths = sorted(entry[3:].decode() for entry in (status or b"").split(b"\0") if entry)
+    none = {"sha": "", "date": "", "changed": []}
+    told = {}
+    for name, question in {
+        "commit": ("log", "-1", "--format=%H %cs"),
+        "top": ("rev-parse", "--show-toplevel"),
+        "status": ("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", *COUNTS),
+    }.items():  # fmt: skip
+        told[name], reason = git(root, *question)
+        if reason:
+            return none | {"why": reason}
+    if Path(os.fsdecode(told["top"]).strip()).resolve() != root.resolve():
+        return none | {"why": "outside a git repository of its own"}  # but in someone else's
+    sha, _, date = told["commit"].decode().strip().partition(" ")
+    paths = sorted(os.fsdecode(entry[3:]) for entry in told["status"].split(b"\0") if entry)
     changed = [f"{path} {_hash(root / path)}" for path in paths if _differs(path, sha, root)]
+    # A name that is not UTF-8 text is printed as far as it is.
+    changed = [os.fsencode(line).decode("utf-8", errors="replace") for line in changed]
     return {"sha": sha, "date": date, "changed": changed, "why": ""}
 
 
@@ -49,25 +52,27 @@ def text(sha: str, path: str, root: Path = Path()) -> str | None:
 
 
 def git(root: Path, *arguments: str) -> tuple[bytes | None, str]:
-    """What git says, or nothing and the reason."""
+    """What git says, or nothing and the reason, as it goes on after “the report is”."""
     try:
         run = subprocess.run(
             ["git", "-c", "core.quotepath=off", *arguments],
             cwd=root,
             capture_output=True,
             timeout=60,
+            env=os.environ | {"LC_ALL": "C"},  # its words may be printed
         )
     except FileNotFoundError:
         return None, "without git"
     except (OSError, subprocess.TimeoutExpired) as error:
-        return None, f"git: {error}"
+        return None, f"in a folder of which git says nothing: {error}"
     if run.returncode == 0:
         return run.stdout, ""
     said = run.stderr.decode("utf-8", errors="replace").strip().partition("\n")[0]
-    if "not a git repository" in said:
+    folders = [root.resolve(), *root.resolve().parents]
+    if "not a git repository" in said and not any((f / ".git").exists() for f in folders):
         return None, "outside a git repository"
     short = said.partition(" at '")[0]  # without the folder, since it may be printed
-    return None, f"git says: {short}"
+    return None, f"in a folder of which git says: {short}"
 
 
 def _differs(path: str, sha: str, root: Path) -> bool:

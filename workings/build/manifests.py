@@ -88,8 +88,10 @@ def look_over(is_result: Callable[[str], bool], kept: Container[str], dry: bool)
                 _make_old(path)  # maybe the input changed under its old date
     files = [str(path) for path in Path("build").rglob("*") if path.is_file()]
     lost = [path for path in [*kept, *files] if path not in right and is_result(path)]
-    if untold := len([path for path in lost if path not in told and path not in kept]):
-        say(f"workings: {untold} results are looked up again: no finished run vouches for them")
+    if not told and (unknown := [path for path in lost if path not in kept]):
+        say(
+            f"workings: {len(unknown)} results are looked up again: no finished run vouches for them"
+        )
     for path in [] if dry else lost:
         if path in kept:
             _record(path).unlink(missing_ok=True)

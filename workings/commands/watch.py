@@ -7,6 +7,7 @@ long it took; an error is shown with its file and line, and the last good report
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -24,8 +25,9 @@ def seen() -> dict[str, tuple[int, int]]:
     for source in map(Path, SOURCES):
         for path in [source] if source.is_file() else source.rglob("*"):
             if path.is_file() and path.suffix not in (".pdf", ".pyc") and path.name[0] != ".":
-                status = path.stat()
-                found[str(path)] = (status.st_mtime_ns, status.st_size)
+                with contextlib.suppress(FileNotFoundError):  # gone meanwhile
+                    status = path.stat()
+                    found[str(path)] = (status.st_mtime_ns, status.st_size)
     return found
 
 

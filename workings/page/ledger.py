@@ -136,9 +136,9 @@ def listed(config: Mapping, quotes: Mapping[str, list[dict]], claims: list[dict]
 
 
 def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
-    quotes = {Path(path).stem: read(path) for path in inputs.quotes}
+    quotes = {Path(path).stem: read(path, list) for path in inputs.quotes}
     measured = {name: read(job["measurements"]) for name, job in config["jobs"].items()}
-    whole = listed(config, quotes, [claim for path in inputs.claims for claim in read(path)])
+    whole = listed(config, quotes, [claim for path in inputs.claims for claim in read(path, list)])
 
     if found := lint.of_values(quotes, measured, map(Path, inputs.templates), recorded_at):
         raise InputError("\n".join(map(str, found)))

@@ -67,7 +67,7 @@ SIGNS = {
 }  # fmt: skip
 # Those that texts set in another way than formulas.
 TEXTS = {
-    "Ω": r"\textohm", "μ": r"\textmu", "µ": r"\textmu", "·": r"\textperiodcentered", "²": r"\texttwosuperior",
+    "°": r"\textdegree", "Ω": r"\textohm", "μ": r"\textmu", "µ": r"\textmu", "·": r"\textperiodcentered", "²": r"\texttwosuperior",
     "¹": r"\textonesuperior", "³": r"\textthreesuperior", "¬": r"\textlnot", "±": r"\textpm",
     "×": r"\texttimes", "÷": r"\textdiv", "→": r"\textrightarrow", "←": r"\textleftarrow",
     "↑": r"\textuparrow", "↓": r"\textdownarrow", "‒": r"\textendash", "―": r"\textemdash",
@@ -76,7 +76,7 @@ TEXTS = {
     "ŀ": r"l\textperiodcentered", "Ŀ": r"L\textperiodcentered", "ŉ": "'n", "…": r"\textellipsis", "‐": "-", "‑": r"\mbox{-}",
     "ĳ": "ij", "Ĳ": "IJ", "™": r"\textsuperscript{TM}",  # which typewriter faces lack
 }  # fmt: skip
-SIGNS["µ"] = r"\mu"
+SIGNS |= {"µ": r"\mu", "°": r"{}^{\circ}"}
 
 
 @cache
@@ -153,6 +153,7 @@ FALLBACKS = {
     "DejaVuSerif.ttf": "fonts-dejavu-core",
     "DejaVuSans.ttf": "fonts-dejavu-core",
     "DroidSansFallbackFull.ttf": "fonts-droid-fallback",
+    "NanumMyeongjo.ttf": "fonts-nanum",
 }
 _ACCENTED = re.compile(f"([A-Za-z])([{''.join(ACCENTS)}]+)")
 
@@ -200,8 +201,9 @@ def refuse(text: str, engine: str = PDFLATEX) -> None:
         raise InputError(f"{what}is written from right to left, as no report can yet")
     if engine == PDFLATEX:
         raise InputError(f"{what}pdfLaTeX cannot print; set `report.engine` to lualatex, which can")
-    packages = ", ".join(dict.fromkeys(FALLBACKS.values()))
-    raise InputError(f"{what}no typeface here has; on Debian install {packages}")
+    lacking = dict.fromkeys(package for font, package in FALLBACKS.items() if not _held(font))
+    advice = f"on Debian {', '.join(lacking)} may have it" if lacking else "leave it out"
+    raise InputError(f"{what}no typeface here has; {advice}")
 
 
 def spelled(text: str, engine: str) -> str:

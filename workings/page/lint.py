@@ -19,7 +19,7 @@ from typing import Any
 
 from jinja2 import nodes
 
-from workings.page import changes, claims, template
+from workings.page import bibliography, changes, claims, letters, template
 
 
 @dataclass(frozen=True)
@@ -55,14 +55,25 @@ SEEDS = "seeds"  # the engine's own job, whose measurements a report may leave u
 _DIGIT = re.compile(r"(?<![\w-])-?\d[\d.,]*")  # SHA-256 is a name
 
 
-def of_templates(templates: Iterable[Path], bibliographies: Iterable[Path] = ()) -> list[Finding]:
-    """The findings that need no measurements; `templates` are the sections with their partials."""
+def of_templates(
+    templates: Iterable[Path],
+    bibliographies: Iterable[Path] = (),
+    biber: bool = True,
+    engine: str = letters.PDFLATEX,
+) -> list[Finding]:
+    """The findings that need no measurements.
+
+    Args:
+        templates: the sections with their partials.
+        bibliographies: the BibTeX files.
+        biber: whether biblatex sets the references, else BibTeX.
+        engine: what sets the page.
+    """
     trees = {file: template.parse(file) for file in templates}
     prose = {file: list(_prose(tree)) for file, tree in trees.items()}
     whole = "\n".join(text for texts in prose.values() for _, text in texts)
-    bib = "\n".join(f.read_text(encoding="utf-8") for f in bibliographies if f.exists())
-    entries = set(re.findall(r"^@\w+\{\s*([^,\s]+)", bib, re.MULTILINE))
-    findings: set[Finding] = set()
+    entries, wrong = bibliography.check(bibliographies, biber, engine)
+    findings = {Finding(place, message) for place, message in wrong}
     claimed: dict[str, str] = {}
     for file, tree in trees.items():
         for line, text in prose[file]:

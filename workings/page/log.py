@@ -42,6 +42,8 @@ STUMBLES = [
 def complaints(log: str, shell: Path) -> list[str]:
     """What a reader would stumble over, each with its place where the log of `shell` knows it."""
     found, reading = [], [str(shell)]
+    # What a class says of typefaces before workings.sty, which then chooses them, is settled.
+    log = log[max(log.find("workings ends "), 0) :]
     for line in log.splitlines():
         if begun := re.match(r"workings begins (.*)", line):
             reading.append(begun[1])

@@ -36,7 +36,8 @@ _SPECIAL = {
     "'": r"\textquotesingle{}",
     "`": r"\textasciigrave{}",
 }
-_JOINED = re.compile(r"([,<>])(?=\1)|[-–](?=-)")  # that a typeface would join to one: -- is a dash
+# Two that a typeface would join to one: -- is a dash.
+_JOINED = re.compile(r"([,<>‘’])(?=\1)|[-–](?=-)|[?!](?=‘)")
 
 
 def escape(text: str) -> TeX:
@@ -46,6 +47,14 @@ def escape(text: str) -> TeX:
     text = re.sub(r"\s*[\n\r]\s*", " ", text)
     pieces = (_SPECIAL.get(letter, letter) for letter in _JOINED.sub("\\g<0>\0", text))
     return TeX(composed("".join(pieces)).replace("\0", r"\unjoined{}"))
+
+
+def unescaped(tex: str) -> str:
+    """TeX with the signs that `escape` spelled in words as they were, but for the backslash."""
+    for sign, spelled in _SPECIAL.items():
+        if spelled.endswith("}") and sign not in "{}\\":
+            tex = tex.replace(spelled, sign)
+    return tex.replace(r"\unjoined{}", "")
 
 
 def code(text: str) -> TeX:

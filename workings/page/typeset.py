@@ -7,17 +7,19 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
 
 from workings import languages
 from workings.build import processes
 from workings.messages import InputError
-from workings.page import document, letters, log
+from workings.page import bibliography, document, letters, log
 
 # Outside the declared outputs, which Snakemake deletes before a rerun: with what the last run left
 # here, a changed word costs one LaTeX pass.
 WORK = Path("build/latex")
+NAMES = WORK / "names"  # the bibliography as BibTeX reads it
 STYLE = Path(__file__).parents[1] / "style"
 FULL = "no room left on the disk for TeX's files in build/latex; free some space"
 
@@ -42,7 +44,8 @@ FOR_LUALATEX = {
     "lmroman10-regular.otf": "fonts-lmodern",
     "texgyrepagella-regular.otf": "fonts-texgyre",
     "texgyrepagella-math.otf": "fonts-texgyre-math",
-    **letters.FALLBACKS,
+    "DejaVuSerif.ttf": letters.FALLBACKS["DejaVuSerif.ttf"],
+    "DroidSansFallbackFull.ttf": letters.FALLBACKS["DroidSansFallbackFull.ttf"],
 }
 FOR_LANGUAGE = {f"{each.babel}.ldf": each.package for each in languages.LANGUAGES.values()}
 PACKAGES = NEEDED | FOR_HOUSE | FOR_BIBER | FOR_LUALATEX | FOR_LANGUAGE
@@ -72,7 +75,8 @@ def typeset(
         for file in (shell, *read.references, *sorted(Path(document.SECTION).glob("*.tex")))
         if file.exists()
     )
-    prepare(engine, texts, language)
+    named = () if read.biber else [file for file in read.references if file.exists()]
+    prepare(engine, texts, language, named)
     command = [
         *("latexmk", "-pdf", "-norc", "-silent", "-file-line-error", "-halt-on-error"),
         *(
@@ -84,6 +88,7 @@ def typeset(
     ]
     environment = os.environ | {
         "TEXINPUTS": inputs(shell),
+        "BIBINPUTS": f"{NAMES}:{os.environ.get('BIBINPUTS', '')}:",
         "openin_any": "p",  # no file outside the report by its path
         "max_print_line": "10000",
         "SOURCE_DATE_EPOCH": "0",
@@ -98,18 +103,26 @@ def typeset(
             break
         in_a_section = any(document.SECTION in file for file, _, _ in log.stops(said))
         if attempt == "from nothing" or in_a_section:
-            raise InputError(FULL if run.returncode == 0 else _why(said, run.stdout + run.stderr))
+            if run.returncode == 0:
+                raise InputError(FULL)
+            raise InputError(_why(said, run.stdout + run.stderr, shell.stem, named))
         shutil.rmtree(WORK)  # TeX may have read what an interrupted run had half written
-        prepare(engine, texts, language)
+        prepare(engine, texts, language, named)
     return WORK / f"{shell.stem}.pdf"
 
 
-def prepare(engine: str, texts: str, language: languages.Language) -> None:
-    """What workings.sty reads in the working folder: the language, how the texts' letters are set."""
+def prepare(
+    engine: str, texts: str, language: languages.Language, references: Iterable[Path]
+) -> None:
+    """What workings.sty and BibTeX read in the working folder: how letters are set, the language."""
     WORK.mkdir(parents=True, exist_ok=True)
     lines = f"\\newcommand{{\\reportlanguage}}{{{language.babel}}}\n"
     lines += letters.declarations(engine, texts)
     (WORK / "workings-letters.tex").write_text(lines, encoding="utf-8")
+    for file in references:
+        (NAMES / file).parent.mkdir(parents=True, exist_ok=True)
+        text = bibliography.for_bibtex(file.read_text(encoding="utf-8-sig"))
+        (NAMES / file).write_text(text, encoding="utf-8")
 
 
 def inputs(shell: Path) -> str:
@@ -131,12 +144,17 @@ def _log(shell: Path) -> str:
     return file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
 
 
-def _why(said: str, output: str) -> str:
+def _why(said: str, output: str, name: str, references: Iterable[Path]) -> str:
     """Why TeX stopped: its reason, or that the disk was full."""
     # latexmk is silent, so the reason may be in the log alone; and pdfTeX may just fail to write.
     if re.search(r"No space left|pdfTeX error: .*\bf(write|flush)\(\) failed", said + output):
         return FULL
     reason = log.why(said, output, PACKAGES)
+    bbl = WORK / f"{name}.bbl"
+    line = next((int(line) for file, line, _ in log.stops(said) if file.endswith(".bbl")), 0)
+    entry = bibliography.stopped(references, bbl, line, bbl.with_suffix(".blg"))
+    if entry and (line or not log.stops(said)):
+        reason = f"{entry}: {reason}" if line else entry
     # TeX may have read what was cut off for want of room.
     return f"{FULL} ({reason})" if _is_full() else reason
 

@@ -28,6 +28,7 @@ class Occlusion:
     """
 
     label: int  # the true class
+    pixels: int  # of a row, and of a column, of the image
     patch: int  # its side
     starts: np.ndarray  # (R,) int: the patch's top row, or left column, negative outside the image
     probabilities: np.ndarray  # (R, R, classes) float32
@@ -49,6 +50,12 @@ class Occlusion:
     def predicted(self) -> np.ndarray:
         """(R, R): the class that has it."""
         return self.probabilities.argmax(axis=-1)
+
+    @property
+    def uncovered(self) -> np.ndarray:
+        """The rows, and the columns, that the patch covers at no position, say for its stride."""
+        under = self.starts[:, None] + np.arange(self.patch)
+        return np.setdiff1d(np.arange(self.pixels), under)
 
     @property
     def lowest(self) -> tuple[int, int]:
@@ -155,6 +162,7 @@ def occlude_dense(
     p = dense_logits(network, covered(x, fill, patch, positions, batch=64)).softmax(1)
     return Occlusion(
         label=int(label),
+        pixels=x.shape[1],
         patch=patch,
         starts=starts,
         probabilities=p.numpy().reshape(len(starts), len(starts), -1),

@@ -13,6 +13,7 @@ from .dense import (
     Occlusion,
     as_image,
     covered,
+    covers_none,
     dense_logits,
     flipping,
     starts_of,
@@ -53,6 +54,7 @@ class _Maps:
         Positions of equal content have equal logits, so one close call is evaluated for all.
         """
         image = as_image(image)
+        differs = (image != self.fill).any(0).numpy()
         logits, contents = self.engine(image, self.fill)
         p = logits.softmax(1)  # (contents, classes)
         top = np.sort(p.numpy(), axis=1)[:, -2:]  # (contents, 2)
@@ -72,11 +74,12 @@ class _Maps:
             size = len(starts), len(starts)
             yield Occlusion(
                 label=int(label),
+                pixels=image.shape[1],
                 patch=patch,
                 starts=starts,
                 probabilities=p.numpy().take(content, axis=0).reshape(*size, -1),
                 clean=clean.numpy(),
-                idle=(content == untouched).reshape(size),
+                idle=covers_none(differs, patch, starts),
                 recomputed=int(unsure.sum()),
             )
 

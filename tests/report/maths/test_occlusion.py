@@ -35,10 +35,9 @@ def occlude(network, image, label, *where):
     return Occluder(network, (channels, size, size), *where)(image, label)
 
 
-def brute(network, image, patch=8, stride=1, fill=0.0, outside=False):
-    """Probabilities (R, R, classes), pixel by pixel and position by position."""
-    double = copy.deepcopy(network).double().eval()
-    x = torch.as_tensor(image).double()
+def pictures(image, patch=8, stride=1, fill=0.0, outside=False):
+    """The image under the patch, pixel by pixel, at each of R x R positions, (R * R, C, n, n)."""
+    x = torch.as_tensor(image)
     pixels = x.shape[-1]
     starts = range(1 - patch, pixels, stride) if outside else range(0, pixels - patch + 1, stride)
     images = []
@@ -49,9 +48,16 @@ def brute(network, image, patch=8, stride=1, fill=0.0, outside=False):
                 for j in range(max(left, 0), min(left + patch, pixels)):
                     covered[:, i, j] = fill
             images.append(covered)
+    return torch.stack(images)
+
+
+def brute(network, image, *where, **options):
+    """Probabilities (R, R, classes), position by position."""
+    double, images = copy.deepcopy(network).double().eval(), pictures(image, *where, **options)
     with torch.no_grad():
-        p = torch.cat([double(b) for b in torch.stack(images).split(256)]).softmax(1)
-    return p.reshape(len(starts), len(starts), -1).numpy()
+        p = torch.cat([double(b.double()) for b in images.split(256)]).softmax(1)
+    side = int(len(p) ** 0.5)
+    return p.reshape(side, side, -1).numpy()
 
 
 def check(o, p):
@@ -139,6 +145,19 @@ def test_random_architectures_against_brute_force(case):
     check(occlude_dense(network, image, 0, *where), p)
 
 
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(cases())
+def test_what_the_patch_changes_and_where_it_never_lies_are_told_by_the_pixels(case):
+    network, image, patch, stride, fill, outside = case
+    same = pictures(image, patch, stride, fill, outside) == image  # (R * R, C, n, n)
+    ever = pictures(torch.zeros_like(image), patch, stride, 1.0, outside).amax((0, 1)) > 0  # (n, n)
+    for make in (occlude, occlude_dense):
+        o = make(network, image, 0, patch, stride, fill, outside)
+        np.testing.assert_array_equal(o.idle.ravel(), same.flatten(1).all(1))
+        assert o.uncovered.tolist() == np.flatnonzero(~ever.any(1).numpy()).tolist()
+        assert o.uncovered.tolist() == np.flatnonzero(~ever.any(0).numpy()).tolist()
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(cases())
 def test_random_architectures_smallest_patch(case):
@@ -204,6 +223,16 @@ def test_clean_and_idle(trained):
     np.testing.assert_array_equal(occlude_dense(network, images[3], 0).idle, ~covers)
     assert 0.01 < o.idle.mean() < 0.99
     assert np.ptp(o.p_true[o.idle]) == 0
+
+
+def test_a_patch_on_pixels_that_nobody_reads_is_not_idle():
+    """The last row and column fall out of the pool: the answer stays, and yet pixels change."""
+    network = nn.Sequential(nn.Conv2d(1, 2, 2), nn.ReLU(), nn.MaxPool2d(3), nn.Flatten())
+    network.append(nn.Linear(2, 3))
+    o = occlude(network, np.ones((1, 5, 5), np.float32), 0, 1)
+    unread = o.p_true == o.clean[0]
+    assert unread[4].all() and unread[:, 4].all()
+    assert not o.idle.any()
 
 
 def test_smallest_patch_on_the_trained_network(trained):
