@@ -174,6 +174,8 @@ def condition(text: str) -> nodes.Expr:
         ([("1 < a.x < 3", False)], "a.x < 3", {True, False}),
         ([("a.z not in a.list", True)], "a.z in a.list", {False}),
         ([], "a.x < 3 or a.x >= 3", {True}),
+        # of very many statements the table would have no end
+        ([("a.z > 1", True)], " and ".join(f"(a.x > {n} or a.y > {n})" for n in range(40)), {True, False}),
     ],
 )  # fmt: skip
 def test_what_an_if_decides(known, claimed, possible):

@@ -120,7 +120,8 @@ def test_any_list_of_texts_has_a_row_for_each(tmp_path_factory, texts):
         "\\VAR{t.a} & \\VAR{t.b} \\\\\n\\BLOCK{ endfor }\\BLOCK{ endtable }",
         measured,
     )
-    assert len(made.splitlines()) == len(texts) + 2
+    rows = made.replace("\\endhead\n", "").splitlines()  # of a long table
+    assert len(rows) == len(texts) + 2
 
 
 def test_a_cell_that_looks_like_an_argument_is_guarded(tmp_path):

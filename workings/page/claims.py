@@ -271,21 +271,28 @@ def ready_made(node: nodes.Node) -> Iterator[str]:
             yield source(node)
 
 
+OPEN = 10  # statements that a table of truth has room for
 Known = tuple[tuple[nodes.Node, bool], ...]  # conditions and what they are
 
 
 def possible(node: nodes.Node, known: Known, world: Mapping[str, bool] | None = None) -> set[bool]:
-    """What a condition can be where each of `known` is as it says: a table of truth."""
+    """What a condition can be where each of `known` is as it says: a table of truth.
+
+    Of more than OPEN statements it may be either.
+    """
     world = world or {}
+    if len(world) > OPEN:
+        return {True, False}
     try:
         if any(_holds(condition, world) != truth for condition, truth in known):
             return set()
         return {_holds(node, world)}
     except KeyError as open_:
         (statement,) = open_.args
-        return possible(node, known, {**world, statement: True}) | possible(
-            node, known, {**world, statement: False}
-        )
+        found = possible(node, known, {**world, statement: True})
+        if len(found) < 2:
+            found = found | possible(node, known, {**world, statement: False})
+        return found
 
 
 def _holds(node: nodes.Node, world: Mapping[str, bool]) -> bool:

@@ -102,7 +102,7 @@ def _comma(environment: Any, loop: Any) -> str:
 def _items(thing: Any, name: str, part: str | None) -> list[Value]:
     """The items of a list, or what each holds under `part`."""
     value = _value(thing, name)
-    if not value.children():
+    if not len(value):
         raise InputError(f"'{value.key}' is empty, of which '| {name}' has nothing to say; ask if")
     return [item.child(part) if part else item for item in value]
 

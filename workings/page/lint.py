@@ -45,7 +45,7 @@ STRUCTURAL = re.compile(
     rf"|{_CITATION}"  # with the chapter
     r"|\\begin\{\w+\}(?:\{[^\n]*\})?|\\(?:setlength|addlinespace|arraystretch)[^\n]*"  # layout
     r"|\\(?:multicolumn|cmidrule)(?:\([^)]*\))?\{[^}]*\}"
-    r"|\d*\.?\d+\s*(?:mm|pt|em|ex|\\\w+(?:skip|width|sep))\b"  # lengths
+    r"|(?<!\d)(?:\d+(?:\.\d*)?|\.\d+)\s*(?:mm|pt|em|ex|\\\w+(?:skip|width|sep))\b"  # lengths
     r"|[^\W\d]~\d+\b"  # tied to a word it is a name: problem~2
 )
 # In a formula whole numbers from 0 to 2 (indices, exponents, 1 − h²); anything else is a value.
@@ -124,8 +124,10 @@ def _matches(
     pattern: str | re.Pattern, file: Path, line: int, text: str
 ) -> Iterator[tuple[str, re.Match]]:
     """Where the pattern stands in a text that begins in that line."""
+    at = 0
     for found in re.finditer(pattern, text):
-        yield f"{file}:{line + text.count(chr(10), 0, found.start())}", found
+        line, at = line + text.count("\n", at, found.start()), found.start()
+        yield f"{file}:{line}", found
 
 
 def _typed_digits(file: Path, line: int, text: str) -> Iterator[Finding]:
@@ -186,8 +188,8 @@ def _claim(
         yield f"{what} rests on no measurement: `{written}`"
     for operand in claims.ready_made(condition):
         yield f"{what}: `{operand}` is a ready-made truth value; compare what was measured"
-    possible = claims.possible(condition, known)
-    if known and len(possible) == 1:
+    possible = claims.possible(condition, known) if known else {True, False}
+    if len(possible) == 1:
         yield (
             f"{what} cannot {'fail' if True in possible else 'hold'}: the if around it has decided "
             f"`{written}`; take it out of the if, with its other wording after otherwise"

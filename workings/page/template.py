@@ -60,14 +60,14 @@ _FILE = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)*")
 
 # What TeX prints letter by letter, and so does a template: a listing, or \\verb and its text.
 _LISTING = re.compile(
-    r"\\begin\{(?P<kind>[vV]erbatim\*?|lstlisting)\}.*?\\end\{(?P=kind)\}"
+    r"\\begin\{(?P<kind>[vV]erbatim\*?|lstlisting)\}.*?(?:\\end\{(?P=kind)\}|\Z)"
     r"|\\(?:verb\*?|lstinline(?:\[[^\]\n]*\])?)(?P<mark>[^\w\s{*\[])[^\n]*?(?P=mark)",
     re.DOTALL,
 )
 # A block or a comment that says nothing of the line's end; the engine's own blocks bring theirs.
 _TAG = re.compile(
     r"""\\BLOCK\{(?!\s*end(?:claim|figure|table|frontmatter)\b)"""
-    r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^'"}])*(?<![-+])\}|<\#.*?(?<![-+])\#>""",
+    r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^'"}]){0,1000}(?<![-+])\}|<\#.*?(?:(?<![-+])\#>|\Z)""",
     re.DOTALL,
 )
 _SPAN = re.compile(f"(?P<listing>{_LISTING.pattern})|{_TAG.pattern}", re.DOTALL)
