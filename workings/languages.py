@@ -24,7 +24,7 @@ class Language:
 
     babel: str
     mark: str = ","
-    package: str = "texlive-base"
+    package: str = "texlive-latex-base"
     words: dict[str, str] = field(default_factory=dict)
     zero_is_one: bool = False
 

@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import pypdf
 import pytest
 
-from workings import classes, figures
+from workings import classes, figures, languages
 from workings.commands import tex
 from workings.messages import InputError
 from workings.page import document, typeset
@@ -307,8 +307,10 @@ def test_a_job_that_is_told_the_class_draws_for_it():
 
 @pytest.mark.usefixtures("in_folder")
 def test_what_a_report_needs_follows_from_its_class(monkeypatch):
-    needed = tex.needed(document.read(written(r"\documentclass{IEEEtran}")))
+    report, german = document.read(written(r"\documentclass{IEEEtran}")), languages.look_up("de")
+    needed = tex.needed(report, language=german)
     assert needed["IEEEtran.cls"] == "texlive-publishers" and "biber" not in needed
+    assert needed["ngerman.ldf"] == "texlive-lang-german"
     assert tex.missing({"article.cls": "a", "nowhere.cls": "b", "no-such-program": "c"}) == {
         "nowhere.cls": "b", "no-such-program": "c"
     }  # fmt: skip

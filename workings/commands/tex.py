@@ -12,17 +12,22 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from workings import classes
+from workings import classes, languages
 from workings import config as configuration
 from workings.messages import InputError, say
 from workings.page import document, letters
 from workings.page.typeset import FOR_BIBER, FOR_HOUSE, FOR_LUALATEX, NEEDED
 
 
-def needed(report: document.Document, engine: str = letters.PDFLATEX) -> dict[str, str]:
+def needed(
+    report: document.Document,
+    engine: str = letters.PDFLATEX,
+    language: languages.Language = languages.ENGLISH,
+) -> dict[str, str]:
     """The programs and files that the report needs, with their Debian packages."""
     known = classes.CLASSES.get(report.name)
     found = NEEDED | ({f"{report.name}.cls": known.package} if known else {})
+    found |= {f"{language.babel}.ldf": language.package}
     for asked, files in (
         (report.layout == classes.HOUSE, FOR_HOUSE),
         (report.biber, FOR_BIBER),
@@ -81,7 +86,8 @@ def run(given: argparse.Namespace) -> int:
     every = {
         f"{name}.cls": known.package for name, known in classes.CLASSES.items() if "[" not in name
     }
-    engine = configuration.load().values["report"]["engine"]
-    files = needed(document.read(Path("report/report.tex")), engine)
+    chosen = configuration.load().values["report"]
+    language = languages.look_up(chosen["language"])
+    files = needed(document.read(Path("report/report.tex")), chosen["engine"], language)
     install(files | (every if given.all else {}))
     return 0
