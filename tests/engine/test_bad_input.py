@@ -173,7 +173,7 @@ def test_no_file_of_the_configuration_is_read_by_snakemake(built):
     for name, text, said in (
         ("none", None, "none: cannot be read (No such file or directory)"),
         ("latin", "report: {title: Über}".encode("latin-1"), "latin:1: not UTF-8 text"),
-        ("code", b"__use_yte__: true\n__definitions__: [open('ran', 'w')]", "code:2: __definitions__: unknown"),
+        ("code", b"__use_yte__: true\n__definitions__:\n  - open('ran', 'w')", "code:2: __definitions__: unknown"),
         ("loop", b"report: &a {title: *a}", "loop:1:20: not valid YAML: *a names no single value"),
     ):  # fmt: skip
         if text is not None:
