@@ -104,7 +104,7 @@ def main() -> int:
     except Exception as error:
         return _fail(output, of_exception(error, label))
     note(how, output, label)
-    if "report" in planned.outputs:
+    if output.startswith("report/"):
         note("edition", output, f"{output} is up to date")
     return 0
 

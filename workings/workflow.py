@@ -36,6 +36,7 @@ SHELL = Path("report/report.tex")
 EDITION = Path("report/report.pdf")
 SECTIONS = Path("templates/sections")
 FIGURES = "build/figures/"
+ANSWERS = "build/answers/"
 SEEDS = "seeds"
 LEDGER = "ledger"  # the one section that the engine writes
 # Folders of build/ that hold no outputs of jobs.
@@ -101,7 +102,11 @@ class Report:
 
     RUN = f"{PYTHON} -m workings.job {{params.plan}} {{threads}}"
     rules = str(Path(__file__).with_name("report.smk"))
-    editions = (str(EDITION),)
+
+    @property
+    def editions(self) -> list[str]:
+        """What the report is made as: report/report.pdf and report/report.html, or one of them."""
+        return [str(EDITION.with_suffix(f".{kind}")) for kind in self.config["report"]["editions"]]
 
     def __init__(self, workflow) -> None:
         self._workflow = workflow
@@ -415,6 +420,24 @@ class Report:
             return {}, [*lines, f"program pdflatex = {fingerprint.program_version('pdflatex')}"]
 
         return self.engine_job("typeset", more=more)
+
+    def page_job(self) -> dict[str, Callable]:
+        """The params of the rule `page`: the web edition."""
+
+        def more(wildcards) -> tuple[dict, list[str]]:
+            style = sorted((fingerprint.ENGINE / "style/web").rglob("*.*"))
+            return {}, [f"style {file.name} {sum_of(file)[:12]}" for file in style]
+
+        return self.engine_job("web/page", "report", more=more)
+
+    def answers(self) -> list[str]:
+        """The data of the figures that answer in the page: outputs of jobs, named as the figures."""
+        return [
+            str(path)
+            for rule in self._workflow.rules
+            for path in rule.output
+            if str(path).startswith(ANSWERS) and not rule.wildcard_names
+        ]
 
     def templates(self) -> list[str]:
         """Every section's template with its partials."""

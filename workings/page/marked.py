@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from workings.page.tex import arguments
 from workings.page.typeset import inputs, why
 
 _FIGURE = r"""\begin{figure}[htbp]
@@ -105,24 +106,8 @@ def _written_out(text: str, command: str, count: int, pattern: str) -> str:
             done.append(text[at:end])
             at = end
             continue
-        arguments, stop = _arguments(text, end, count)
-        here = re.sub(r"<(\d)>", lambda match, each=arguments: each[int(match[1])], pattern)
+        given, stop = arguments(text, end, count)
+        here = re.sub(r"<(\d)>", lambda match, each=given: each[int(match[1])], pattern)
         done.append(text[at:found])
         text, at = here + text[stop:], 0  # an argument may hold the same again
     return "".join(done) + text[at:]
-
-
-def _arguments(text: str, at: int, count: int) -> tuple[list[str], int]:
-    """The next arguments in braces, and where they end."""
-    arguments = []
-    for _ in range(count):
-        start = text.index("{", at) + 1
-        depth, at = 1, start
-        while depth:
-            if text[at] == "\\":
-                at += 1  # the next sign is none of grouping
-            else:
-                depth += {"{": 1, "}": -1}.get(text[at], 0)
-            at += 1
-        arguments.append(text[start : at - 1])
-    return arguments, at

@@ -11,7 +11,7 @@ from __future__ import annotations
 import operator
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from jinja2 import Undefined
@@ -31,6 +31,12 @@ class Format:
     unit: str = ""
     code: bool = False
     dash: bool = False
+
+    def said(self) -> dict[str, Any]:
+        """What the template said of it."""
+        return {
+            name: given for name, given in asdict(self).items() if given not in (None, "", False)
+        }
 
 
 class Value:
@@ -196,7 +202,8 @@ class Writer:
         r"""`tex` as the print of `value`: \\measured{key}{section.n}{tex}, and kept as a quote."""
         if value.key.startswith("derivation."):
             return TeX(tex)
-        self.quotes.append({"key": value.key, "value": value.raw, "text": tex, "place": place()})
+        quoted = {"key": value.key, "value": value.raw, "text": tex, "place": place()}
+        self.quotes.append(quoted | {"format": value.format.said()})
         return TeX(
             f"\\measured{{{anchor(value.key)}}}{{{self.section}.{len(self.quotes)}}}{{{tex}}}"
         )
