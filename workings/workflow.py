@@ -169,7 +169,8 @@ class Report:
             config, lines = more(wildcards) if more else ({}, [])
             return part | config, lines
 
-        return self._params(name, f"workings/page/{name}.py", given, cases)
+        rule = name.rpartition("/")[2]
+        return self._params(rule, f"workings/page/{name}.py", given, cases)
 
     def _params(
         self,

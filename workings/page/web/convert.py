@@ -12,7 +12,8 @@ from functools import cache
 from pathlib import Path
 
 from workings.messages import InputError
-from workings.page.web.source import MARK, Marked
+from workings.page.tex import arguments
+from workings.page.web.source import KNOWN, MARK, PART, Marked
 
 STYLE = Path(__file__).parents[2] / "style/web"
 # What lays out a page of paper, and means nothing here.
@@ -54,7 +55,7 @@ def fragment(text: str, definitions: str = "") -> Fragment:
     """
     marked = Marked()
     source = marked.read(text)
-    made, said = pandoc(f"{definitions}\n\n{source}", "--from=latex")
+    made, said = pandoc(f"{KNOWN}{definitions}\n\n{source}", "--from=latex")
     skipped = re.findall(r"\[INFO\] Skipped '\\([A-Za-z@]+)", said)
     return Fragment(
         _filled_in(made, marked.html),
@@ -89,14 +90,16 @@ def cited(
     """Each citation as HTML, and the bibliography."""
     if not commands:
         return [], ""
-    paragraphs = "\n\n".join(f"{command.replace('cites', 'cite')}" for command in commands)
+    if style == "author-year":
+        commands = [re.sub(r"^\\cite(?=[\[{])", r"\\textcite", command) for command in commands]
     with tempfile.TemporaryDirectory() as folder:
-        # pandoc reads from its own arguments alone what it is given there.
-        files = [f"--bibliography={path}" for path in references]
+        bibliography = Path(folder, "references.bib")
+        texts = (path.read_text(encoding="utf-8") for path in references)
+        bibliography.write_text("\n".join(map(_as_written, texts)), encoding="utf-8")
         made, said = pandoc(
-            f"{paragraphs}\n\n\\section*{{.}}", "--from=latex", "--citeproc",
+            "\n\n".join([*commands, r"\section*{.}"]), "--from=latex", "--citeproc",
             f"--csl={STYLE / style}.csl", f"--metadata=lang:{language}",
-            "--metadata=link-citations:true", f"--data-dir={folder}", *files,
+            "--metadata=link-citations:true", f"--bibliography={bibliography}",
         )  # fmt: skip
     if missing := re.findall(r"Citeproc: citation (\S+) not found", said):
         raise InputError(f"citation missing from the bibliography: {', '.join(missing)}")
@@ -107,6 +110,20 @@ def cited(
     return found, listed[0].strip() if listed else ""
 
 
+def _as_written(bibliography: str) -> str:
+    """BibTeX whose titles and publishers keep their letters: pandoc would write them small."""
+    done, at = [], 0
+    for found in re.finditer(
+        r"(?i)\b(\w*title|journal|publisher|institution|school)\s*=\s*(?=\{)", bibliography
+    ):
+        if found.start() < at:
+            continue
+        (held,), end = arguments(bibliography, found.end(), 1)
+        done.append(f"{bibliography[at : found.end()]}{{{{{held}}}}}")
+        at = end
+    return "".join(done) + bibliography[at:]
+
+
 def _filled_in(made: str, marks: Sequence[str]) -> str:
     """pandoc's HTML, each mark replaced by what it stands for."""
     made = re.sub(r"&#(98\d{4}|10[0-4]\d{4});", lambda code: chr(int(code[1])), made)
@@ -115,7 +132,7 @@ def _filled_in(made: str, marks: Sequence[str]) -> str:
     made = re.sub(
         rf"<mi[^>]*>({one})</mi>|<p>({one})</p>", lambda found: found[1] or found[2], made
     )
-    # A paragraph that is nothing but a mark with what pandoc put beside it.
+    made = made.replace(PART, "<!part>")
     previous = None
     while previous != made:
         previous = made
@@ -129,6 +146,8 @@ def _clean(made: str) -> str:
     made = made.replace("<semantics>", "").replace("</semantics>", "")
     made = made.replace(' xmlns="http://www.w3.org/1998/Math/MathML"', "")
     made = re.sub(r' columnalign="\w+"', "", made)
+    made = re.sub(r'<span class="nocase">(.*?)</span>', r"\1", made, flags=re.DOTALL)
+    made = made.replace("\u2006", "\u202f")  # a thin space at which no line breaks
 
     def styled(found: re.Match) -> str:
         name = _STYLES.get(found[1].removeprefix("text-align: ").rstrip(";"))

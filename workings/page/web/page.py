@@ -8,6 +8,7 @@ import html
 import json
 import re
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -73,6 +74,9 @@ def page(
     preamble, _, rest = document.without_comments(text).partition(r"\begin{document}")
     own = definitions(preamble)
     outer = fragment(rest, own)
+    with ThreadPoolExecutor() as side_by_side:  # they are programs of their own, and remembered
+        side_by_side.map(lambda text: fragment(body(text), own), sections.values())
+        side_by_side.map(svg, figures.values())
     citations, missing = list(outer.citations), list(outer.left_out)
 
     def filled(found: re.Match) -> str:
@@ -90,12 +94,17 @@ def page(
         shifted = re.sub(r"<!cite (\d+)>", lambda c: f"<!cite {int(c[1]) + first}>", made.html)
         return f"{found[0]}{shifted}"
 
-    whole = re.sub(r"<!section ([^>]+)>", filled, outer.html)
+    whole = re.sub(r"<!section ([^>]+)>", filled, _without_doubles(outer.html))
     if missing:
         names = ", ".join(f"\\{name}" for name in dict.fromkeys(missing))
         say(f"workings: the page leaves out what these commands print: {names}")
     whole = _other_wordings(whole, claims, own)
     numbers = Numbers(known.name in ROMAN)
+    if references:
+        whole = whole.replace(
+            "<!references>",
+            '<h1 class="unnumbered" id="sec:references">References</h1><!references>',
+        )
     whole = numbers.numbered(whole)
     whole = numbers.referred(whole)
     whole = _with_citations(whole, citations, references, known, config["report"]["language"])
@@ -107,6 +116,12 @@ def page(
     whole = whole.replace("<!acknowledgements>", thanks)
     data = cards.data(ledger, seeds) | {"sections": numbers.sections}
     return _laid_out(whole, numbers, ledger, report, data, answers, live)
+
+
+def _without_doubles(outer: str) -> str:
+    """A part's title that report.tex puts into the contents and sets by hand, once."""
+    heading = r"(<h1[^>]*><!part>(.*?)</h1>)\s*(?:<p><strong></strong></p>)?\s*<p>\2</p>"
+    return re.sub(heading, r"\1", outer, flags=re.DOTALL)
 
 
 def _other_wordings(whole: str, claims: Sequence[Mapping[str, Any]], own: str) -> str:
@@ -137,8 +152,6 @@ def _with_citations(
     style = "author-year" if known.biber else "numeric"
     found, bibliography = cited(tuple(commands), references, style, language)
     whole = re.sub(r"<!cite (\d+)>", lambda c: found[int(c[1])], whole)
-    if bibliography:
-        bibliography = f'<h2 id="references">References</h2>{bibliography}'
     return whole.replace("<!references>", bibliography)
 
 

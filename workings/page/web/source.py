@@ -16,6 +16,12 @@ from workings.page.tex import arguments
 
 FIRST = 0xF0000  # of the letters that are marks
 MARK = re.compile("[\U000f0000-\U000ffffd]")
+PART = "\ue001"  # before the title of a part
+# Commands that pandoc does not know and that print something, in those it knows.
+KNOWN = rf"""\newcommand{{\addpart}}[1]{{\section*{{{PART}#1}}}}
+\newcommand{{\addcontentsline}}[3]{{\section*{{{PART}#3}}}}
+\newcommand{{\part}}[1]{{\section*{{{PART}#1}}}}
+"""
 NUMBERED = ("equation", "align", "gather", "multline", "eqnarray", "alignat", "flalign")
 
 # What stands in a section, and how many arguments it has.
@@ -24,15 +30,15 @@ _COMMANDS = {
     "measured": 3, "textfigure": 3, "widefigure": 3, "claim": 4, "refutedclaim": 4, "linename": 2,
     "derivationline": 2, "ref": 1, "eqref": 1, "cref": 1, "Cref": 1, "autoref": 1, "labelcref": 1,
     "input": 1, "include": 1, "bibliography": 1, "printbibliography": 0, "appendix": 0,
-    "printacknowledgements": 0, "addcontentsline": 3, "hypersetup": 1, "bibliographystyle": 1,
-    "allowbreak": 0, "tableofcontents": 0, "addpart": 1,
+    "printacknowledgements": 0, "hypersetup": 1, "bibliographystyle": 1,
+    "allowbreak": 0, "tableofcontents": 0,
 }  # fmt: skip
 _COMMAND = re.compile(
     rf"\\({'|'.join(_COMMANDS)})(?![A-Za-z@])\*?(?:\s*\[[^\]]*\])?"
     r"|\\([A-Za-z]*cite[a-z]*)(?![A-Za-z@])\*?\s*((?:\[[^\]]*\]\s*)*)(?=\{)"
     rf"|\\begin\{{({'|'.join(NUMBERED)})\}}"
     r"|\\begin\{(long)?measuredtable\}|\\end\{(?:long)?measuredtable\}"
-    r"|\\(\\)\*|\\endhead(?![a-z])|\\hfuzz=\\marginparsep"
+    r"|\\(\\)\*|\\endhead(?![a-z])|\\hfuzz=\\marginparsep|(?<!\\)\\([()])"
 )
 
 
@@ -48,7 +54,7 @@ class Marked:
 
     html: list[str] = field(default_factory=list)
     citations: list[str] = field(default_factory=list)
-    equations: int = 0
+    in_table: bool = False
 
     def mark(self, stands_for: str) -> str:
         self.html.append(stands_for)
@@ -69,7 +75,7 @@ class Marked:
 
     def _replaced(self, found: re.Match, text: str) -> tuple[str, int]:
         """What stands for a command, and where the text goes on."""
-        command, cites, options, environment, long, star = found.groups()
+        command, cites, options, environment, long, star, formula = found.groups()
         end = found.end()
         if cites:
             end = arguments(text, end, 1)[1]
@@ -85,12 +91,15 @@ class Marked:
             )
             made = getattr(self, f"_{command}", lambda *_: "")
             return made(*given), end
+        if formula:  # in a table pandoc takes the & of a matrix for its own, except between dollars
+            return ("$" if self.in_table else found[0]), end
         if star:
             return "\\\\", end
         if found[0].startswith((r"\endhead", r"\hfuzz")):
             return "", end
         if found[0].startswith(r"\begin"):
             (name, caption, columns), end = arguments(text, end, 3)
+            self.in_table = True
             kind = "table long" if long else "table"
             label = html.escape(f"tab:{name}")
             head = self.block(
@@ -100,6 +109,7 @@ class Marked:
                 f'aria-label="<!label table {label}>">',
             )
             return f"{head}\\begin{{tabular}}{{{columns}}}", end
+        self.in_table = False
         return "\\end{tabular}" + self.block("", "", "</div></figure>"), end
 
     # -- one method for each command ---------------------------------------------------------------
@@ -180,9 +190,6 @@ class Marked:
 
     def _appendix(self) -> str:
         return self.block("<!appendix>", "", "")
-
-    def _addpart(self, title: str) -> str:
-        return f"\n\n\\section*{{{self.mark('<!part>')}{self.read(title)}}}\n\n"
 
     def _equation(self, environment: str, body: str) -> str:
         """A numbered formula: each row with its number, or one for the whole."""
