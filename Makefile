@@ -65,7 +65,7 @@ lock:  ## write requirements.lock anew from pyproject.toml
 	rm -rf build/lock
 
 clean:  ## everything generated but the store and the environment
-	rm -rf build .snakemake report/report.pdf
+	rm -rf build .snakemake report/report.pdf report/report.html
 
 clean-cache:  ## the store of finished jobs
 	rm -rf .cache

@@ -88,6 +88,7 @@ if __name__ != "other_seeds":
             seeds=[_paper.recorded["seeds"].measurements] if "seeds" in _paper.recorded else [],
         output:
             page=update("report/report.html"),
+        priority: 1  # before the PDF, which takes longer
         params:
             **_paper.page_job(),
         message:

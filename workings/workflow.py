@@ -33,7 +33,7 @@ from workings.terminal import take_over
 PYTHON = shlex.quote(sys.executable).replace("{", "{{").replace("}", "}}")
 SNAKEFILE = Path("Snakefile")
 SHELL = Path("report/report.tex")
-EDITION = Path("report/report.pdf")
+EDITIONS = {kind: Path(f"report/report.{kind}") for kind in ("pdf", "html")}
 SECTIONS = Path("templates/sections")
 FIGURES = "build/figures/"
 ANSWERS = "build/answers/"
@@ -106,7 +106,7 @@ class Report:
     @property
     def editions(self) -> list[str]:
         """What the report is made as: report/report.pdf and report/report.html, or one of them."""
-        return [str(EDITION.with_suffix(f".{kind}")) for kind in self.config["report"]["editions"]]
+        return [str(EDITIONS[kind]) for kind in self.config["report"]["editions"]]
 
     def __init__(self, workflow) -> None:
         self._workflow = workflow
@@ -497,12 +497,13 @@ def _forget_what_is_unknown(dry: bool) -> None:
     until the new one is there, but is given a date before all of its sources.
     """
     old = [folder for folder in Path("build").glob("*/") if folder.name not in WORKING]
-    if any(Path(".snakemake/metadata").glob("*")) or not (old or EDITION.exists()):
+    editions = [edition for edition in EDITIONS.values() if edition.exists()]
+    if any(Path(".snakemake/metadata").glob("*")) or not (old or editions):
         return
     say("workings: .snakemake is gone; every result is looked up again")
     if dry:
         return
     for folder in old:
         shutil.rmtree(folder)
-    if EDITION.exists():
-        os.utime(EDITION, (1, 1))  # 0 would mean no date to Snakemake
+    for edition in editions:
+        os.utime(edition, (1, 1))  # 0 would mean no date to Snakemake

@@ -80,7 +80,7 @@ def _spread(key: str | None, seeds: Mapping[str, Any] | None) -> dict | None:
     return held if isinstance(held, Mapping) and "deviation" in held else None
 
 
-def table(ledger: Mapping[str, Any], sections: Mapping[str, tuple[str, str]]) -> str:
+def table(ledger: Mapping[str, Any], sections: Mapping[str, tuple[str, str, str]]) -> str:
     """The ledger as a table, which the page's script lets a reader search and sort."""
     made = []
     for name, row in rows(ledger):
@@ -112,8 +112,7 @@ def table(ledger: Mapping[str, Any], sections: Mapping[str, tuple[str, str]]) ->
     )
 
 
-def _shown(section: str, sections: Mapping[str, tuple[str, str]]) -> str:
+def _shown(section: str, sections: Mapping[str, tuple[str, str, str]]) -> str:
     if not section:
         return "figure"
-    number, _ = sections.get(section, ("", ""))
-    return number or section
+    return sections.get(section, ("",))[0] or section

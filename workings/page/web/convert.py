@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from workings.messages import InputError
@@ -46,7 +46,7 @@ class Fragment:
     left_out: tuple[str, ...]
 
 
-@cache
+@lru_cache(maxsize=512)
 def fragment(text: str, definitions: str = "") -> Fragment:
     """A piece of LaTeX as HTML.
 

@@ -10,7 +10,7 @@ import hashlib
 import html
 import re
 import subprocess
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 from workings.messages import InputError
@@ -36,7 +36,7 @@ def svg(path: Path) -> str:
     return _svg(str(path), hashlib.sha256(path.read_bytes()).hexdigest())
 
 
-@cache
+@lru_cache(maxsize=256)
 def _svg(path: str, digest: str) -> str:
     drawn = _run("pdftocairo", "-svg", path, "-")
     words = _run("pdftotext", "-bbox", path, "-")

@@ -32,14 +32,14 @@ class Numbers:
         roman: whether the document's class counts in Roman numerals.
         of: the kind and the number of each label.
         contents: the headings: level, id, number, title.
-        sections: the number and the title under which each of the report's sections stands.
+        sections: the number, the title and the name of the heading of each of the report's sections.
     """
 
     roman: bool
     deepest: int = 2  # the level of a section in the page, under the title and the parts
     of: dict[str, tuple[str, str]] = field(default_factory=dict)
     contents: list[tuple[int, str, str, str]] = field(default_factory=list)
-    sections: dict[str, tuple[str, str]] = field(default_factory=dict)
+    sections: dict[str, tuple[str, str, str]] = field(default_factory=dict)
     counts: list[int] = field(default_factory=lambda: [0, 0, 0])
     counted: dict[str, int] = field(default_factory=dict)
     appendix: bool = False
@@ -76,7 +76,7 @@ class Numbers:
         elif number:
             self.of[name] = ("appendix" if self.appendix else "section", self._referred(depth))
         if self.now and self.now not in self.sections:
-            self.sections[self.now] = (self._referred(depth) if number else "", _plain(title))
+            self.sections[self.now] = (self._referred(depth) if number else "", _plain(title), name)
         return self._set(depth + self.deepest - 1, "", name, number, title)
 
     def _set(self, level: int, kind: str, name: str, number: str, title: str) -> str:

@@ -27,18 +27,24 @@ from workings.page.web.source import body, definitions
 
 
 def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
-    made = page(
+    inputs.sections = {Path(path).stem: Path(path) for path in inputs.sections}
+    Path(outputs.page).write_text(of_files(inputs, config), encoding="utf-8")
+
+
+def of_files(inputs: SimpleNamespace, config: Mapping[str, Any], live: bool = False) -> str:
+    """The page from the input files of the rule `page`, the sections by their names."""
+    return page(
         Path(inputs.shell),
         [Path(path) for path in inputs.references],
-        {Path(path).stem: Path(path).read_text(encoding="utf-8") for path in inputs.sections},
+        {name: path.read_text(encoding="utf-8") for name, path in inputs.sections.items()},
         [claim for path in inputs.claims for claim in read(path)],
         {Path(path).stem: Path(path) for path in inputs.figures},
         read(inputs.ledger),
-        config,
+        config["report"],
         {Path(path).stem: read(path) for path in inputs.answers},
         read(inputs.seeds[0]) if inputs.seeds else None,
+        live,
     )
-    Path(outputs.page).write_text(made, encoding="utf-8")
 
 
 def page(
@@ -48,7 +54,7 @@ def page(
     claims: Sequence[Mapping[str, Any]],
     figures: Mapping[str, Path],
     ledger: Mapping[str, Any],
-    config: Mapping[str, Any],
+    report: Mapping[str, Any],
     answers: Mapping[str, Any],
     seeds: Mapping[str, Any] | None = None,
     live: bool = False,
@@ -61,7 +67,7 @@ def page(
         claims: what the sections claimed, with the other wording of each that has one.
         figures: the PDF of each figure by its name.
         ledger: the whole ledger.
-        config: the block `report` of the configuration.
+        report: that block of the configuration.
         answers: the data of each figure that answers.
         seeds: what the runs from other seeds measured.
         live: whether it reloads itself when `workings watch` says so.
@@ -107,9 +113,8 @@ def page(
         )
     whole = numbers.numbered(whole)
     whole = numbers.referred(whole)
-    whole = _with_citations(whole, citations, references, known, config["report"]["language"])
+    whole = _with_citations(whole, citations, references, known, report["language"])
     whole = _with_figures(whole, figures)
-    report = config["report"]
     thanks = report.get("acknowledgements") or ""
     if thanks:
         thanks = f"<h2>Acknowledgements</h2><p>{html.escape(thanks)}</p>"
