@@ -13,7 +13,7 @@ from analysis.data import storage
 from analysis.maths import network as cnn
 from workings import figures, measurements
 from workings.measurements import Record, record
-from workings.messages import tell
+from workings.messages import say
 
 CONFIDENCE = 0.95  # of the interval around the test accuracy
 
@@ -108,7 +108,7 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
         given = cnn.predict(network, digits.test_images).argmax(axis=1)
         test_accuracy.append(float((given == digits.test_labels).mean()))
         line = f"loss {epoch.loss:.4f}, test accuracy {100 * test_accuracy[-1]:.2f} %"
-        tell(f"Epoch {len(test_accuracy)} of {chosen['epochs']}: {line}")
+        say(f"Epoch {len(test_accuracy)} of {chosen['epochs']}: {line}")
 
     history = cnn.train(
         network,

@@ -96,8 +96,8 @@ def measure(
         largest_best_epsilon=max(b["epsilon"] for b in best.values()),
         best_digits=max(b["digits"] for b in best.values()),
     )
-    if cell.updates:
-        parameter, rate = cell.updates[0]
+    if cell.update:
+        parameter, rate = cell.update
         values["by_hand"] = hand = by_hand(cell, parameter, chosen["epsilon"])
         moved = np.asarray(cell.parameters[parameter], float) + float(rate) * hand["gradient"]
         difference = checks.relative_difference(hand["gradient"], gradients[parameter])

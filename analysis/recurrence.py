@@ -33,7 +33,7 @@ def measure(cell: Recurrence, run: Run, gradients: Gradients, derivation: Deriva
         gradient_lines=[f"dL_d{name}" for name in cell.parameters],
         proofs=proofs(cell),
     )
-    if cell.updates:
+    if cell.update:
         values["update"] = update(cell, run, gradients)
     if cell.forward_parameters:
         parameter = cell.forward_parameters[0]
@@ -64,7 +64,7 @@ def proofs(cell: Recurrence) -> Record:
 
 def update(cell: Recurrence, run: Run, gradients: Gradients) -> Record:
     """The parameter and the loss after p ± rate · dL/dp."""
-    parameter, rate = cell.updates[0]
+    parameter, rate = cell.update
     values = record(symbol=symbol(parameter))
     for name, sign in (("uphill", +1), ("downhill", -1)):
         moved, loss = cell.stepped(run, gradients, parameter, sign * float(rate))

@@ -9,13 +9,14 @@ key, value and what would be right.
 
 from __future__ import annotations
 
+import json
 import math
 import re
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import jsonschema
 import yaml
@@ -25,6 +26,8 @@ from workings.messages import InputError, did_you_mean
 DEFAULT = Path("config/default.yaml")
 SCHEMA = Path("config/schema.yaml")
 ENGINE = Path(__file__).parent
+DEPTH = 20  # lists and blocks in one another
+OWN = f"{ENGINE.name}/defaults.yaml"  # as messages and the ledger name it, wherever it is installed
 
 _WORDS = {
     "integer": "a whole number",
@@ -35,6 +38,17 @@ _WORDS = {
     "object": "a block of keys",
     "null": "nothing (null)",
 }
+_LIMITS = {
+    "minimum": "at least {}",
+    "exclusiveMinimum": "above {}",
+    "maximum": "at most {}",
+    "exclusiveMaximum": "below {}",
+    "minLength": "length at least {}",
+    "maxLength": "length at most {}",
+    "minItems": "length at least {}",
+    "maxItems": "length at most {}",
+    "uniqueItems": "none of them twice",
+}
 
 
 @dataclass(frozen=True)
@@ -43,7 +57,7 @@ class Configuration:
 
     Args:
         values: the blocks.
-        files: the files that were laid one over the other; the engine's own as workings/….
+        files: the report's files that were laid one over the other.
         given: what the command line set.
         schema: what the keys mean.
     """
@@ -75,7 +89,11 @@ class Configuration:
 
     def printed(self) -> Iterator[tuple[str, str]]:
         """The key and the words of each text that the schema calls `printed`."""
-        yield from _printed(self.values, self.schema)
+        found = list(_Printed(self.schema).iter_errors(self.values))
+        for each in found:
+            found += each.context
+            if each.validator == "printed":
+                yield _key(each), each.instance
 
 
 def load(
@@ -86,17 +104,19 @@ def load(
     Raises:
         InputError: a file is missing or not YAML, or a value does not fit the schema.
     """
-    own = [DEFAULT] if DEFAULT.exists() else []
-    files = [ENGINE / "defaults.yaml", *own, *map(Path, files)]
+    files = [*([DEFAULT] if DEFAULT.exists() else []), *map(Path, files)]
+    given = _scalars(overrides or {})
     schema = read_schema()
     whole = {name for name, block in schema["properties"].items() if block.get("whole")}
-    merged: dict = {}
-    for file in files:
-        merged = laid_over(merged, read_yaml(file), whole)
-    given = _scalars(overrides or {})
-    merged = laid_over(merged, given, whole)
-    check(merged, schema, files, given)
-    return Configuration(merged, tuple(map(_shown_path, files)), given, schema)
+    values: dict = {}
+    for layer in [*map(read_yaml, [ENGINE / "defaults.yaml", *files]), given]:
+        values = laid_over(values, layer, whole)
+    found = Configuration(values, tuple(map(str, files)), given, schema)
+    misfits = [leaf for error in _Validator(schema).iter_errors(values) for leaf in _leaves(error)]
+    if misfits:
+        lines = dict.fromkeys(line for leaf in misfits for line in _messages(leaf, found))
+        raise InputError("\n".join(lines))
+    return found
 
 
 def read_schema() -> dict:
@@ -110,18 +130,21 @@ def read_schema() -> dict:
 def read_yaml(file: Path) -> dict:
     """The mapping in a YAML file; InputError with the line when it cannot be read."""
     try:
-        content = yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader)
-    except FileNotFoundError:
-        raise InputError(f"{file}: there is no such configuration file") from None
+        data = file.read_bytes()
+        text = data.decode("utf-8-sig")
+        _hold_plain(text)
+        content = yaml.load(text, Loader=_Loader)
     except OSError as error:
         raise InputError(f"{file}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:
-        raise InputError(f"{file}: not UTF-8 text ({error.reason})") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or str(error)
-        raise InputError(f"{file}{where}: not valid YAML: {problem}") from None
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{file}:{line}: not UTF-8 text; save the file as UTF-8") from None
+    except yaml.MarkedYAMLError as error:
+        where = f"{error.problem_mark.line + 1}:{error.problem_mark.column + 1}"
+        raise InputError(f"{file}:{where}: not valid YAML: {error.problem}") from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise InputError(f"{file}:{line}: not valid YAML: {error.reason}") from None
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -129,117 +152,48 @@ def read_yaml(file: Path) -> dict:
     return content
 
 
-def check(
-    config: dict,
-    schema: Mapping[str, Any],
-    files: Iterable[Path] = (),
-    given: Mapping[str, Any] | None = None,
-) -> None:
-    """Hold `config` against the schema; raise one InputError that lists every misfit.
-
-    `files` and `given` (what the command line set) are asked where a wrong key stands.
-    """
-    problems = []
-    misfits = _Validator(schema).iter_errors(config)
-    for error in sorted(misfits, key=lambda e: list(map(str, e.path))):
-        problems += [
-            _message(leaf, partial(locate, files=files, given=given)) for leaf in _leaves(error)
-        ]
-    if problems:
-        raise InputError("\n".join(dict.fromkeys(problems)))
-
-
-def locate(key: str, files: Iterable[str | Path], given: Mapping[str, Any] | None = None) -> str:
+def locate(key: str, files: Iterable[str], given: Mapping[str, Any] | None = None) -> str:
     """Where the dotted `key` was set: the command line (`given`), or a file and its line.
 
-    Of the `files` it is the last that sets the key, or else the nearest block above it.
+    Of the `files`, over the engine's own, it is the last that sets the key, or else the nearest
+    block above it.
     """
     parts = key.split(".")
     if _has(given or {}, parts):
         return "--config"
     best, depth = "--config", 0
-    for file in files:
-        line, found = _walk(_composed(_located(file)), parts)
+    for file in [OWN, *files]:
+        line, found = _walk(_composed(ENGINE.parent / file if file == OWN else Path(file)), parts)
         if found >= max(depth, 1):
-            best, depth = f"{_shown_path(file)}:{line}", found
+            best, depth = f"{file}:{line}", found
     return best
 
 
 @cache
 def _composed(file: Path) -> yaml.Node | None:
     try:
-        return yaml.compose(file.read_text(encoding="utf-8"))
+        return yaml.compose(file.read_text(encoding="utf-8-sig"), Loader=_Loader)
     except (OSError, yaml.YAMLError):
         return None
 
 
-def _shown_path(file: str | Path) -> str:
-    """The engine's own file by its name in the engine."""
-    path = Path(file)
-    inside = path.is_relative_to(ENGINE)
-    return str(Path(ENGINE.name) / path.relative_to(ENGINE)) if inside else str(file)
-
-
-def _located(file: str | Path) -> Path:
-    """The file of a shown path, wherever the engine is installed."""
-    path = Path(file)
-    return ENGINE.parent / path if path.parts[0] == ENGINE.name else path
-
-
-def _printed(value: Any, schema: Mapping[str, Any], key: str = "") -> Iterator[tuple[str, str]]:
-    if isinstance(value, str) and schema.get("printed"):
-        yield key, value
-    for option in schema.get("anyOf", ()):
-        yield from _printed(value, option, key)
-    if isinstance(value, Mapping):
-        other = schema.get("additionalProperties")
-        for name, inner in value.items():
-            described = schema.get("properties", {}).get(name, other)
-            if isinstance(described, Mapping):
-                yield from _printed(inner, described, f"{key}.{name}".lstrip("."))
-    elif isinstance(value, list) and isinstance(schema.get("items"), Mapping):
-        for place, inner in enumerate(value):
-            yield from _printed(inner, schema["items"], f"{key}.{place}")
-
-
 def describe(schema: Mapping[str, Any]) -> str:
-    """What would be right, in words: 'a whole number of pixels from 1 to 28'."""
+    """What would be right, in words: 'a whole number of pixels, at least 1, at most 28'."""
     if "enum" in schema:
-        return "one of " + ", ".join(_shown(value) for value in schema["enum"])
+        return "one of " + ", ".join(map(_shown, schema["enum"]))
     if "anyOf" in schema:
-        return " or ".join(describe(option) for option in schema["anyOf"])
+        return " or ".join(map(describe, schema["anyOf"]))
     types = schema.get("type", "object")
-    types = [types] if isinstance(types, str) else types
-    words = " or ".join(_WORDS[name] for name in types)
-    unit = schema.get("unit")
-    words += f" of {unit}" if unit else ""
-    low = schema.get("minimum", schema.get("exclusiveMinimum"))
-    high = schema.get("maximum", schema.get("exclusiveMaximum"))
-    above = "above" if "exclusiveMinimum" in schema else "from"
-    below = "below" if "exclusiveMaximum" in schema else "to"
-    if low is not None and high is not None:
-        joined = {"from to": "to", "above to": "and up to"}.get(f"{above} {below}", "and below")
-        words += f" {above} {low} {joined} {high}"
-    elif low is not None:
-        words += f" above {low}" if above == "above" else f", {low} or more"
-    elif high is not None:
-        words += f" below {high}" if below == "below" else f", {high} or less"
-    if "array" in types and isinstance(schema.get("items"), Mapping):
-        fewest, most = schema.get("minItems", 0), schema.get("maxItems")
-        items = "different items" if schema.get("uniqueItems") else "items"
-        if most is None:
-            words += f" of {fewest} or more {items}" if fewest else ""
-        else:
-            words += (
-                f" of {fewest} {items}" if fewest == most else f" of {fewest} to {most} {items}"
-            )
-        words += f", each {describe(schema['items'])}"
-    return words
+    words = " or ".join(_WORDS[name] for name in ([types] if isinstance(types, str) else types))
+    words += f" of {schema['unit']}" if "unit" in schema else ""
+    limits = [words.format(schema[name]) for name, words in _LIMITS.items() if name in schema]
+    items = [f"each {describe(schema['items'])}"] if "items" in schema else []
+    return ", ".join([words, *limits, *items])
 
 
 def _is_whole(checker: jsonschema.TypeChecker, value: Any) -> bool:
-    """2.0 is no whole number: a job could not count with it."""
-    return isinstance(value, int) and not isinstance(value, bool)
+    """2.0 is no whole number, nor is what takes more than 64 bits: a job could not count with it."""
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
 
 
 def _is_number(checker: jsonschema.TypeChecker, value: Any) -> bool:
@@ -253,38 +207,58 @@ _Validator = jsonschema.validators.extend(
         {"integer": _is_whole, "number": _is_number}
     ),
 )
+# Calls each text that is printed a misfit, and so finds them all.
+_Printed = jsonschema.validators.extend(
+    _Validator,
+    {"printed": lambda validator, printed, text, schema: [jsonschema.ValidationError("")]},
+)
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-    """YAML that refuses a key given twice and reads 1e-4 as a number (YAML 1.2)."""
+    """YAML with the single values of JSON alone: no, 010, 1:30, 1_000 and 2026-11-25 are texts."""
+
+    yaml_implicit_resolvers: ClassVar[dict] = {}
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        seen: dict = {}
+        seen = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
             # A point separates the parts of a key in fingerprints, messages and measurements.
             if not (isinstance(key, str) and re.fullmatch(r"[\w$]+", key)):
-                raise yaml.MarkedYAMLError(
-                    problem=f"the key {key!r:.60} is no word of letters, digits and _",
-                    problem_mark=key_node.start_mark,
-                )
+                raise _wrong(f"the key {key!r:.60} is no word of letters, digits and _", key_node)
             if key in seen:
-                raise yaml.MarkedYAMLError(
-                    problem=f"the key {key!r} is given twice", problem_mark=key_node.start_mark
-                )
-            seen[key] = True
+                raise _wrong(f"the key {key!r:.60} is given twice", key_node)
+            seen.add(key)
         return super().construct_mapping(node, deep)
 
 
-# A date stays the text that was written.
-_Loader.add_constructor(
-    "tag:yaml.org,2002:timestamp", lambda loader, node: loader.construct_scalar(node)
-)
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
-    list("-+0123456789"),
-)
+for _kind, _pattern, _first in (
+    ("null", r"(null|~|)$", "n~"),
+    ("bool", r"(true|false|True|False)$", "tfTF"),
+    ("int", r"[-+]?(0|[1-9][0-9]{0,17})$", "-+0123456789"),
+    ("float", r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?$", "-+.0123456789"),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(_pattern), ["", *_first])
+
+
+def _wrong(problem: str, at: yaml.Node | yaml.Event) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=at.start_mark)
+
+
+def _hold_plain(text: str) -> None:
+    """Refuse what YAML can write and no configuration needs, before it is built in memory."""
+    depth, named = 0, set()
+    for event in yaml.parse(text, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEPTH:
+            raise _wrong(f"more than {DEPTH} lists or blocks in one another", event)
+        if getattr(event, "tag", None):
+            raise _wrong(f"the tag {event.tag}; leave it out", event)
+        if isinstance(event, yaml.AliasEvent) and event.anchor not in named:
+            raise _wrong(f"*{event.anchor} names no single value; write it out", event)
+        if isinstance(event, yaml.ScalarEvent):
+            named.add(event.anchor)
 
 
 def _scalars(given: Any) -> Any:
@@ -327,60 +301,50 @@ def laid_over(base: dict, layer: Mapping[str, Any], whole: Container[str] = ()) 
     merged = dict(base)
     for key, value in layer.items():
         if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping) and key not in whole:
-            merged[key] = laid_over(merged[key], value)
-        else:
-            merged[key] = value
+            value = laid_over(merged[key], value)
+        merged[key] = value
     return merged
 
 
 def _leaves(error: jsonschema.ValidationError) -> list[jsonschema.ValidationError]:
     """Inside an `anyOf`, the misfits of the option that came nearest."""
-    if error.validator != "anyOf" or not error.context:
-        return [error]
-    deepest = max(len(child.absolute_path) for child in error.context)
-    if deepest == len(error.absolute_path):
-        return [error]
-    return [child for child in error.context if len(child.absolute_path) == deepest]
+    deepest = max((len(child.path) for child in error.context), default=0)
+    return [child for child in error.context if len(child.path) == deepest > 0] or [error]
 
 
-def _message(error: jsonschema.ValidationError, place: Callable[[str], str]) -> str:
-    key = ".".join(map(str, error.absolute_path))
+def _key(error: jsonschema.ValidationError) -> str:
+    return ".".join(map(str, error.absolute_path))
+
+
+def _messages(error: jsonschema.ValidationError, found: Configuration) -> Iterator[str]:
+    """What is wrong with a value, and what would be right; a line for each wrong key."""
+    key = _key(error)
+    within = f"{key}." if key else ""
+    described = error.schema.get("properties", {})
     if error.validator == "additionalProperties":
-        known = error.schema.get("properties", {})
-        unknown = sorted(set(map(str, error.instance)) - set(known))
-        inside = f"{key}." if key else ""
-        return "\n".join(
-            f"{place(inside + name)}: {inside}{name}: unknown key; "
-            f"{did_you_mean(name, known)}known here: {', '.join(known)}"
-            for name in unknown
-        )
-    if error.validator == "required":
-        missing = [name for name in error.validator_value if name not in error.instance]
-        inside = f"{key}." if key else ""
-        whole = error.schema.get("whole")
-        return "\n".join(
-            f"{place(key) if key else DEFAULT}: {inside}{name}: missing; "
-            f"{_expected(error.schema['properties'].get(name, {}))}"
-            + ("; this block is taken whole from the last file that has it" if whole else "")
-            for name in missing
-        )
-    return f"{place(key)}: {key}: {_shown(error.instance)}; {_expected(error.schema)}"
+        for name in sorted(map(str, error.instance.keys() - described)):
+            yield (
+                f"{found.place(within + name)}: {within}{name}: unknown key; "
+                f"{did_you_mean(name, described)}known here: {', '.join(described)}"
+            )
+    elif error.validator == "required":
+        whole = "; this block is taken whole from the last file that has it"
+        for name in [name for name in error.validator_value if name not in error.instance]:
+            yield (
+                f"{found.place(key) if key else DEFAULT}: {within}{name}: missing; "
+                f"{_expected(described.get(name, {}))}{whole if error.schema.get('whole') else ''}"
+            )
+    else:
+        yield f"{found.place(key)}: {key}: {_shown(error.instance)}; {_expected(error.schema)}"
 
 
 def _expected(schema: Mapping[str, Any]) -> str:
-    meaning = schema.get("description")
-    return f"expected {describe(schema)}" + (f" ({meaning})" if meaning else "")
+    meaning = f" ({schema['description']})" if "description" in schema else ""
+    return f"expected {describe(schema)}{meaning}"
 
 
 def _shown(value: Any) -> str:
-    text = {True: "true", False: "false", None: "null"}.get(value) if _hashable(value) else None
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        text = repr(value)
-    return text or (repr(value) if len(repr(value)) <= 80 else repr(value)[:77] + "…")
-
-
-def _hashable(value: Any) -> bool:
-    return isinstance(value, (bool, type(None)))
+    return f"{json.dumps(value, ensure_ascii=False):.80}"
 
 
 def _walk(node: yaml.Node | None, parts: list[str]) -> tuple[int, int]:
@@ -390,8 +354,7 @@ def _walk(node: yaml.Node | None, parts: list[str]) -> tuple[int, int]:
         if isinstance(node, yaml.MappingNode):
             step = next(((k, v) for k, v in node.value if k.value == part), None)
         elif isinstance(node, yaml.SequenceNode) and part.isdigit() and int(part) < len(node.value):
-            item = node.value[int(part)]
-            step = (item, item)
+            step = (node.value[int(part)],) * 2
         else:
             step = None
         if step is None:

@@ -31,7 +31,7 @@ from workings.build import lock, manifests, plan, store  # noqa: E402
 from workings.build.files import written_whole  # noqa: E402
 from workings.measurements import origins_path  # noqa: E402
 from workings.messages import InputError, say  # noqa: E402
-from workings.notes import note, of_exception  # noqa: E402
+from workings.notes import block, note, of_exception  # noqa: E402
 
 
 def run(planned: plan.Plan, kept: store.Store | None = None) -> str:
@@ -104,7 +104,7 @@ def main() -> int:
     except Exception as error:
         return _fail(output, of_exception(error, label))
     note(how, output, label)
-    if output.startswith("report/"):
+    if planned.outputs.keys() & {"report", "page"}:
         note("edition", output, f"{output} is up to date")
     return 0
 
@@ -118,7 +118,7 @@ def listed(files: Mapping[str, str | list[str]]):
 def _fail(output: str, message: str) -> int:
     """The terminal says it once all else is said; where none listens, it is said here."""
     if not note("failed", output, message):
-        say(message)
+        say(block(message))
     return 1
 
 

@@ -21,29 +21,26 @@ from __future__ import annotations
 import ast
 import json
 import math
-import re
 import sys
-from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from workings.build import syntax
 from workings.messages import InputError, did_you_mean
 
 ENGINE = Path(__file__).parent
-SPREAD = "**"  # the name of a keyword that spreads a mapping
-# The file, the place of a node among all of its code, and the keyword if the node is a call.
-Origin = tuple[str, int, str | None]
+Origin = tuple[str, int, str]  # the file, and a node's number among all of its code and its name
 
 
 class Record(dict):
     """A dictionary that knows where each of its values was put in."""
 
-    def __init__(self, *given: Any, places: Mapping[Any, Origin] | None = None) -> None:
-        super().__init__(*given)
-        self.places = dict(places or {})
+    def __init__(self, values: Any = (), places: Any = ()) -> None:
+        super().__init__(values)
+        self.places: dict[Any, Origin | None] = dict(places)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self._take([{key: value}], {}, _spot(ast.Subscript))
@@ -61,31 +58,20 @@ class Record(dict):
         return both
 
     def copy(self) -> Record:
-        return Record(self, places=self.places)
+        return Record(self, self.places)
 
     def __reduce__(self) -> tuple:  # so that a copy from another process has the places too
-        return _restored, (dict(self), self.places)
+        return Record, (dict(self), self.places)
 
-    def _take(self, mappings: Iterable[Any], values: Mapping, spot: _Spot | None) -> None:
-        """Put in the values of mappings, and those given by keyword to the call at `spot`."""
+    def _take(self, mappings: Iterable[Any], values: Mapping, place: Callable) -> None:
+        """Put in the values of mappings, and those given by keyword to the call at `place`."""
         for mapping in mappings:
-            mapping = mapping if isinstance(mapping, Mapping) else dict(mapping)
+            known = getattr(mapping, "places", {})
+            mapping = dict(mapping)
             super().update(mapping)
-            self._put(mapping, spot and spot.place())
-            self.places |= getattr(mapping, "places", {})
+            self.places |= {key: known.get(key) or place() for key in mapping}
         super().update(values)
-        for key in values:
-            self._put([key], spot and spot.place(key))
-
-    def _put(self, keys: Iterable[Any], place: Origin | None) -> None:
-        for key in keys:
-            self.places.pop(key, None)
-            if place:
-                self.places[key] = place
-
-
-def _restored(values: dict, places: dict) -> Record:
-    return Record(values, places=places)
+        self.places |= {key: place(key) for key in values}
 
 
 def record(*mappings: Mapping[Any, Any], **values: Any) -> Record:
@@ -101,7 +87,9 @@ def record(*mappings: Mapping[Any, Any], **values: Any) -> Record:
 def origins(values: Any, above: str = "") -> dict[str, Origin]:
     """Where the values were put in, by dotted key; a key that is not there has that of its parent."""
     found: dict[str, Origin] = {}
-    for key, value in _items(values):
+    if isinstance(values, (list, tuple)):
+        values = dict(enumerate(values))
+    for key, value in values.items() if isinstance(values, Mapping) else ():
         name = f"{above}{key}"
         if origin := getattr(values, "places", {}).get(key):
             found[name] = origin
@@ -122,15 +110,14 @@ def line_of(origin: Origin, source: str) -> int:
     Raises:
         InputError: the text is not that of the code which recorded.
     """
-    file, ordinal, keyword = origin
-    try:
-        node = syntax.nodes(source)[ordinal]
-        return (_keyword(node, keyword) if keyword else node).lineno
-    except (IndexError, AttributeError, StopIteration):
+    file, number, name = origin
+    found = syntax.nodes(source)[number : number + 1]
+    if [_name(node) for node in found] != [name]:
         raise InputError(
             f"{file}: its code is not that which recorded the measurements; "
             "run the same command again"
-        ) from None
+        )
+    return found[0].lineno
 
 
 def origins_path(path: str | Path) -> Path:
@@ -150,12 +137,12 @@ def write(path: str | Path, values: Mapping[str, Any]) -> None:
         InputError: a value is NaN or infinite; the message names its key.
         TypeError: a value is of a kind that JSON does not hold.
     """
-    text = json.dumps(_plain(values, ""), indent=1, ensure_ascii=False, allow_nan=False)
-    Path(path).write_text(_short_lists(text) + "\n", encoding="utf-8")
     places = origins_path(path)
     places.parent.mkdir(parents=True, exist_ok=True)
-    lines = [f"{json.dumps(key)}: {json.dumps(place)}" for key, place in origins(values).items()]
-    places.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+    for file, held in ((Path(path), _plain(values, "")), (places, origins(values))):
+        # A line for each key, so that a person can read the file.
+        lines = [f"{_json(key)}: {_json(value)}" for key, value in held.items()]
+        file.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
 
 def read(path: str | Path) -> dict[str, Any]:
@@ -166,34 +153,6 @@ def read(path: str | Path) -> dict[str, Any]:
         raise InputError(
             f"{path}: not a whole JSON file ({error}); delete it and run the same command again"
         ) from None
-
-
-class Measurements:
-    """The measurements of several jobs, looked up by key."""
-
-    def __init__(self, jobs: Mapping[str, Mapping[str, Any]]) -> None:
-        self.jobs = dict(jobs)
-
-    def __getitem__(self, key: str) -> Any:
-        """The value under a dotted key; a missing key is an InputError that names the nearest."""
-        value: Any = self.jobs
-        walked: list[str] = []
-        for part in str(key).split("."):
-            if isinstance(value, Mapping) and part in value:
-                value = value[part]
-            elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
-                value = value[int(part)]
-            else:
-                raise InputError(f"no measurement '{key}': {nearest(value, walked, part)}")
-            walked.append(part)
-        return value
-
-    def __contains__(self, key: str) -> bool:
-        try:
-            self[key]
-        except InputError:
-            return False
-        return True
 
 
 def nearest(value: Any, walked: list[str], part: str) -> str:
@@ -235,41 +194,29 @@ def _rows(frame: Any, key: str) -> list[dict]:
     return frame.to_dict(orient="records")
 
 
-def _items(values: Any) -> Iterable[tuple[Any, Any]]:
-    if isinstance(values, Mapping):
-        return values.items()
-    return enumerate(values) if isinstance(values, (list, tuple)) else ()
+_json = partial(json.dumps, ensure_ascii=False, allow_nan=False)
 
 
-def _keyword(call: ast.Call, name: str) -> ast.keyword:
-    return next(k for k in call.keywords if (k.arg or SPREAD) == name)
+def _spot(kind: type[ast.AST]) -> Callable[..., Origin | None]:
+    """The place of the node of that kind which the caller's caller is at, or of a keyword in it.
 
-
-class _Spot(NamedTuple):
-    """A node that puts something into a record, with the names of its keywords."""
-
-    file: str
-    ordinal: int
-    keywords: tuple[str, ...]
-
-    def place(self, keyword: str | None = None) -> Origin:
-        """The node's place, or that of its keyword; one that is not written out came by the **."""
-        if keyword is not None and keyword not in self.keywords:
-            keyword = SPREAD if self.keywords.count(SPREAD) == 1 else None
-        return self.file, self.ordinal, keyword
-
-
-def _spot(kind: type[ast.AST]) -> _Spot | None:
-    """The node of that kind which the caller's caller is at; None where its code is not of here."""
+    None where its code is not of here. A keyword that is not written out came by the **.
+    """
     frame = sys._getframe(2)
     path = frame.f_code.co_filename
     file = _named(path, Path.cwd())
-    if file is None:
-        return None
-    positions = frame.f_code.co_positions()  # of each two bytes of the code
-    _, line, _, column = next(islice(positions, frame.f_lasti // 2, None))
-    found = _ends(Path(path).read_text(encoding="utf-8")).get((kind, line, column))
-    return _Spot(file, *found) if found else None
+    places: dict = {}
+    if file:
+        positions = frame.f_code.co_positions()  # of each two bytes of the code
+        _, line, _, column = next(islice(positions, frame.f_lasti // 2, None))
+        places = _ends(Path(path).read_text(encoding="utf-8")).get((kind, line, column), {})
+
+    def place(keyword: str = "") -> Origin | None:
+        spread = "**" if keyword else ""
+        found = places.get(keyword) or places.get(spread) or places.get("")
+        return found and (file, *found)
+
+    return place
 
 
 @lru_cache
@@ -284,29 +231,24 @@ def _named(file: str, folder: Path) -> str | None:
 
 
 @lru_cache(maxsize=64)
-def _ends(source: str) -> dict[tuple[type[ast.AST], int, int], tuple[int, tuple[str, ...]]]:
-    """Kind and end of each node that may put something into a record: no two of a kind end together.
+def _ends(source: str) -> dict[tuple[type[ast.AST], int, int], dict[str, tuple[int, str]]]:
+    """Number and name of each node that may put something into a record, by its kind and end.
 
-    Each with its place among all nodes and the names of its keywords.
+    Under "" those of the node itself, then those of its keywords.
     """
-    return {
-        (type(node), node.end_lineno, node.end_col_offset): (
-            ordinal,
-            tuple(k.arg or SPREAD for k in getattr(node, "keywords", ())),
-        )
-        for ordinal, node in enumerate(syntax.nodes(source))
-        if isinstance(node, ast.Call | ast.Subscript | ast.AugAssign)
-        or (isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr))
-    }
+    numbers = {node: number for number, node in enumerate(syntax.nodes(source))}
+    found: dict = {}
+    for node, number in numbers.items():
+        if isinstance(node, ast.Call | ast.Subscript | ast.AugAssign | ast.BinOp):
+            places = {"": (number, _name(node))}
+            for keyword in getattr(node, "keywords", ()):
+                place = numbers[keyword], _name(keyword)
+                # Of several ** any may have brought a value.
+                places[_name(keyword)] = places[""] if place[1] in places else place
+            # Of operators that end together, a | b + c, the outer one comes first.
+            found.setdefault((type(node), node.end_lineno, node.end_col_offset), places)
+    return found
 
 
-def _short_lists(text: str) -> str:
-    """Innermost lists on one line each, so that a person can read the file.
-
-    Only lists of numbers: a text might hold brackets of its own.
-    """
-    return re.sub(
-        r"\[\s*(-?[\d.][^\[\]{}\"]*?)\s*\]",
-        lambda match: "[" + re.sub(r"\s*\n\s*", " ", match[1]) + "]",
-        text,
-    )
+def _name(node: ast.AST) -> str:
+    return (node.arg or "**") if isinstance(node, ast.keyword) else type(node).__name__

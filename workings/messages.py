@@ -1,21 +1,15 @@
-"""What a person reads: the one error that is meant for them, a line, a progress bar."""
+"""What a person reads: the one error that is meant for them, a line, how far a job is."""
 
 from __future__ import annotations
 
-import atexit
-import contextlib
 import difflib
-import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from functools import cache
-from pathlib import Path
 from typing import TypeVar
 
 Item = TypeVar("Item")
-PAUSE = 10.0  # seconds between two lines in a log
-GLANCE = 0.25  # and between two looks of the bar
+PAUSE = 10.0  # seconds between two lines of a job
 
 
 class InputError(Exception):
@@ -45,31 +39,9 @@ def track(items: Iterable[Item], what: str, total: int | None = None) -> Iterato
     for done, item in enumerate(items, 1):
         yield item
         now = time.monotonic()
-        if now - told >= (GLANCE if _has_bar() else PAUSE):
+        if now - told >= PAUSE:
             told = now
-            tell(f"{what}: {done}{of}, {now - start:.0f} s")
-    if _has_bar():
-        _progress_file().unlink(missing_ok=True)
-
-
-def tell(text: str) -> None:
-    """How far this job is: beside the bar on a terminal, else a line of its own."""
-    if _has_bar():
-        with contextlib.suppress(OSError):
-            _progress_file().write_text(text, encoding="utf-8")
-    else:
-        say(text)
-
-
-def _has_bar() -> bool:
-    return sys.stderr.isatty() and "WORKINGS_NOTES" in os.environ
-
-
-@cache
-def _progress_file() -> Path:
-    file = Path(os.environ["WORKINGS_NOTES"], f"progress-{os.getpid()}")
-    atexit.register(file.unlink, missing_ok=True)
-    return file
+            say(f"{what}: {done}{of}, {now - start:.0f} s")
 
 
 def say(text: str) -> None:

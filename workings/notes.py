@@ -7,63 +7,74 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import tempfile
+import textwrap
 import traceback
 from pathlib import Path
 
-FRAMES = 8  # of a traceback that are shown
+WIDTH = 240  # characters of a line: what is longer is broken
+LINES = 16  # of an error; of a longer one the first and the last
+FRAMES = 5  # of a traceback that are shown
 
 
 class Notes:
-    """What jobs and the Snakefile tell the terminal: a folder, named to them by WORKINGS_NOTES."""
+    """A file, named to the jobs by WORKINGS_NOTES."""
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="workings-"))
-        os.environ["WORKINGS_NOTES"] = str(self.folder)
+        handle, name = tempfile.mkstemp(prefix="workings-")
+        os.close(handle)
+        self.file = Path(name)
+        os.environ["WORKINGS_NOTES"] = name
 
     def by_output(self, kind: str) -> dict[str, str]:
         """The texts of one kind, by the first output of the job that noted them."""
-        file = self.folder / "notes"
-        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-        return {output: text for noted, output, text in map(json.loads, lines) if noted == kind}
-
-    def of(self, kind: str) -> list[str]:
-        return list(self.by_output(kind).values())
-
-    def progress(self) -> list[str]:
-        """How far the running jobs are."""
-        found = []
-        for file in self.folder.glob("progress-*"):
-            try:
-                found.append(file.read_text(encoding="utf-8"))
-            except FileNotFoundError:
-                continue
-        return found
+        noted = map(json.loads, self.file.read_text(encoding="utf-8").splitlines())
+        return {output: text for of, output, text in noted if of == kind}
 
     def remove(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self.file.unlink(missing_ok=True)
 
 
 def note(kind: str, output: str, text: str) -> bool:
     """Tell the terminal; whether there's one that listens."""
     try:
-        with Path(os.environ["WORKINGS_NOTES"], "notes").open("a", encoding="utf-8") as file:
+        # Not made anew: where there is no file, the terminal has ended.
+        handle = os.open(os.environ["WORKINGS_NOTES"], os.O_WRONLY | os.O_APPEND)
+        with open(handle, "a", encoding="utf-8") as file:
             file.write(json.dumps([kind, output, text]) + "\n")
-    except (KeyError, OSError):  # the terminal has ended, or the disk is full
+    except (KeyError, OSError):  # the disk may be full
         return False
     return True
 
 
-def of_exception(error: BaseException, job: str) -> str:
-    """An exception that nobody expected: the last lines of the report and the engine, and its words."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if _is_own(Path(f.filename))]
-    shown = [
-        f"  {os.path.relpath(frame.filename)}:{frame.lineno}, in {frame.name}: {frame.line}"
-        for frame in frames[-FRAMES:]
-    ]
-    words = "".join(traceback.format_exception_only(error)).splitlines()
-    return "\n".join([f"workings: the job '{job}' stopped with an exception", *shown, *words[:10]])
+def of_exception(error: BaseException | None, job: str) -> str:
+    """An exception that nobody expected: the last lines of the report and the engine, and its words.
+
+    Below it, each that it was raised from.
+    """
+    lines = [f"workings: the job '{job}' stopped with an exception"]
+    while error:
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if _is_own(Path(f.filename))]
+        lines += [
+            f"  {os.path.relpath(frame.filename)}:{frame.lineno}, in {frame.name}: {frame.line}"
+            for frame in frames[-FRAMES:]
+        ]
+        lines += "".join(traceback.format_exception_only(error)).splitlines()
+        error = error.__cause__
+        if error and not error.__traceback__:  # of another process, which said it in the same words
+            break
+        lines += ["raised from"] if error else []
+    return "\n".join(lines)
+
+
+def block(error: str) -> str:
+    """An error in lines that are not too long, of which nothing is lost, and not too many."""
+    broken = (textwrap.wrap(line, WIDTH, subsequent_indent="    ") for line in error.splitlines())
+    lines = [part for line in broken for part in line]
+    if left := max(0, len(lines) - LINES):
+        half = LINES // 2
+        lines[half:-half] = [f"  … and {left} lines more …"]
+    return "\n".join(lines)
 
 
 def _is_own(file: Path) -> bool:

@@ -83,7 +83,7 @@ if __name__ != "other_seeds":
             sections=[f"build/sections/{section}.tex" for section in _paper.sections],
             claims=[f"build/claims/{section}.json" for section in _paper.sections],
             figures=_paper.printed_figures(),
-            answers=_paper.answers(),
+            explored=_paper.explored(),
             ledger="build/ledger.json",
             seeds=[_paper.recorded["seeds"].measurements] if "seeds" in _paper.recorded else [],
         output:

@@ -10,21 +10,16 @@ import logging
 import os
 import re
 import sys
-import textwrap
 import threading
 import time
-from typing import Any, ClassVar
+from typing import Any
 
 from snakemake_interface_logger_plugins.base import LogHandlerBase
-from snakemake_interface_logger_plugins.common import LogEvent
 
 from workings.build.fingerprint import keyed
-from workings.messages import GLANCE
-from workings.notes import Notes
+from workings.notes import WIDTH, Notes, block
 
-WIDTH = 240  # characters of a line: what is longer is cut
-LONGEST = 24  # lines of an error
-MOST = 10  # lines of a traceback, and of an error that nobody expected
+GLANCE = 0.25  # seconds between two looks of the bar
 FEW = 6  # changed lines, files or jobs that are named one by one
 NOISE = re.compile(
     "Assuming unrestricted|Building DAG|Using shell|Provided |Rules |Select jobs|Execute |host:|"
@@ -62,7 +57,10 @@ class LogHandler(LogHandlerBase):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            self._on.get(getattr(record, "event", None), LogHandler._other)(self, record)
+            event = getattr(record, "event", None)
+            tell = getattr(self, f"_{event.value}", None) if event else self._other
+            if tell:
+                tell(record)
         except Exception:
             self.handleError(record)  # or the thread that hands on the messages would end
 
@@ -74,9 +72,9 @@ class LogHandler(LogHandlerBase):
         if self.bar.is_alive():
             self.bar.join()
         dry = self.common_settings.dryrun
-        wrong = [*self.notes.of("failed"), *self.failed.values()] or self.errors
+        wrong = [*self.notes.by_output("failed").values(), *self.failed.values()] or self.errors
         if wrong and not self.interrupted:
-            self._print("\n" + "\n".join(map(_block, dict.fromkeys(wrong))))
+            self._print("\n" + "\n".join(map(block, dict.fromkeys(wrong))))
         elif self.total and not dry and self.done < self.total:
             self._print(f"workings: stopped after {self.done} of {self.total} jobs")
         elif self.total:
@@ -84,12 +82,12 @@ class LogHandler(LogHandlerBase):
         self.notes = self.notes.remove()
         super().close()
 
-    # One method for each kind of message.
+    # A method for each of Snakemake's events that is shown, of its name.
 
-    def _run(self, record: Any) -> None:
+    def _run_info(self, record: Any) -> None:
         self.total = sum(n for rule, n in record.stats.items() if rule not in ("all", "total"))
 
-    def _job(self, record: Any) -> None:
+    def _job_info(self, record: Any) -> None:
         if not (record.output or record.shellcmd):
             return  # `rule all` does nothing
         label = " ".join([record.rule_name, *map(str, record.wildcards.values())])
@@ -99,7 +97,7 @@ class LogHandler(LogHandlerBase):
         said = f"{label}: {record.rule_msg}" if record.rule_msg else label
         self._print(f"{said} ({'; '.join(reasons(record.reason))})")
 
-    def _finished(self, record: Any) -> None:
+    def _job_finished(self, record: Any) -> None:
         self.done += self.running.pop(record.job_id, 0) > 0
 
     def _job_error(self, record: Any) -> None:
@@ -117,38 +115,26 @@ class LogHandler(LogHandlerBase):
         if "At least one job did not complete" not in record.getMessage():
             self.errors.append(told(record.getMessage()))
 
-    def _shell(self, record: Any) -> None:
+    def _shellcmd(self, record: Any) -> None:
         if record.shellcmd:
             self._print(record.shellcmd)
 
     def _other(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
         self.interrupted |= text.startswith("Terminating processes")  # Control-C
-        if not NOISE.match(text) and not hasattr(record, "event"):
+        if not NOISE.match(text):
             self._print("nothing to do" if text.startswith("Nothing to be done") else text)
-
-    _on: ClassVar = {
-        LogEvent.RUN_INFO: _run,
-        LogEvent.JOB_INFO: _job,
-        LogEvent.JOB_FINISHED: _finished,
-        LogEvent.JOB_ERROR: _job_error,
-        LogEvent.ERROR: _error,
-        LogEvent.SHELLCMD: _shell,
-    }
 
     def _summary(self, dry: bool) -> str:
         if dry:
             return f"workings: {self.total} jobs would run"
-        made = {}
+        said = [f"{time.time() - self.started:.0f} s"]
         for kind in ("computed", "restored"):
             names = [self.outputs.get(output, output) for output in self.notes.by_output(kind)]
-            if names:
-                made[kind] = ", ".join(names) if len(names) <= FEW else f"{len(names)} jobs"
-        said = "; ".join(
-            [f"{time.time() - self.started:.0f} s", *(f"{k}: {v}" for k, v in made.items())]
-        )
-        editions = ", ".join(self.notes.of("edition")) or "done"
-        return f"workings: {editions} ({said})"
+            many = f"{len(names)} jobs" if len(names) > FEW else ", ".join(names)
+            said += [f"{kind}: {many}"] if names else []
+        editions = ", ".join(self.notes.by_output("edition").values()) or "done"
+        return f"workings: {editions} ({'; '.join(said)})"
 
     def _print(self, text: str) -> None:
         clear = CLEAR if self.stream.isatty() else ""
@@ -163,7 +149,7 @@ class LogHandler(LogHandlerBase):
                 names = [self.labels[job] for job in list(self.running)]
                 text = (
                     f"{'━' * full}{'╌' * (20 - full)} {self.done} of {self.total}, "
-                    f"{time.time() - self.started:.0f} s: {', '.join([*names, *self.notes.progress()])}"
+                    f"{time.time() - self.started:.0f} s: {', '.join(names)}"
                 )
                 # Below an empty line, on which the cursor waits: whatever else is printed has it.
                 self.stream.write(f"{CLEAR}\n{text[: width - 1]}\x1b[A\r")
@@ -177,7 +163,7 @@ def told(error: str) -> str:
     lines = [line for line in lines if line not in frames]
     if lines and lines[0].startswith("InputError"):  # the rest of that line is where it was met
         return "workings: " + "\n".join(lines[1:])
-    return "\n".join([*frames[-MOST:], *lines[:MOST]])
+    return "\n".join([*frames, *lines])
 
 
 def cause(output: str) -> str:
@@ -229,14 +215,6 @@ def _first(outputs: list[str]) -> str:
 
 def _cut(line: str) -> str:
     return line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…"
-
-
-def _block(error: str) -> str:
-    """An error whose long lines are broken, so that nothing of them is lost."""
-    broken = (textwrap.wrap(line, WIDTH, subsequent_indent="    ") for line in error.splitlines())
-    lines = [part for line in broken for part in line]
-    rest = [f"and {len(lines) - LONGEST} lines more"] if len(lines) > LONGEST else []
-    return "\n".join(lines[:LONGEST] + rest)
 
 
 def take_over(workflow: Any) -> None:

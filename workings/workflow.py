@@ -36,7 +36,7 @@ SHELL = Path("report/report.tex")
 EDITIONS = {kind: Path(f"report/report.{kind}") for kind in ("pdf", "html")}
 SECTIONS = Path("templates/sections")
 FIGURES = "build/figures/"
-ANSWERS = "build/answers/"
+EXPLORED = "build/explore/"
 SEEDS = "seeds"
 LEDGER = "ledger"  # the one section that the engine writes
 # Folders of build/ that hold no outputs of jobs.
@@ -393,13 +393,8 @@ class Report:
         ]
 
     def seeds_job(self) -> dict[str, Callable]:
-        """The params of the rule `seeds`: the keys that the sections print with their spread."""
-
-        def more(wildcards) -> tuple[dict, list[str]]:
-            spread = {key for section in self.sections.values() for key in section.needs.spreads}
-            return {"spread": sorted(spread)}, []
-
-        return self.engine_job("seeds", more=more)
+        """The params of the rule `seeds`."""
+        return self.engine_job("seeds")
 
     @property
     def recorded(self) -> dict[str, Job]:
@@ -431,13 +426,13 @@ class Report:
 
         return self.engine_job("web/page", "report", more=more)
 
-    def answers(self) -> list[str]:
-        """The data of the figures that answer in the page: outputs of jobs, named as the figures."""
+    def explored(self) -> list[str]:
+        """The data of the figures that can be explored in the page: outputs of jobs, named as the figures."""
         return [
             str(path)
             for rule in self._workflow.rules
             for path in rule.output
-            if str(path).startswith(ANSWERS) and not rule.wildcard_names
+            if str(path).startswith(EXPLORED) and not rule.wildcard_names
         ]
 
     def templates(self) -> list[str]:

@@ -15,6 +15,7 @@ import numpy as np
 import scipy.special
 from numpy.typing import NDArray
 
+from workings.derive.expression import total
 from workings.derive.program import Program
 from workings.derive.recurrence import Gradients, Recurrence, Run
 
@@ -44,7 +45,7 @@ def follow_back(cell: Recurrence, run: Run, gradients: Gradients, lags: int) -> 
     The gates' matrices count as one: ‖dL/dW‖² is the sum over the gates.
     """
     own = cell.adjoint_lines()
-    formulas = {p: own[f"dL_d{p}"] for p in cell.parameters if p[0] in LETTERS}
+    formulas = {p: own[total(p)] for p in cell.parameters if p[0] in LETTERS}
     values = run.values | run.parameters | gradients.total
     fixed = [*cell.parameters, *cell.constants]
     timed = [name for name in values if name not in fixed]
@@ -55,7 +56,7 @@ def follow_back(cell: Recurrence, run: Run, gradients: Gradients, lags: int) -> 
         recent = terms[: -lags - 1 : -1]  # lag 0 first
         squares[name[0]] += (recent**2).reshape(lags, -1).sum(axis=1)
     return Lags(
-        gradients.total["dL_dh"][: -lags - 1 : -1],
+        gradients.total[total("h")][: -lags - 1 : -1],
         {letter: np.sqrt(square) for letter, square in squares.items()},
     )
 

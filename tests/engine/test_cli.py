@@ -38,7 +38,7 @@ def test_help_names_each_command_and_the_version_is_the_packages(capsys):
     ("command", "given", "options"),
     [
         ("watch", [], ["--cores", "1", "-n", "target"]),
-        ("reproduce", ["--against", "b"], ["--configfile", "a.yaml", "--config", "x=1", "y=2"]),
+        ("reproduce", ["--against", "b"], ["--configfile", "a.yaml"]),
         ("diff", ["HEAD"], ["--cores", "1", "target"]),
     ],
 )

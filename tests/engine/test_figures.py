@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import matplotlib.font_manager
 import numpy as np
 import pypdf
 import pytest
@@ -47,11 +46,6 @@ def test_the_text_is_set_in_the_documents_font_and_embedded(tmp_path):
         assert "/FontFile2" in inner.get_object()["/FontDescriptor"]
         assert "/ToUnicode" in font
         assert "WorkingsSans" in font["/BaseFont"]
-
-
-def test_the_shipped_font_is_the_one_that_is_found():
-    found = matplotlib.font_manager.findfont("Workings Sans", fallback_to_default=False)
-    assert "workings/style/fonts/WorkingsSans" in found
 
 
 def test_pixels_are_enlarged_by_a_whole_factor():

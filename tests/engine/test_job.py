@@ -282,10 +282,10 @@ def test_the_command_writes_its_output_and_then_keeps_it_whatever_goes_wrong(com
 
 
 def test_where_a_terminal_listens_it_is_told_and_no_other(command):
-    Path("notes").mkdir()
+    Path("notes").touch()
     assert command(0, WORKINGS_NOTES="notes") == (1, [])
     assert command(8, WORKINGS_NOTES="notes") == (0, [])
-    assert [json.loads(line) for line in Path("notes/notes").read_text().splitlines()] == [
+    assert [json.loads(line) for line in Path("notes").read_text().splitlines()] == [
         ["failed", "build/out.txt", "workings: there is no paper"],
         ["computed", "build/out.txt", "given"],
         ["edition", "build/out.txt", "build/out.txt is up to date"],

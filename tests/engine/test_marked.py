@@ -54,15 +54,10 @@ def test_what_the_style_adds_is_written_out():
         "\\begin{figure}[htbp]\n\\includegraphics{job}\n"
         "\\caption{The IMAGES, \\emph{drawn}.}\\label{fig:job}\n\\end{figure}"
     )
-
-
-def test_a_longer_name_is_another_command():
     assert marked.plain(r"\measuredly{a}{b}{c}\measured{a}{b}{c}") == r"\measuredly{a}{b}{c}c"
 
 
 def test_words_that_came_and_went_are_marked(builds, tmp_path):
-    if shutil.which("latexdiff") is None:
-        pytest.skip("latexdiff is not installed")
     note = marked.write(*builds, Path("marked.pdf"))
     assert note == "words that came and went: marked.pdf", note
     text = subprocess.run(["pdftotext", "marked.pdf", "-"], capture_output=True, text=True).stdout
@@ -73,8 +68,6 @@ def test_words_that_came_and_went_are_marked(builds, tmp_path):
 
 
 def test_a_marked_report_that_does_not_typeset_says_what_tex_missed(builds):
-    if shutil.which("latexdiff") is None:
-        pytest.skip("latexdiff is not installed")
     Path("report/report.tex").write_text(SHELL.replace("graphicx", "nowhere"))
     Path("marked.pdf").write_text("of an earlier comparison")
     note = marked.write(*builds, Path("marked.pdf"))

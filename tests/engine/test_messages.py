@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import sys
@@ -42,17 +41,6 @@ def test_a_log_has_a_line_now_and_then_and_every_item_comes(monkeypatch, capsys)
     assert [line.partition(",")[0] for line in lines] == ["letters: 1", "letters: 2"]
 
 
-def test_on_a_terminal_the_bar_is_told_and_nothing_stays(in_folder, monkeypatch, capsys):
-    monkeypatch.setattr(messages, "GLANCE", 0.0)
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    monkeypatch.setenv("WORKINGS_NOTES", str(in_folder))
-    messages._progress_file.cache_clear()
-    file = in_folder / f"progress-{os.getpid()}"
-    told = [file.read_text() if file.exists() else "" for _ in messages.track("ab", "letters")]
-    assert told == ["", "letters: 1 of 2, 0 s"]
-    assert not file.exists() and capsys.readouterr().err == ""
-
-
 def test_a_note_that_nobody_can_read_is_no_failure(in_folder, monkeypatch):
     monkeypatch.delenv("WORKINGS_NOTES", raising=False)
     assert not notes.note("failed", "a", "text")
@@ -62,6 +50,7 @@ def test_a_note_that_nobody_can_read_is_no_failure(in_folder, monkeypatch):
     assert notes.note("failed", "a", "two\nlines") and notes.note("computed", "b", "")
     assert told.by_output("failed") == {"a": "two\nlines"}
     told.remove()
+    assert not notes.note("failed", "a", "text") and not told.file.exists()
 
 
 RAISES = """
@@ -72,6 +61,12 @@ def deeper(n):
 
 def fails(words):
     raise ValueError(words)
+
+def wraps(words):
+    try:
+        fails(words)
+    except ValueError as error:
+        raise KeyError("outer") from error
 """
 
 
@@ -81,17 +76,20 @@ def test_an_unexpected_exception_is_a_block_of_the_reports_own_lines_its_cause_l
     def block(function: str, given, file: str = "raises.py") -> list[str]:
         space: dict = {}
         exec(compile(RAISES, str(in_folder / file), "exec"), space)
-        with pytest.raises(ValueError) as caught:
+        with pytest.raises((ValueError, KeyError)) as caught:
             space[function](given)
         return notes.of_exception(caught.value, "bills").splitlines()
 
     first, *frames, last = block("deeper", 50)
     assert first == "workings: the job 'bills' stopped with an exception"
     assert len(frames) == notes.FRAMES  # none of json's
+    assert all(len(line) <= 300 for line in notes.block(frames[0] * 20).splitlines())
     assert {line.split(":")[0] for line in frames} == {"  raises.py"}
     assert frames[-1].startswith("  raises.py:5, in deeper: return deeper(n - 1) if n else json")
     assert last == "json.decoder.JSONDecodeError: Expecting value: line 1 column 7 (char 6)"
-    assert len(block("fails", "line\n" * 100)) <= 25
+    *_, first, _, frame, last = block("wraps", "inner")  # what it was raised from comes last
+    assert (first, last) == ("raised from", "ValueError: inner")
+    assert frame == "  raises.py:8, in fails: raise ValueError(words)"
     assert len(block("deeper", 50, ".venv/lib/site-packages/raises.py")) == 2
 
 

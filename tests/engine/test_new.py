@@ -33,9 +33,8 @@ def test_a_report_in_each_class_says_its_class_sections_and_references(name, mon
 
 
 def test_a_title_and_authors_with_any_signs_come_back_as_they_were():
-    assert (
-        cli.main(["new", "r", "--title", HOSTILE, "--author", HOSTILE, "--author", "[B, C]"]) == 0
-    )
+    given = ["--title", HOSTILE, "--author", HOSTILE, "--author", "[B, C]"]
+    assert cli.main(["new", "r", *given]) == 0
     report = yaml.safe_load(Path("r/config/default.yaml").read_text(encoding="utf-8"))["report"]
     assert (report["title"], report["authors"]) == (HOSTILE, [HOSTILE, "[B, C]"])
     assert Path("r/README.md").read_text(encoding="utf-8").startswith(f"# {HOSTILE}\n")

@@ -102,7 +102,6 @@ def test_fixed_is_within_half_a_unit_of_its_last_place(value, digits):
     [
         (0.5, None, None, r"the number 0\.5 needs its digits: digits\(2\), "),
         (0.5, None, "percent", r"needs its digits"),
-        (0.5, 2, "decimal", r"notation 'decimal'; expected one of fixed, "),
         (0.5, -1, "fixed", r"-1 digits are none that the notation 'fixed' can have"),
         (0.5, 301, "fixed", r"301 digits are none"),
         (0.5, "2", "fixed", r"'2' digits are none"),

@@ -205,6 +205,36 @@ def test_a_loop_lists_in_words(tmp_path, items, printed):
     assert fill(tmp_path, loop).text == printed
 
 
+@pytest.mark.parametrize(
+    ("text", "printed"),
+    [
+        ("a\n\\BLOCK{ if true }\n<# no #>\nb\n \\BLOCK{ endif }\nc", "a\nb\nc"),
+        ("a \\BLOCK{ if true }b\\BLOCK{ endif }\nc", "a b\nc"),
+        ("a \\BLOCK{ if '}' or\n true }b\\BLOCK{ endif }<# } #>\nc", "a b\nc"),
+        ("a\n\\BLOCK{ for x in 'b', 'c' }\\VAR{x}\\BLOCK{ endfor }\nd", "a\nbc\nd"),
+        ("a \\BLOCK{ if true }b\\BLOCK{ endif -}\nc", "a bc"),
+    ],
+)
+def test_a_line_that_holds_more_than_blocks_keeps_its_end(tmp_path, text, printed):
+    assert fill(tmp_path, text).text == printed
+
+
+@pytest.mark.parametrize(
+    "listing",
+    [
+        "\\begin{verbatim}\n\\VAR{job.x} \\BLOCK{ if } 50 % <# #>\n  \\end{verbatim}",
+        '\\begin{lstlisting}[language=C]\nprintf("%d", 12);\n\\end{lstlisting}',
+        "\\verb|\\VAR{x} %|",
+        "\\verb*+50%+",
+        "\\lstinline[language=C]!a % 12!",
+    ],
+)
+def test_a_listing_is_printed_as_it_stands(tmp_path, listing):
+    text = f"{listing} of\n\n{listing}\n\\BLOCK{{ if true }}\nc\n\\BLOCK{{ endif }}\n"
+    assert fill(tmp_path, text).text == f"{listing} of\n\n{listing}\nc\n"
+    assert lint.of_templates([tmp_path / "sections/s.tex.j2"]) == []
+
+
 def test_a_derivation_is_printed_with_the_names_of_its_lines(tmp_path):
     measured = {**MEASURED, "job": {"lines": {"count": 1}}}
     (tmp_path / "s.tex.j2").write_text(r"\VAR{derivation.job.parts[0].lines | equations}")
@@ -215,18 +245,12 @@ def test_a_derivation_is_printed_with_the_names_of_its_lines(tmp_path):
     )
 
 
-@pytest.mark.parametrize("given", [None, lambda abstract: f"\\mine{{{abstract}}}"])
-def test_the_abstract_gets_its_title_block(tmp_path, given):
+def test_the_abstract_gets_its_title_block(tmp_path):
     (tmp_path / "s.tex.j2").write_text(
         "\\BLOCK{ frontmatter }\nOf \\VAR{job.one}.\n\\BLOCK{ endfrontmatter }\n"
     )
-    text = template.fill("s.tex.j2", MEASURED, {}, title_block=given, folder=tmp_path).text
-    abstract = r"Of \measured{job.one}{s.1}{1}."
-    assert text == (
-        f"\\mine{{{abstract}}}\n"
-        if given
-        else f"\\begin{{abstract}}\n{abstract}\n\\end{{abstract}}\n"
-    )
+    text = template.fill("s.tex.j2", MEASURED, {}, title_block="<{}>".format, folder=tmp_path).text
+    assert text == "<Of \\measured{job.one}{s.1}{1}.>\n"
 
 
 # -- what is refused -------------------------------------------------------------------------------
@@ -361,15 +385,6 @@ def test_a_text_that_cannot_be_read_is_refused_with_its_line(tmp_path, text, lin
 # -- what a section depends on ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("value", ["row.y", "job.rows[job.best].y", "'a'"])
-def test_a_spread_of_what_is_known_only_later_is_refused(tmp_path, value):
-    text = rf"\BLOCK{{ for row in job.rows }}\VAR{{{value} | digits(1) | spread}}\BLOCK{{ endfor }}"
-    (tmp_path / "a.tex.j2").write_text("\n" + text)
-    with pytest.raises(InputError, match=r"a\.tex\.j2:2: spread takes .* whole key") as caught:
-        template.needs("a.tex.j2", tmp_path)
-    assert f"not `{value}`" in str(caught.value)
-
-
 def test_what_a_section_needs_is_read_from_its_template_and_partials(tmp_path):
     for name, text in {
         "a": r"three.x \VAR{two.x | digits(1) | spread} \BLOCK{ for row in two.rows }"
@@ -390,7 +405,7 @@ def test_what_a_section_needs_is_read_from_its_template_and_partials(tmp_path):
     assert found.jobs["one"] == f"{tmp_path}/p.tex.j2:2"
     assert sorted(found.jobs) == ["eight", "nine", "one", "seeds", "seven", "ten", "two"]
     assert (list(found.derivations), list(found.config)) == (["seven"], ["a.b", "one"])
-    assert found.figures == {"f": f"{tmp_path}/p.tex.j2:2"} and found.spreads == ["two.x"]
+    assert found.figures == {"f": f"{tmp_path}/p.tex.j2:2"}
 
 
 def test_the_examples_of_the_documentation_are_templates(tmp_path):

@@ -13,7 +13,7 @@ from snakemake.jobs import Reason
 from snakemake.persistence import ParamsChange
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from workings import messages, notes, terminal
+from workings import notes, terminal
 
 
 @pytest.fixture
@@ -36,13 +36,6 @@ def build(monkeypatch):
         return SimpleNamespace(tell=tell, job=job, close=handler.close, notes=handler.notes)
 
     return begun
-
-
-def failed(build, number: int, name: str, output: str, said: str = "") -> None:
-    build.tell(
-        said or "RuleException:\nCommand 'x' returned non-zero exit status 1.", LogEvent.ERROR
-    )
-    build.job(number, name, output, event=LogEvent.JOB_ERROR)
 
 
 # -- why a job runs --------------------------------------------------------------------------------
@@ -92,32 +85,6 @@ def test_a_changed_line_of_the_fingerprint_is_said_once(before, now, short):
 # -- what came of it -------------------------------------------------------------------------------
 
 
-def test_a_green_build_says_each_job_and_at_the_end_where_the_report_is(build, capsys):
-    running = build()
-    running.tell("Building DAG of jobs...")
-    running.tell("host: here")
-    running.tell("Somebody's own words")
-    running.job(1, "bills", "build/bills.json")
-    running.job(2, "section", "build/bills.tex", section="bills")
-    for number, output, how in (
-        (1, "build/bills.json", "computed"),
-        (2, "build/bills.tex", "restored"),
-    ):
-        notes.note(how, output, "")
-        running.tell("", LogEvent.JOB_FINISHED, job_id=number)
-    notes.note("edition", "report/report.pdf", "report/report.pdf is up to date")
-    running.close()
-    *lines, last = capsys.readouterr().out.splitlines()
-    assert lines == [
-        "Somebody's own words",
-        "bills: Do it. (Forced execution)",
-        "section bills: Do it. (Forced execution)",
-    ]
-    end = "computed: bills; restored: section bills)"
-    assert last.startswith("workings: report/report.pdf is up to date (") and last.endswith(end)
-    assert not running.notes.folder.exists()
-
-
 def test_a_dry_run_and_one_with_nothing_to_do_say_so(build, capsys):
     build(dry=True).close()
     assert capsys.readouterr().out == "workings: 2 jobs would run\n"
@@ -125,36 +92,14 @@ def test_a_dry_run_and_one_with_nothing_to_do_say_so(build, capsys):
     assert capsys.readouterr().out == "nothing to do\n"
 
 
-def test_the_message_of_a_failed_job_comes_last_and_once(build, capsys):
-    running = build()
-    running.job(1, "bills", "build/bills.json")
-    running.job(2, "mass", "build/mass.json")
-    notes.note("failed", "build/bills.json", "workings: a.yaml:3: bills.bin: no width")
-    failed(running, 1, "bills", "build/bills.json")
-    running.tell("At least one job did not complete successfully.", LogEvent.ERROR)
-    running.close()
-    *_, one, two, three = capsys.readouterr().out.splitlines()
-    assert (one, two) == ("bills: failed; 1 still running", "")
-    assert three == "workings: a.yaml:3: bills.bin: no width"
-
-
-def test_a_job_that_ended_without_a_word_is_told_with_its_exit_status(build, capsys):
-    running = build()
-    running.job(1, "bills", "build/bills.json")
-    failed(
-        running, 1, "bills", "build/bills.json", "RuleException:\nCommand 'x' died with SIGKILL: 9."
-    )
-    running.close()
-    last = capsys.readouterr().out.splitlines()[-1]
-    assert last == "workings: bills: ended without a word. Command 'x' died with SIGKILL: 9."
-
-
 def test_control_c_is_no_failure(build, capsys):
     running = build()
     running.job(1, "bills", "build/bills.json")
     running.tell("Terminating processes on user request, this might take some time.")
-    failed(running, 1, "bills", "build/bills.json")
+    running.tell("Command 'x' died with SIGTERM", LogEvent.ERROR)
+    running.job(1, "bills", "build/bills.json", event=LogEvent.JOB_ERROR)
     running.close()
+    assert not running.notes.file.exists()
     assert capsys.readouterr().out.splitlines()[1:] == ["workings: stopped after 0 of 2 jobs"]
 
 
@@ -195,23 +140,23 @@ def test_a_long_error_is_broken_into_lines_and_not_cut_and_one_without_end_is(bu
     running.tell('InputError in file "S", line 1:\n' + "a.yaml:1: wrong\n" * 100, LogEvent.ERROR)
     running.close()
     _, *lines = capsys.readouterr().out.splitlines()
-    assert (len(lines), lines[-1]) == (terminal.LONGEST + 1, "and 76 lines more")
+    assert len(lines) == notes.LINES + 1 and lines[notes.LINES // 2] == "  … and 84 lines more …"
 
 
-def test_the_bar_stands_below_what_is_printed_and_shows_how_far_a_job_is(build, monkeypatch):
+def test_the_bar_stands_below_what_is_printed(build, monkeypatch):
     ours, given = os.openpty()
-    messages._progress_file.cache_clear()
     with os.fdopen(given, "w") as tty:
         monkeypatch.setattr(sys, "stdout", tty)
         monkeypatch.setattr(sys, "stderr", tty)
         running = build()
         running.job(1, "bills", "build/bills.json")
-        messages.tell("Counting: 3 of 9, 1 s")
-        time.sleep(3 * messages.GLANCE)
+        time.sleep(3 * terminal.GLANCE)
         running.tell("", LogEvent.JOB_FINISHED, job_id=1)
         running.close()
-        drawn = os.read(ours, 10000).decode()
+        drawn = b""
+        while not drawn.endswith(b"jobs\r\n"):  # a terminal hands on in pieces
+            drawn += os.read(ours, 10000)
     os.close(ours)
-    *_, bar, last = drawn.split(terminal.CLEAR)
-    assert f"{'╌' * 20} 0 of 2, " in bar and "s: bills, Counting: 3 of 9, 1 s\x1b[A" in bar
+    *_, bar, last = drawn.decode().split(terminal.CLEAR)
+    assert f"{'╌' * 20} 0 of 2, " in bar and "s: bills\x1b[A" in bar
     assert last == "workings: stopped after 1 of 2 jobs\r\n"

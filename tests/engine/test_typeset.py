@@ -70,9 +70,8 @@ def shell(text: str, section: str = "") -> Path:
 
 
 def run(text: str, section: str = "") -> None:
-    typeset.main(
-        {}, SimpleNamespace(shell=shell(text, section)), SimpleNamespace(report="report.pdf")
-    )
+    file = shell(text, section)
+    typeset.main({}, SimpleNamespace(shell=file), SimpleNamespace(report="report.pdf"))
 
 
 @pytest.mark.usefixtures("in_folder")
@@ -108,12 +107,11 @@ def test_a_missing_package_is_named_with_who_has_it(monkeypatch):
     known = file.read_text()
     file.write_text(known.replace("\\begin{d", "\\usepackage{nowhere}\n\\begin{d", 1))
     with pytest.raises(
-        InputError, match=r"File `nowhere\.sty' not found.*apt-file search /nowhere\.sty"
+        InputError, match=r"`nowhere\.sty' not found.*apt-file search /nowhere\.sty"
     ):
         typeset.typeset(file)
-    monkeypatch.setitem(
-        typeset.classes.CLASSES, "nowhere", DocumentClass(80, 80, package="texlive-x")
-    )
+    known_class = DocumentClass(80, 80, package="texlive-x")
+    monkeypatch.setitem(typeset.classes.CLASSES, "nowhere", known_class)
     file.write_text(known.replace("{article}", "{nowhere}"))
     with pytest.raises(InputError, match=r"`nowhere\.cls' not found.*the package texlive-x"):
         typeset.typeset(file)

@@ -52,7 +52,8 @@ def test_a_saved_file_is_shown_and_rebuilt_and_an_error_is_said(watching):
     replace("templates/partial.tex.j2", "said", "whispered")(folder)
     assert stream.readline() == b"data: doubled\n"  # the section at which the page is opened
     assert "This is whispered in a partial" in shown(address)
-    assert "the page is up to date" in (said := line())
+    said = line()
+    assert "the page is up to date" in said
     assert "This is said" in page(folder)  # the PDF comes after the page
     while "the page is up to date" in said:  # a file may be seen while it is written
         said = line()

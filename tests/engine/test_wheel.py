@@ -33,18 +33,8 @@ sys.meta_path.insert(0, Hidden())
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "--quiet",
-        "--no-deps",
-        "-w",
-        str(folder),
-        str(ROOT),
-    ]
-    made = subprocess.run(command, capture_output=True, text=True)
+    command = f"{sys.executable} -m pip wheel --quiet --no-deps -w {folder} {ROOT}"
+    made = subprocess.run(command.split(), capture_output=True, text=True)
     if "requirement hatchling" in made.stderr:
         pytest.skip("the build system cannot be fetched")
     assert made.returncode == 0, made.stderr
@@ -57,17 +47,8 @@ def python(wheel, tmp_path) -> Path:
     venv.create(tmp_path / "env")
     (site,) = (tmp_path / "env/lib").glob("python*/site-packages")
     python = tmp_path / "env/bin/python"
-    install = [
-        "-m",
-        "pip",
-        "--python",
-        str(python),
-        "install",
-        "--quiet",
-        "--no-index",
-        "--no-deps",
-    ]
-    subprocess.run([sys.executable, *install, str(wheel)], check=True)
+    pip = f"{sys.executable} -m pip --python {python} install --quiet --no-index --no-deps {wheel}"
+    subprocess.run(pip.split(), check=True)
     # A path in a .pth is searched, but its own .pth files, such as this repository's, are not read.
     (site / "others.pth").write_text(sysconfig.get_path("purelib") + "\n")
     (site / "sitecustomize.py").write_text(HIDE)

@@ -14,6 +14,7 @@ from analysis import gradient_check
 from workings import config as settings
 from workings import measurements
 from workings.derive.checks import check_gradients
+from workings.derive.expression import alone
 from workings.derive.proofs import prove_cell
 from workings.derive.recurrence import Recurrence
 from workings.messages import InputError
@@ -108,7 +109,7 @@ def test_a_planted_error_in_the_seventh_digit_is_caught(tmp_path, gradients, par
 def test_a_gradient_cut_off_after_one_step_is_caught(tmp_path, gradients):
     # Truncated backpropagation: what each step's loss says of that step's own b alone.
     cell = Recurrence.from_config(CONFIG["recurrence"])
-    immediate = cell.reverse(cell.forward()).immediate["dl_da"].sum(axis=0)
+    immediate = cell.reverse(cell.forward()).immediate[alone("a")].sum(axis=0)
     with pytest.raises(InputError, match="dL/db against"):
         run(tmp_path, {**gradients, "b": immediate})
 

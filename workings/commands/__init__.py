@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 from workings.messages import InputError
@@ -11,3 +13,12 @@ def hold_in_a_report() -> None:
     """Refuse a folder that is no report's, where there is nothing to build."""
     if not Path("Snakefile").is_file():
         raise InputError("Snakefile: not there; run this in the folder of a report")
+
+
+def snakemake(options: list[str], folder: Path = Path()) -> tuple[int, str]:
+    """Run Snakemake in the folder: its exit status, and all that it says."""
+    run = subprocess.run(
+        [sys.executable, "-m", "snakemake", *options], cwd=folder,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+    )  # fmt: skip
+    return run.returncode, run.stdout

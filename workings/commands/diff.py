@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import argparse
 import base64
+import filecmp
 import html
 import json
 import os
 import subprocess
-import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +26,7 @@ from typing import Any
 from workings import config as configuration
 from workings import terminal
 from workings.build.commit import git
-from workings.commands import hold_in_a_report
+from workings.commands import hold_in_a_report, snakemake
 from workings.measurements import read
 from workings.messages import InputError, say
 from workings.page import changes, marked
@@ -56,7 +57,7 @@ def compare(base: Path, build: Path) -> dict:
     figures = [
         path.stem
         for path in sorted((build / "figures").glob("*.pdf"))
-        if _bytes(path) != _bytes(base / "figures" / path.name)
+        if not _is_same(path, base / "figures" / path.name)
     ]
     return {
         "seeds": [run["seed"] for run in seeds["runs"]] if seeds else [],
@@ -70,38 +71,33 @@ def compare(base: Path, build: Path) -> dict:
 
 def describe(found: dict, base: str) -> str:
     """The comparison as text."""
-    seeds = found["seeds"]
-    lines = [
-        f"What changed since {base}",
-        f"A number has moved when it differs by more than its range over {len(seeds)} other seeds "
-        f"({', '.join(map(str, seeds))}); one that depends on no seed, when it differs at all."
-        if seeds
-        else "No other seeds were run, so every difference counts; `snakemake seeds` runs some.",
-        "",
-        f"moved: {len(found['moved'])}",
-        *(f"  {_row(row)}" for row in found["moved"]),
-        f"within the range over the seeds: {len(found['within_seeds'])}",
-        *(f"  {_row(row)}" for row in found["within_seeds"]),
-        f"new keys: {len(found['new'])}",
-        *(f"  {line}" for line in _grouped(found["new"])),
-        f"keys that are gone: {len(found['gone'])}",
-        *(f"  {line}" for line in _grouped(found["gone"])),
-        f"claims that flipped: {len(found['claims_flipped'])}"
-        if found["claims_compared"]
-        else "claims: none are kept in the base",
-        *(
-            f"  {c['name']} ({c['place']}): {_verdict(c['before'])} before, "
-            f"{_verdict(c['after'])} now: {changes.readable(c['sentence'])}"
-            for c in found["claims_flipped"]
+    lines = [f"What changed since {base}"]
+    if seeds := found["seeds"]:
+        lines.append(
+            f"A number has moved when it differs by more than its range over {len(seeds)} other seeds "
+            f"({', '.join(map(str, seeds))}); one that depends on no seed, when it differs at all.\n"
+        )
+    else:
+        lines.append(
+            "No other seeds were run, so every difference counts; `snakemake seeds` runs some.\n"
+        )
+    for title, kind, told in (
+        ("moved", "moved", [_row(row) for row in found["moved"]]),
+        (
+            "within the range over the seeds",
+            "within_seeds",
+            [_row(r) for r in found["within_seeds"]],
         ),
-        f"sentences that cite what moved: {len(found['sentences'])}",
-        *(
-            f"  {s['section']}: {s['sentence']}  [{', '.join(s['keys'])}]"
-            for s in found["sentences"]
-        ),
-        f"figures that changed: {len(found['figures'])}",
-        *(f"  {name}" for name in found["figures"]),
-    ]
+        ("new keys", "new", _grouped(found["new"])),
+        ("keys that are gone", "gone", _grouped(found["gone"])),
+        ("claims that flipped", "claims_flipped", [_flip(c) for c in found["claims_flipped"]]),
+        ("sentences that cite what moved", "sentences", [_cited(s) for s in found["sentences"]]),
+        ("figures that changed", "figures", found["figures"]),
+    ):
+        if kind == "claims_flipped" and not found["claims_compared"]:
+            lines.append("claims: none are kept in the base")
+        else:
+            lines += [f"{title}: {len(found[kind])}", *(f"  {line}" for line in told)]
     return "\n".join(lines) + "\n"
 
 
@@ -155,12 +151,9 @@ def build(folder: Path, options: list[str], failed: str) -> None:
     Raises:
         InputError: it does not build; the message says why.
     """
-    command = [sys.executable, "-m", "snakemake", "--cores", str(os.cpu_count() or 1), *options]
-    run = subprocess.run(
-        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    if run.returncode != 0:
-        raise InputError(f"{failed}:\n{terminal.cause(run.stdout)}")
+    status, said = snakemake(["--cores", str(os.cpu_count() or 1), *options], folder)
+    if status != 0:
+        raise InputError(f"{failed}:\n{terminal.cause(said)}")
 
 
 def _commit(base: str) -> str:
@@ -241,8 +234,8 @@ def _upwards(keys: set[str]) -> set[str]:
     return {".".join(p[:n]) for p in parts for n in range(2, len(p) + 1)}
 
 
-def _bytes(path: Path) -> bytes | None:
-    return path.read_bytes() if path.exists() else None
+def _is_same(path: Path, other: Path) -> bool:
+    return other.exists() and filecmp.cmp(path, other, shallow=False)
 
 
 def _picture(path: Path) -> str:
@@ -257,25 +250,23 @@ def _picture(path: Path) -> str:
 
 def _grouped(keys: list[str]) -> list[str]:
     """Keys by their first two words, with how many values there are below."""
-    groups: dict[str, int] = {}
-    for key in keys:
-        group = ".".join(key.split(".")[:2])
-        groups[group] = groups.get(group, 0) + 1
+    groups = Counter(".".join(key.split(".")[:2]) for key in keys)
     return [group if count == 1 else f"{group} ({count} values)" for group, count in groups.items()]
 
 
 def _row(row: dict) -> str:
-    change = (
-        f" (change {row['change']:.3g}, allowed {row['tolerance']:.3g})"
-        if row["change"] is not None
-        else ""
-    )
-    return f"{row['key']}: {_short(row['before'])} -> {_short(row['after'])}{change}"
+    before, after = (f"{json.dumps(row[k], ensure_ascii=False):.60}" for k in ("before", "after"))
+    change = ""
+    if row["change"] is not None:
+        change = f" (change {row['change']:.3g}, allowed {row['tolerance']:.3g})"
+    return f"{row['key']}: {before} -> {after}{change}"
 
 
-def _short(value: Any) -> str:
-    return f"{json.dumps(value, ensure_ascii=False):.60}"
+def _flip(claim: dict) -> str:
+    was, now = ("held" if claim[k] else "did not hold" for k in ("before", "after"))
+    sentence = changes.readable(claim["sentence"])
+    return f"{claim['name']} ({claim['place']}): {was} before, {now} now: {sentence}"
 
 
-def _verdict(holds: bool) -> str:
-    return "held" if holds else "did not hold"
+def _cited(sentence: dict) -> str:
+    return f"{sentence['section']}: {sentence['sentence']}  [{', '.join(sentence['keys'])}]"

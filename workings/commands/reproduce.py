@@ -10,17 +10,16 @@ otherwise. What follows goes to snakemake.
 from __future__ import annotations
 
 import argparse
-import json
-import shutil
-import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
+from workings import terminal
+from workings.build.commit import git
 from workings.build.store import sum_of
-from workings.commands import hold_in_a_report
+from workings.commands import hold_in_a_report, snakemake
+from workings.measurements import read
+from workings.messages import InputError
+from workings.page import changes
 
 # Folders of build/ that hold no results, but working files of TeX and what was downloaded.
 WORKING = ("latex", "downloads", "diff")
@@ -37,50 +36,38 @@ def results(folder: Path) -> dict[str, str]:
     return {str(file.relative_to(folder)): sum_of(file) for file in files if file.is_file()}
 
 
-def differing(one: dict[str, str], other: dict[str, str], made: Mapping[str, float]) -> list[str]:
-    """The paths that differ or that one of them lacks, in the order in which they were made."""
-    paths = [path for path in one | other if one.get(path) != other.get(path)]
-    return sorted(paths, key=lambda path: (made.get(path, float("inf")), path))
-
-
-def moved(one: Any, other: Any, key: str = "") -> Iterator[str]:
-    """Which values of two measurements differ, and by how much."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        pairs = [(k, one.get(k), other.get(k)) for k in {**one, **other}]
-    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
-        pairs = [(str(i), *values) for i, values in enumerate(zip(one, other, strict=True))]
-    else:
-        if one != other:
-            by = ""
-            if isinstance(one, int | float) and isinstance(other, int | float):
-                by = f", by {abs(one - other):.1e}"
-            yield f"{key}: {one!r:.40} and {other!r:.40}{by}"
-        return
-    for name, a, b in pairs:
-        yield from moved(a, b, f"{key}.{name}".lstrip("."))
+def moved(one: Path, other: Path) -> list[str]:
+    """Which values of two files of measurements differ, and by how much."""
+    found = changes.compare(*({one.stem: read(file)} for file in (one, other)))
+    lines = []
+    for row in found["moved"]:
+        by = f", by {abs(row['change']):.1e}" if row["change"] else ""
+        lines.append(f"{row['key']}: {row['before']!r:.40} and {row['after']!r:.40}{by}")
+    return lines + [f"{key}: in one of them alone" for key in found["gone"] + found["new"]]
 
 
 def tell(one: Path, other: Path, names: tuple[str, str]) -> bool:
-    """Print how two built folders differ; whether they are the same."""
-    dates = {path: (one / path).stat().st_mtime for path in results(one)}
-    paths = differing(results(one), results(other), dates)
+    """Print how two built folders differ, in the order in which it was made; whether they're the same."""
+    mine, theirs = results(one), results(other)
+    paths = [path for path in mine | theirs if mine.get(path) != theirs.get(path)]
     if not paths:
         print(f"{names[0]} and {names[1]}: the same bytes")
         return True
+    paths.sort(key=lambda path: (one / path).stat().st_mtime if path in mine else float("inf"))
     print(f"{names[0]} and {names[1]}: {len(paths)} results differ, first {paths[0]}")
     for path in paths:
-        files = [folder / path for folder in (one, other)]
-        if path.startswith("build/measurements/") and all(file.exists() for file in files):
-            values = [json.loads(file.read_text(encoding="utf-8")) for file in files]
-            for line in list(moved(*values, Path(path).stem))[:20]:
-                print(f"  {line}")
-        else:
-            print(f"  {path}")
+        print(f"  {path}")
+        if path.startswith("build/measurements/") and path in mine and path in theirs:
+            for line in moved(one / path, other / path)[:20]:
+                print(f"    {line}")
     return False
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--against", type=Path, metavar="BUILD", help="build/ of another machine")
+    parser.add_argument(
+        "--config", nargs="*", default=[], metavar="KEY=VALUE", help="as snakemake's"
+    )
     parser.set_defaults(options=[])  # what else is given goes to snakemake
 
 
@@ -95,10 +82,10 @@ def run(given: argparse.Namespace) -> int:
         }
         for name, (folder, cores, store) in builds.items():
             print(f"building: {name}", flush=True)
-            built = _build(folder, cores, store, given.options)
-            if built.returncode != 0:
-                print(built.stdout[-3000:])
-                return 1
+            config = ["--config", *given.config, f"store={{folder: {store}}}"]
+            status, said = snakemake(["--cores", str(cores), *given.options, *config], folder)
+            if status != 0:
+                raise InputError(f"it does not build:\n{terminal.cause(said)}")
         folders = {name: folder for name, (folder, _, _) in builds.items()}
         (first, one), *others = folders.items()
         for path, digest in results(one).items():
@@ -110,14 +97,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _clone(folder: Path) -> Path:
-    subprocess.run(["git", "clone", "--quiet", ".", str(folder)], check=True)
+    cloned, reason = git(Path(), "clone", "--quiet", ".", str(folder))
+    if cloned is None:
+        raise InputError(f"the last commit cannot be checked out: {reason}")
     return folder
-
-
-def _build(folder: Path, cores: int, store: Path, options: list[str]):
-    shutil.rmtree(folder / ".cache", ignore_errors=True)
-    return subprocess.run(
-        [sys.executable, "-m", "snakemake", "--cores", str(cores), *options,
-         "--config", f"store={{folder: {store}}}"],
-        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip

@@ -12,17 +12,16 @@ import argparse
 import contextlib
 import os
 import queue
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from workings import terminal
-from workings.commands import hold_in_a_report
+from workings.commands import hold_in_a_report, snakemake
 from workings.messages import InputError
 
 SOURCES = ("Snakefile", "config", "analysis", "templates", "report", "profiles", "data", "workings")
@@ -41,24 +40,6 @@ def seen() -> dict[str, tuple[int, int]]:
                 status = path.stat()
                 found[str(path)] = (status.st_mtime_ns, status.st_size)
     return found
-
-
-class Build:
-    """A run of Snakemake beside the watching."""
-
-    def __init__(self, options: list[str]) -> None:
-        self.started = time.monotonic()
-        self.output = tempfile.TemporaryFile()  # noqa: SIM115 - read when the build has ended
-        command = [sys.executable, "-m", "snakemake", *options]
-        self.running = subprocess.Popen(command, stdout=self.output, stderr=subprocess.STDOUT)
-
-    def told(self) -> str | None:
-        """What a person wants to know of it, mostly one line, once it has ended."""
-        if (status := self.running.poll()) is None:
-            return None
-        self.output.seek(0)
-        text = self.output.read().decode("utf-8", errors="replace")
-        return told(status, text, time.monotonic() - self.started)
 
 
 def told(status: int, output: str, seconds: float) -> str:
@@ -83,9 +64,9 @@ class Server(ThreadingHTTPServer):
     def __init__(self, port: int) -> None:
         self.streams = set()
         try:
-            super().__init__(("127.0.0.1", port), _Answer)
+            super().__init__(("127.0.0.1", port), _Response)
         except OSError:  # somebody else has it
-            super().__init__(("127.0.0.1", 0), _Answer)
+            super().__init__(("127.0.0.1", 0), _Response)
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def show(self, page: str, section: str = "") -> None:
@@ -96,7 +77,7 @@ class Server(ThreadingHTTPServer):
                 stream.put(section)
 
 
-class _Answer(BaseHTTPRequestHandler):
+class _Response(BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self) -> None:
@@ -148,7 +129,8 @@ class Watch:
 
         self.options, self.server, self.preview = options, Server(port), Preview(folder)
         self.before: dict = {}
-        self.build: Build | None = None
+        self.builds, self.build = ThreadPoolExecutor(1), None  # beside the watching, one at a time
+        self.started = 0.0
         self.waiting = False  # whether something was saved that no build has seen
 
     def look(self) -> Iterator[str]:
@@ -161,15 +143,16 @@ class Watch:
             first, self.before, self.waiting = not self.before, now, True
             if not first:
                 yield from self._shown(changed)
-        if self.build and (said := self.build.told()) is not None:
-            failed = self.build.running.returncode != 0
+        if self.build and self.build.done():
+            status, output = self.build.result()
             self.build, wrong = None, []
-            if not (failed or self.waiting):
+            if status == 0 and not self.waiting:
                 self.preview.take_over()
                 wrong = self._set("")
-            yield from [said, *wrong]
+            yield from [told(status, output, time.monotonic() - self.started), *wrong]
         if self.waiting and not self.build:
-            self.waiting, self.build = False, Build(self.options)
+            self.waiting, self.started = False, time.monotonic()
+            self.build = self.builds.submit(snakemake, self.options)
 
     def _shown(self, changed: list[str]) -> Iterator[str]:
         started = time.monotonic()

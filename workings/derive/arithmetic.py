@@ -19,9 +19,8 @@ import sympy
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """Numbers of one kind. The name tells one arithmetic from another."""
+    """Numbers of one kind."""
 
-    name: str
     dtype: Any
     number: Callable[[Fraction], Any]  # makes one
     function: Callable[[type], Callable]  # of a class of operations.py, on arrays of these numbers
@@ -44,21 +43,18 @@ class Arithmetic:
 
 
 DOUBLE = Arithmetic(
-    "double precision",
     np.float64,
     float,
     lambda function: function.floats,
     lambda u: u.max(-1, keepdims=True),
 )
 COMPLEX = Arithmetic(
-    "complex double precision",
     np.complex128,
     lambda value: complex(float(value)),
     lambda function: function.complexes or function.floats,
     lambda u: u.real.max(-1, keepdims=True),
 )
 SYMBOLIC = Arithmetic(
-    "symbols",
     object,
     lambda value: sympy.Rational(value.numerator, value.denominator),
     lambda function: np.frompyfunc(function.symbols, 1, 1),
@@ -72,7 +68,6 @@ def multiprecision(digits: int) -> Arithmetic:
     context = mpmath.MPContext()
     context.dps = digits
     return Arithmetic(
-        f"{digits} digits",
         object,
         lambda value: context.mpf(value.numerator) / value.denominator,
         lambda function: np.frompyfunc(functools.partial(function.digits, context), 1, 1),

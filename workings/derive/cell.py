@@ -23,7 +23,7 @@ from workings.derive.expression import (
     names_in,
     plain,
 )
-from workings.derive.operations import Rule, gradient_by_components
+from workings.derive.operations import Rule
 from workings.derive.program import Program, evaluate
 
 RecurrenceError = ExpressionError  # one error for all that a description can have wrong
@@ -63,7 +63,7 @@ class Cell:
     targets: np.ndarray | None  # (T, ...)
     steps: int  # T
     forward_parameters: tuple[str, ...] = ()
-    updates: tuple[tuple[str, Fraction], ...] = ()
+    update: tuple[str, Fraction] | None = None  # the parameter and the rate of one step down
     name: str = ""
     meaning: Mapping[str, str] | None = None
 
@@ -98,17 +98,6 @@ class Cell:
     def shape(self, name: str) -> Shape:
         """The shape of a name, `h_prev` and `loss` included."""
         return self.shapes.names[name]
-
-    @cached_property
-    def by_components(self) -> Callable[[str, str], Node | None]:
-        r"""\partial^+ v / \partial u of a scalar line v that uses the vector u by its components."""
-
-        def gradient(line: str, leaf: str) -> Node | None:
-            if self.shape(line) != () or len(self.shape(leaf)) != 1:
-                return None
-            return gradient_by_components(self.lines[line], leaf, *self.shape(leaf))
-
-        return cache(gradient)
 
     def reached(self, parameter: str) -> set[str]:
         """The names whose values depend on a parameter, `h_prev` included."""

@@ -64,7 +64,6 @@ class Row:
     verdict: str
     digits: float | None = None
     lost: float = 0.0
-    remark: str = ""
 
     @property
     def required(self) -> float:
@@ -91,9 +90,6 @@ class Agreement:
     def of(self, parameter: str) -> list[Row]:
         """The comparisons of a parameter, a row for each method."""
         return [row for row in self.rows if row.parameter == parameter]
-
-    def row(self, parameter: str, method: str) -> Row:
-        return next(row for row in self.of(parameter) if row.method == method)
 
     def least_digits(self, method: str) -> float | None:
         """The fewest digits of agreement of a method over the parameters; None if it was not run."""
@@ -191,11 +187,11 @@ def forward_gradient(cell: Recurrence, parameter: str, along: Sequence[Array]) -
     """
     run = cell.forward()
     if cell.size <= MANY_PARAMETERS:
-        return _projected(cell.forward_mode(run, parameter).total, along)
+        return _projected(cell.forward_mode(run, parameter)[LOSS].sum(axis=0), along)
     results = []
     for d in along:
         moved = _moved_along(cell, parameter, d)
-        results.append(float(moved.forward_mode(moved.forward(), "shift").total))
+        results.append(float(moved.forward_mode(moved.forward(), "shift")[LOSS].sum()))
     return np.array(results)
 
 
@@ -352,22 +348,26 @@ class _Checks:
 
     def row(self, parameter: str, method: str) -> Row:
         if method in ("doubled precision", "multiprecision") and not self.affordable:
-            remark = f"{self.cell.steps} steps of {self.cell.size} components are too many"
-            return Row(parameter, method, "not run", remark=remark)
+            return Row(parameter, method, "not run")
         if method == "multiprecision":
             return self.in_many_digits(parameter)
-        difference, remark = self.difference(parameter, method)
-        if difference > TOLERANCES[method] and self.affordable:
-            return self.conditioned(parameter, method, difference, remark)
-        verdict = "agrees" if difference <= TOLERANCES[method] else "disagrees"
-        return Row(parameter, method, verdict, digits_of(difference), remark=remark)
+        difference = self.difference(parameter, method)
+        if difference <= TOLERANCES[method]:
+            return Row(parameter, method, "agrees", digits_of(difference))
+        if self.affordable:
+            return self.conditioned(parameter, method, difference)
+        return Row(parameter, method, "disagrees", digits_of(difference))
 
-    def difference(self, parameter: str, method: str) -> tuple[float, str]:
-        """How far the gradient is from that of a float64 method, and a remark."""
-        along, remark = directions(self.cell, parameter), ""
+    def difference(self, parameter: str, method: str, steps: Sequence[float] = STEPS) -> float:
+        """How far the gradient is from that of a float64 method."""
+        gradient, along = self.gradients[parameter], directions(self.cell, parameter)
         match method:
-            case "central differences":
-                return self.at_the_best_step(parameter, STEPS)
+            case "central differences":  # at the best of the steps
+                ours, estimates = (
+                    _projected(gradient, along),
+                    _estimates(self.cell, parameter, steps),
+                )
+                return min((relative_difference(ours, e) for _, e in estimates), default=math.inf)
             case "forward mode":
                 other = forward_gradient(self.cell, parameter, along)
             case "torch autograd":
@@ -376,35 +376,21 @@ class _Checks:
                 other = complex_step(self.cell, parameter, along)
             case "doubled precision":
                 other = _projected(self.precise(self.enough)[parameter], along)
-                remark = f"against {self.enough} digits"
-        return relative_difference(_projected(self.gradients[parameter], along), other), remark
+        return relative_difference(_projected(gradient, along), other)
 
-    def at_the_best_step(self, parameter: str, steps: Sequence[float]) -> tuple[float, str]:
-        best, at = math.inf, 0.0
-        for eps, estimate in _estimates(self.cell, parameter, steps):
-            mine = _projected(self.gradients[parameter], directions(self.cell, parameter))
-            difference = relative_difference(mine, estimate)
-            if difference < best:
-                best, at = difference, eps
-        return best, f"best at eps = {at:.1e}"
-
-    def conditioned(self, parameter: str, method: str, difference: float, remark: str) -> Row:
+    def conditioned(self, parameter: str, method: str, difference: float) -> Row:
         """The row of a difference that is too large, unless the gradient itself moves as much."""
         moved = self.moved()[parameter]
         lost = max(0.0, math.log10(max(moved, UNIT) / UNIT))
         allowed = 100 * moved
         if moved >= 1 and method in ("central differences", "doubled precision"):
-            remark = "double precision has no digit left here"
-            return Row(parameter, method, "not run", None, lost, remark)
+            return Row(parameter, method, "not run", lost=lost)
         if method == "central differences":
             # eps^4 against rounding / eps: at the best eps, rounding^(4/5) is left
-            difference, remark = self.at_the_best_step(parameter, STEPS + FINER_STEPS)
+            difference = self.difference(parameter, method, STEPS + FINER_STEPS)
             allowed = 100 * moved**0.8
-        verdict = "disagrees"
-        if difference <= allowed:
-            verdict = "agrees, ill-conditioned"
-            remark = f"double precision loses {lost:.1f} digits here"
-        return Row(parameter, method, verdict, digits_of(difference), lost, remark)
+        verdict = "agrees, ill-conditioned" if difference <= allowed else "disagrees"
+        return Row(parameter, method, verdict, digits_of(difference), lost)
 
     def in_many_digits(self, parameter: str) -> Row:
         along = directions(self.cell, parameter)
@@ -416,8 +402,7 @@ class _Checks:
             if difference <= tolerance or (difference > 1e-3 and used > DIGITS):
                 break
         verdict = "agrees" if difference <= tolerance else "disagrees"
-        digits, remark = digits_of(difference, used), f"in {used} digits"
-        return Row(parameter, "multiprecision", verdict, digits, remark=remark)
+        return Row(parameter, "multiprecision", verdict, digits_of(difference, used))
 
 
 def _projected(gradient: Array, along: Sequence[Array]) -> Array:

@@ -11,7 +11,7 @@ Functions and powers of vectors act element by element. Components are counted f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -23,15 +23,18 @@ from workings.derive.expression import (
     INPUT,
     LOSS,
     TARGET,
+    TOTAL,
+    Derivative,
     Name,
     Node,
     Operation,
     Shapes,
     describe,
+    from_later,
     names_in,
     substitute,
+    total,
 )
-from workings.derive.forward import tangent_name
 from workings.derive.operations import Add, Index, Next, Slice, plus
 from workings.derive.program import evaluate
 from workings.derive.recurrence import Gradients, Recurrence, Run
@@ -184,25 +187,22 @@ class _Builder:
         else:
             self.steps, self.note = list(range(self.T)), ""
 
-        self.shapes, self.quotients = Shapes(dict(cell.gradient_shapes.names)), {}
-        self.tangents: dict[str, dict[str, Node]] = {}  # p -> the lines of forward mode
-        for u in cell.shapes.names:
-            self.quotients[f"dL_d{u}"] = ("d", "", u)
-            if u not in cell.parameters:  # of the loss by a parameter there is only the total
-                self.quotients[f"dl_d{u}"] = (r"\partial ", LOSS, u)
+        self.shapes = Shapes(dict(cell.gradient_shapes.names))
+        self.tangents: dict[str, dict[Derivative, Node]] = {}  # p -> the lines of forward mode
         for p in cell.forward_parameters:
             self.tangents[p], shapes = cell.tangent_lines(p)
             self.shapes.names.update(shapes.names)
-            for name, array in cell.forward_mode(run, p).derivatives.items():
+            for v, array in cell.forward_mode(run, p).items():
+                name = Derivative(v, p)
                 self.raw[name] = array.reshape(self.T, *shapes.names[name])
-            self.quotients |= {tangent_name(v, p): ("d", v, p) for v in cell.reached(p)}
 
-    def label(self, name: str, t: str) -> str:
-        """The LaTeX of a name of the cell, of its gradients or of its tangents, at step t."""
-        if name in self.quotients:
-            d, v, u = self.quotients[name]
-            above, below = self.label(v, t) if v else "L", self.label(u, t)
-            if v and u in self.cell.parameters and len(self.cell.shape(u)) == 2:
+    def label(self, name: str | Derivative, t: str) -> str:
+        """The LaTeX of a name of the cell, or of a derivative, at step t."""
+        if isinstance(name, Derivative):
+            d = r"\partial " if name.alone else "d"
+            above = TOTAL if name.of == TOTAL else self.label(name.of, t)
+            below = self.label(name.by, t)
+            if name.of != TOTAL and len(self.cell.shape(name.by)) == 2 and not name.alone:
                 below = rf"\operatorname{{vec}}({below})"
             return rf"\frac{{{d}{above}}}{{{d}{below}}}"
         if name in self.cell.states:
@@ -261,7 +261,7 @@ class _Builder:
         formula = resolve(node, step)
         return evaluate(formula, inputs, Shapes({k: array.shape for k, array in inputs.items()}))
 
-    def line(self, name: str, formula: Node, step: int) -> Line:
+    def line(self, name: str | Derivative, formula: Node, step: int) -> Line:
         """The line of a name at one step, with its numbers."""
         result = self.raw[name][step]
         substituted = self.printer(step, self.number)(formula)
@@ -271,9 +271,9 @@ class _Builder:
         lhs, recomputed = self.label(name, str(step)), self.evaluate(formula, step)
         return Line(f"{name}[{step}]", lhs, tuple(pieces), np.asarray(result), recomputed)
 
-    def symbolic(self, name: str, formula: Node) -> Line:
+    def symbolic(self, name: str | Derivative, formula: Node) -> Line:
         """The line of a name at any step."""
-        return Line(name, self.label(name, "t"), (self.printer()(formula),))
+        return Line(str(name), self.label(name, "t"), (self.printer()(formula),))
 
     def part(self, name: str, heading: str, lines: Sequence[Line], steps: bool = True) -> Part:
         """A part that says what is left out: steps, and rows or columns of any of its lines."""
@@ -305,7 +305,7 @@ class _Builder:
             for name, formula in self.cell.lines.items()
         ]
         terms = [rf"\ell_{{{t}}}" for t in range(self.T)]
-        lines.append(self.total("L", "L", terms, self.run.losses))
+        lines.append(self.sum("L", "L", terms, self.run.losses))
         return self.part("forward_pass", "Forward pass", lines)
 
     def terms(self, shown: Sequence[Tex]) -> Tex:
@@ -319,7 +319,7 @@ class _Builder:
         text = " ".join(part.text for part in parts)
         return Tex(text, sum(part.width for part in parts), 0, tuple(parts))
 
-    def total(self, name: str, lhs: str, terms: list[str], values: np.ndarray) -> Line:
+    def sum(self, name: str, lhs: str, terms: list[str], values: np.ndarray) -> Line:
         """lhs = sum over the steps of terms = of numbers = result."""
         symbols = self.terms([Tex(terms[t], symbol_width(terms[t])) for t in self.steps])
         numbers = self.terms([self.matrix(values[t]) for t in self.steps])
@@ -346,68 +346,63 @@ class _Builder:
             above, below = self.label(name, t), self.label(leaf, t)
             return rf"\frac{{\partial^{{+}} {above}}}{{\partial {below}}}"
 
-        key = f"jacobian.{tangent_name(name, leaf)}"
+        key = f"jacobian.{Derivative(name, leaf)}"
         lines = [Line(key, lhs("t"), (self.printer()(formula),))]
         if self.fixed.issuperset(names_in(formula)):
             return lines
-        values = self.cell.jacobian(self.run, name, leaf)
+        shape = self.cell.shape(name) + self.cell.shape(leaf)
+        values = self.cell.at_every_step(formula, self.run, self.shapes).reshape(self.T, *shape)
         for t in self.steps:
             pieces = (self.printer(t)(formula), self.matrix(values[t]))
-            recomputed = self.evaluate(formula, t).reshape(values[t].shape)
+            recomputed = self.evaluate(formula, t).reshape(shape)
             lines.append(Line(f"{key}[{t}]", lhs(str(t)), pieces, values[t], recomputed))
         return lines
 
     def reverse(self) -> Part:
         cell, formulas = self.cell, self.cell.adjoint_lines()
-        from_the_next = {
-            f"carry_{state}": Next(formulas[f"dL_d{previous}"])
-            for previous, state in cell.states.items()
-            if f"dL_d{previous}" in formulas
-        }
-        lines = self._adjoints("dL_d", formulas, from_the_next)
-        for name in (f"dL_d{previous}" for previous in cell.states):
-            if name in formulas:
-                lines.append(self.line(name, formulas[name], 0))
-        for parameter in cell.parameters:
-            if f"dL_d{parameter}" in formulas:
-                lines.append(self._parameter_gradient(parameter, formulas[f"dL_d{parameter}"]))
+        lines = self._adjoints(formulas, {from_later(h): total(u) for u, h in cell.states.items()})
+        sent = [total(previous) for previous in cell.states]
+        lines += [self.line(name, formulas[name], 0) for name in sent if name in formulas]
+        summed = [total(parameter) for parameter in cell.parameters]
+        lines += [self._summed(name, formulas[name]) for name in summed if name in formulas]
         return self.part("reverse", "Reverse mode: backpropagation through time", lines)
 
     def immediate(self) -> Part:
-        lines = self._adjoints("dl_d", self.cell.adjoint_lines(through_time=False), {})
+        lines = self._adjoints(self.cell.adjoint_lines(through_time=False), {})
         return self.part("immediate", "The loss of one step, through that step alone", lines)
 
     def _adjoints(
-        self, d: str, formulas: dict[str, Node], from_the_next: dict[str, Node]
+        self, formulas: dict[Derivative, Node], sent: dict[Derivative, Derivative]
     ) -> list[Line]:
-        """The gradients of the cell's own lines: in symbols, then step by step from the last."""
-        inner = {name: f for name, f in formulas.items() if name.removeprefix(d) in self.cell.lines}
-        general = {name: substitute(formula, from_the_next) for name, formula in inner.items()}
+        """The gradients of the cell's own lines: in symbols, then step by step from the last.
 
-        def some(lines: dict[str, Node]) -> dict[str, Node]:
-            """Where something depends on it."""
-            without = {name: _without_carry(formula) for name, formula in lines.items()}
-            return {name: formula for name, formula in without.items() if formula is not None}
-
-        lines = [self.symbolic(name, formula) for name, formula in some(general).items()]
+        sent: what stands for what the next step sends back -> what that step calls it.
+        """
+        inner = {name: formula for name, formula in formulas.items() if name.by in self.cell.lines}
+        later = {ours: Next(formulas[its]) for ours, its in sent.items() if its in formulas}
+        general = {
+            name: substitute(formula, later)
+            for name, formula in _without(sent.keys() - later.keys(), inner).items()
+        }
+        lines = [self.symbolic(name, formula) for name, formula in general.items()]
         for t in reversed(self.steps):
-            here = some(inner if t + 1 == self.T else general)
+            here = _without(sent.keys(), inner) if t + 1 == self.T else general
             lines += [self.line(name, formula, t) for name, formula in here.items()]
         return lines
 
-    def _parameter_gradient(self, parameter: str, formula: Node) -> Line:
+    def _summed(self, name: Derivative, formula: Node) -> Line:
+        """The gradient by a parameter, a sum over the steps."""
         summand = self.printer()(formula, level=1)
         symbols = summand.enclosed(rf"\sum_{{t=0}}^{{{self.T - 1}}} ", width=4)
         by_step = [self.evaluate(formula, t) for t in self.steps]
-        result = self.gradients[parameter]
+        result = self.gradients[name.by]
         pieces = (symbols, self.terms([self.matrix(term) for term in by_step]), self.matrix(result))
         recomputed = np.sum(by_step, axis=0) if len(by_step) == self.T else None
-        name = f"dL_d{parameter}"
-        return Line(name, self.label(name, "t"), pieces, result, recomputed)
+        return Line(str(name), self.label(name, "t"), pieces, result, recomputed)
 
     def forward_mode(self, parameter: str) -> Part:
         formulas = self.tangents[parameter]
-        starts = [tangent_name(previous, parameter) for previous in self.cell.states]
+        starts = [Derivative(previous, parameter) for previous in self.cell.states]
         starts = [name for name in starts if name in self.raw]
         lines = [self.symbolic(name, formula) for name, formula in formulas.items()]
         for t in self.steps:
@@ -416,10 +411,10 @@ class _Builder:
                 pieces = (self.matrix(value),) if t else (Tex("0", 1), self.matrix(value))
                 lines.append(Line(f"{name}[{t}]", self.label(name, str(t)), pieces, value))
             lines += [self.line(name, formula, t) for name, formula in formulas.items()]
-        loss = tangent_name(LOSS, parameter)
+        loss = Derivative(LOSS, parameter)
         terms = [self.label(loss, str(t)) for t in range(self.T)]
         whole = terms[0].replace(rf"d{symbol(LOSS, '0')}", "dL")
-        lines.append(self.total(f"dL_d{parameter}.forwards", whole, terms, self.raw[loss]))
+        lines.append(self.sum(f"{total(parameter)}.forwards", whole, terms, self.raw[loss]))
         heading = f"Forward mode: the sensitivity to \\({symbol(parameter)}\\)"
         return self.part(f"forward_mode.{parameter}", heading, lines)
 
@@ -479,14 +474,19 @@ _DERIVATIVES = {
 }
 
 
-def _without_carry(node: Node) -> Node | None:
-    """A sum without the terms that stand for what the next step sends back."""
-    match node:
-        case Name(name=name) if name.startswith("carry_"):
-            return None
-        case Add(u, v):
-            return plus(_without_carry(u), _without_carry(v))
-    return node
+def _without(names: Set[Derivative], lines: dict[Derivative, Node]) -> dict[Derivative, Node]:
+    """The lines without these names as terms; a line of nothing else is left out."""
+
+    def rest(node: Node) -> Node | None:
+        match node:
+            case Name(name=name) if name in names:
+                return None
+            case Add(u, v):
+                return plus(rest(u), rest(v))
+        return node
+
+    kept = {name: rest(formula) for name, formula in lines.items()}
+    return {name: formula for name, formula in kept.items() if formula is not None}
 
 
 def derive(cell: Recurrence, run: Run | None = None, *, digits: int = 4) -> Derivation:
@@ -503,7 +503,7 @@ def derive(cell: Recurrence, run: Run | None = None, *, digits: int = 4) -> Deri
         build.reverse(),
         build.immediate(),
         *(build.forward_mode(parameter) for parameter in cell.forward_parameters),
-        *(build.update(parameter, rate) for parameter, rate in cell.updates),
+        *([build.update(*cell.update)] if cell.update else []),
     ]
     return Derivation(tuple(parts), tuple(build.names()))
 
@@ -517,8 +517,8 @@ def readings(cell: Recurrence, run: Run, parameter: str) -> dict[str, np.ndarray
     Both split the same sum, so only the total is unambiguous; the rows differ.
     """
     gradients = cell.reverse(run)
-    forward = cell.forward_mode(run, parameter).per_step
+    forward = cell.forward_mode(run, parameter)[LOSS]
     reverse = np.zeros_like(forward)
-    if formula := cell.adjoint_lines().get(f"dL_d{parameter}"):
+    if formula := cell.adjoint_lines().get(total(parameter)):
         reverse = cell.at_every_step(formula, run, cell.gradient_shapes, gradients.total)
     return {"forward": forward, "reverse": reverse, "total": gradients[parameter]}

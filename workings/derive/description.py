@@ -92,7 +92,7 @@ def read(config: Mapping[str, Any]) -> dict[str, Any]:
         "targets": sequences.get(TARGET),
         "steps": _steps(config),
         "forward_parameters": _forward(config, parameters),
-        "updates": _updates(config, parameters),
+        "update": _update(config, parameters),
         "name": str(config.get("name", "")),
         "meaning": meaning,
     }
@@ -148,14 +148,7 @@ def _lines(
     if not isinstance(cell, str):
         raise ExpressionError("cell: expected text, lines of `name = formula`")
     known = [*given, *(f"{state}_prev" for state in initial)]
-    try:
-        lines = dict(parse_assignments(cell, known))
-    except ExpressionError as error:
-        match = re.match(r"unknown name `(\w+)_prev`", error.message)
-        if not match or match[1] in initial:
-            raise
-        message = f"the state `{match[1]}` has no initial value: add it to initial_state"
-        raise ExpressionError(message, (error.line, error.column), error.place) from None
+    lines = dict(parse_assignments(cell, known))
     for name, formula in lines.items():
         _check_name(name, "cell", formula.position[0])
     for state in initial:
@@ -198,8 +191,7 @@ def _steps(config: Mapping[str, Any]) -> int:
 def _forward(config: Mapping[str, Any], parameters: Mapping[str, Any]) -> tuple[str, ...]:
     """The parameters whose sensitivities are derived forwards too."""
     forward = config.get("forward_mode") or []
-    forward = forward if isinstance(forward, list | tuple) else [forward]
-    for name in forward:
+    for name in forward if isinstance(forward, list | tuple) else [forward]:
         if not isinstance(name, str) or name not in parameters:
             raise ExpressionError(f"forward_mode: `{name}` is not a parameter")
         if forward.count(name) > 1:
@@ -207,18 +199,17 @@ def _forward(config: Mapping[str, Any], parameters: Mapping[str, Any]) -> tuple[
     return tuple(forward)
 
 
-def _updates(
+def _update(
     config: Mapping[str, Any], parameters: Mapping[str, Any]
-) -> tuple[tuple[str, Fraction], ...]:
-    """(parameter, rate) of each step along the gradient."""
-    value = config.get("update")
-    updates = []
-    for entry in [] if value is None else value if isinstance(value, list) else [value]:
-        if not isinstance(entry, Mapping) or set(entry) != {"parameter", "rate"}:
-            raise ExpressionError("update: expected `parameter` and `rate`")
-        name = entry["parameter"]
-        if not isinstance(name, str) or name not in parameters:
-            known = ", ".join(parameters)
-            raise ExpressionError(f"update: `{name}` is not a parameter; there are {known}")
-        updates.append((name, number_from(entry["rate"], "update, rate")))
-    return tuple(updates)
+) -> tuple[str, Fraction] | None:
+    """Parameter and rate of the step along the gradient."""
+    update = config.get("update")
+    if update is None:
+        return None
+    if not isinstance(update, Mapping) or set(update) != {"parameter", "rate"}:
+        raise ExpressionError("update: expected `parameter` and `rate`")
+    name = update["parameter"]
+    if not isinstance(name, str) or name not in parameters:
+        known = ", ".join(parameters)
+        raise ExpressionError(f"update: `{name}` is not a parameter; there are {known}")
+    return name, number_from(update["rate"], "update, rate")

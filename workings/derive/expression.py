@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import Any, ClassVar
 
 INPUT, TARGET, LOSS = "x", "target", "loss"  # the names that a cell is given, and that it gives
+TOTAL, LATER = "L", "later"  # the loss of all steps, and of those after the step
 LARGEST = 10**300  # any number; double precision ends at 1.8e308
 NUMBER = re.compile(
     r"\d{1,40}(\.\d{0,40})?([eE][+-]?\d{1,3})?|\.\d{1,40}([eE][+-]?\d{1,3})?", re.ASCII
@@ -40,6 +41,33 @@ class ExpressionError(ValueError):
 
 
 @dataclass(frozen=True)
+class Derivative:
+    """The name of a derivative of one value by another; as text `dL_dh`, as in the names of lines."""
+
+    of: str  # a name of the cell, or one of the two losses below
+    by: str
+    alone: bool = False  # through one step alone, all earlier steps held fixed
+
+    def __str__(self) -> str:
+        return f"d{'l' if self.of == LOSS else self.of}_d{self.by}"
+
+
+def total(u: str) -> Derivative:
+    r"""dL/du_t, of the loss of all steps."""
+    return Derivative(TOTAL, u)
+
+
+def alone(u: str) -> Derivative:
+    r"""\partial l_t/\partial u_t, of the loss of step t, through that step alone."""
+    return Derivative(LOSS, u, alone=True)
+
+
+def from_later(state: str) -> Derivative:
+    """What the loss of the later steps adds to dL/ds_t of a state s."""
+    return Derivative(LATER, state)
+
+
+@dataclass(frozen=True)
 class Number:
     """An exact number."""
 
@@ -49,9 +77,9 @@ class Number:
 
 @dataclass(frozen=True)
 class Name:
-    """A variable, parameter or input, by name."""
+    """A variable, parameter or input, or a derivative, by name."""
 
-    name: str
+    name: str | Derivative
     position: Position | None = field(default=None, compare=False, repr=False)
 
 
@@ -117,7 +145,7 @@ def plain(node: Node, level: int = 0) -> str:
     """The formula as text of the language, with the fewest brackets."""
     match node:
         case Name(name=name):
-            return name
+            return str(name)
         case Number(value=value):
             text, own = str(value), 5 if value >= 0 and value.denominator == 1 else 2
         case _:

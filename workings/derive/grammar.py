@@ -197,16 +197,17 @@ class _Reader:
         return Number(value, self.position(node))
 
     def name(self, node: ast.Name) -> Name:
-        if node.id not in self.names:
-            near = difflib.get_close_matches(node.id, sorted(self.names), n=1)
-            known = f"did you mean `{near[0]}`?" if near else f"known: {_list(self.names)}"
-            hint = (
-                "it is a function: write it with its arguments"
-                if node.id in op.FUNCTIONS
-                else known
-            )
-            raise self.refuse(f"unknown name `{node.id}`; {hint}", node)
-        return Name(node.id, self.position(node))
+        if node.id in self.names:
+            return Name(node.id, self.position(node))
+        if node.id.endswith("_prev"):
+            state = node.id.removesuffix("_prev")
+            message = f"the state `{state}` has no initial value: add it to initial_state"
+            raise self.refuse(message, node)
+        near = difflib.get_close_matches(node.id, sorted(self.names), n=1)
+        hint = f"did you mean `{near[0]}`?" if near else f"known: {_list(self.names)}"
+        if node.id in op.FUNCTIONS:
+            hint = "it is a function: write it with its arguments"
+        raise self.refuse(f"unknown name `{node.id}`; {hint}", node)
 
     def binary(self, node: ast.BinOp, depth: int) -> Node:
         kind = _BINARY[type(node.op)]

@@ -28,7 +28,7 @@ import numpy as np
 import scipy.special
 import sympy
 
-from workings.derive.arithmetic import SYMBOLIC, Operands
+from workings.derive.arithmetic import Operands
 from workings.derive.expression import (
     Name,
     Node,
@@ -38,7 +38,6 @@ from workings.derive.expression import (
     Shapes,
     names_in,
     plain,
-    substitute,
 )
 from workings.derive.linear import (
     Column,
@@ -60,7 +59,7 @@ from workings.derive.linear import (
 )
 
 ANY_NUMBER = -1  # of arguments, one at least
-ONE = Number(Fraction(1))
+ZERO, ONE, TWO = (Number(Fraction(n)) for n in range(3))
 
 # --- building formulas -------------------------------------------------------------------------
 
@@ -84,8 +83,11 @@ def minus(u: Node) -> Node:
 
 def times(u: Node, v: Node) -> Node:
     """u * v element by element; a scalar multiplies every element."""
-    if isinstance(u, Number) and isinstance(v, Number):
-        return Number(u.value * v.value)
+    match u, v:
+        case Number(value=a), Number(value=b):
+            return Number(a * b)
+        case Number(), Add(w, Number() as c) | Subtract(w, Number() as c):  # 2 (y - 1/2) = 2 y - 1
+            return type(v)(times(u, w), times(u, c))
     for one, other in ((u, v), (v, u)):
         if one == ONE:
             return other
@@ -131,7 +133,7 @@ def by_itself(shape: Shape) -> Node:
 
 
 def zeros(*shape: int) -> Node:
-    return times(Number(Fraction(0)), ones(*shape))
+    return times(ZERO, ones(*shape))
 
 
 def _size(shape: Shape) -> int:
@@ -204,7 +206,6 @@ class ByElements(Rule):
 
     slopes: ClassVar[Callable[[ByElements, Node, Shapes], list[Node | None]]]  # None for zero
     signs: ClassVar[tuple[int, ...]] = (1, 1)  # of the slopes
-    smooth: ClassVar[bool] = True
     whole: ClassVar[bool] = False  # to sympy a function of its own, not a formula of exponentials
     shape = lambda self, u: u
 
@@ -337,10 +338,9 @@ class Power(ByElements):
         return "division by zero in {text}" if np.any(u == 0) else super().failure(u)
 
 
-# --- functions of one number, whose slopes sympy finds ---------------------------------------------
+# --- functions of one number -----------------------------------------------------------------------
 
 X = sympy.Symbol("x")
-Y = sympy.Symbol("y", positive=True)  # so that sqrt(y^2) is y; tanh' and its y^2 do not mind
 
 
 class Function(ByElements):
@@ -348,36 +348,27 @@ class Function(ByElements):
 
     arity = 1
     f: ClassVar[sympy.Expr]  # of X
-    inverse: ClassVar[sympy.Expr | None] = None  # of Y = f(X), where f' is shorter in terms of f
+    slope: ClassVar[Callable[[Function, Node], Node]]  # f'(u), also in terms of z
     floats: ClassVar[Callable]  # f of an array of floats
     complexes: ClassVar[Callable | None] = None  # of complex numbers, where `floats` does not do
     digits = classmethod(lambda cls, context, u: getattr(context, cls.kind)(u))  # by mpmath
     symbols = classmethod(lambda cls, u: cls.f.subs(X, u))
     value = lambda self, on: on.numbers.function(type(self))
-    slopes = lambda self, z, of: [substitute(self.slope(), {"z": z, "u": self.u})]
+    slopes = lambda self, z, of: [self.slope(z)]
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         cls.cases = (f"{cls.kind}(u)", *cls.cases) if cls.arity else ()
 
-    @classmethod
-    @functools.cache
-    def slope(cls) -> Node:
-        """f' as a formula in `z` = f(u) or in `u`: tanh' = 1 - z^2, exp' = z, log' = 1 / u."""
-        slope = sympy.diff(cls.f, X)
-        if cls.inverse is None:
-            return from_sympy(slope, {X: Name("u")})
-        slope = sympy.powsimp(sympy.simplify(slope.subs(X, cls.inverse)))
-        return from_sympy(slope, {Y: Name("z")})
-
 
 class Tanh(Function):
-    f, inverse, floats = sympy.tanh(X), sympy.atanh(Y), np.tanh
-    notation, cases = r"\tanh", ("tanh(s)",)
+    f, floats, notation, cases = sympy.tanh(X), np.tanh, r"\tanh", ("tanh(s)",)
+    slope = lambda self, z: Subtract(ONE, power(z, 2))
 
 
 class Sigmoid(Function):
-    f, inverse, floats = 1 / (1 + sympy.exp(-X)), sympy.log(Y / (1 - Y)), scipy.special.expit
+    f, floats = 1 / (1 + sympy.exp(-X)), scipy.special.expit
+    slope = lambda self, z: Multiply(z, Subtract(ONE, z))
     digits = lambda context, u: 1 / (1 + context.exp(-u))
     whole, cases = True, ("sigmoid(A)",)
     tex = lambda self, show: show.function(r"\sigma", self.u, 2)
@@ -394,7 +385,7 @@ class Softplus(Function):
 
     f, whole = sympy.log(1 + sympy.exp(X)), True
     digits = lambda context, u: context.ln(1 + context.exp(u))
-    slope = classmethod(lambda cls: Sigmoid(Name("u")))
+    slope = lambda self, z: Sigmoid(self.u)
 
     @staticmethod
     def floats(u: np.ndarray) -> np.ndarray:
@@ -403,11 +394,13 @@ class Softplus(Function):
 
 
 class Exp(Function):
-    f, inverse, floats, notation = sympy.exp(X), sympy.log(Y), np.exp, r"\exp"
+    f, floats, notation = sympy.exp(X), np.exp, r"\exp"
+    slope = lambda self, z: z
 
 
 class Log(Function):
     f, floats, notation = sympy.log(X), np.log, r"\log"
+    slope = lambda self, z: Divide(ONE, self.u)
 
     def failure(self, u: np.ndarray) -> str:
         if np.min(u) > 0:
@@ -417,7 +410,8 @@ class Log(Function):
 
 
 class Sqrt(Function):
-    f, inverse, floats = sympy.sqrt(X), Y**2, np.sqrt
+    f, floats = sympy.sqrt(X), np.sqrt
+    slope = lambda self, z: Divide(ONE, Multiply(TWO, z))
     tex = lambda self, show: show.root(self.u)
 
     def failure(self, u: np.ndarray) -> str:
@@ -428,26 +422,28 @@ class Sqrt(Function):
 
 class Sin(Function):
     f, floats, notation = sympy.sin(X), np.sin, r"\sin"
+    slope = lambda self, z: Cos(self.u)
 
 
 class Cos(Function):
     f, floats, notation = sympy.cos(X), np.cos, r"\cos"
+    slope = lambda self, z: Negative(Sin(self.u))
 
 
 class Relu(Function):
     """max(u, 0), with the slope 0 at 0, as in torch."""
 
-    f, smooth = sympy.Piecewise((X, X > 0), (0, True)), False
+    f = sympy.Piecewise((X, X > 0), (0, True))
     floats = lambda u: np.maximum(u, 0.0)
     complexes = lambda u: np.where(np.real(u) > 0, u, 0)
     digits = lambda context, u: u if u > 0 else context.zero
-    slope = classmethod(lambda cls: Step(Name("u")))
+    slope = lambda self, z: Step(self.u)
 
 
 class Step(Function):
     """The slope of relu; constant on both sides of its jump."""
 
-    f, smooth, arity = sympy.Piecewise((1, X > 0), (0, True)), False, 0
+    f, arity = sympy.Piecewise((1, X > 0), (0, True)), 0
     floats = lambda u: np.where(np.real(u) > 0, 1.0, 0.0)
     digits = lambda context, u: context.one if u > 0 else context.zero
     slopes = lambda self, z, of: [None]
@@ -656,79 +652,24 @@ class Next(Operation):
 
 FUNCTIONS = {k: op for k, op in Operation.kinds.items() if op.arity and not op.__subclasses__()}
 
-# --- formulas from sympy -------------------------------------------------------------------------
 
-
-def from_sympy(expression: sympy.Expr, names: dict[sympy.Symbol, Node]) -> Node:
-    """The formula of a scalar sympy expression made of +, *, numeric powers and known functions."""
-
-    def read(part: sympy.Expr) -> Node:
-        return from_sympy(part, names)
-
-    if expression.is_Rational:
-        return Number(Fraction(int(expression.p), int(expression.q)))
-    if expression in names:
-        return names[expression]
-    if expression.is_Add:
-        # 1 - y^2 rather than -y^2 + 1
-        first, *others = sorted(
-            expression.as_ordered_terms(), key=lambda term: term.could_extract_minus_sign()
-        )
-        total = read(first)
-        for term in others:
-            negative = term.could_extract_minus_sign()
-            total = Subtract(total, read(-term)) if negative else Add(total, read(term))
-        return total
-    if expression.is_Mul:
-        if expression.could_extract_minus_sign():
-            return minus(read(-expression))
-        top, bottom = sympy.fraction(expression)  # nested fractions stay as they are
-        if bottom != 1:
-            return Divide(read(top), read(bottom))
-        return functools.reduce(times, map(read, expression.as_ordered_factors()))
-    if expression.is_Pow and expression.exp.is_Rational:
-        if expression.exp == sympy.Rational(1, 2):
-            return Sqrt(read(expression.base))
-        if expression.exp.is_negative:
-            return Divide(ONE, read(1 / expression))
-        exponent = Fraction(int(expression.exp.p), int(expression.exp.q))
-        return Power(read(expression.base), detail=(exponent,))
-    return Operation.kinds[expression.func.__name__](read(expression.args[0]))
-
-
-def gradient_by_components(formula: Node, name: str, size: int) -> Node | None:
+def gradient_by_components(formula: Node, name: str, of: Shapes) -> Node | None:
     r"""\partial f / \partial y of a scalar f that uses the vector y only as y[0], y[1], ...
 
-    sympy differentiates by each component; whatever does not contain y is a constant to it. None if f
-    uses y in another way (then the general rules apply).
+    None if f uses y in another way (then the general rules apply).
     """
-    symbols: dict[Node, sympy.Symbol] = {}
+    slopes: dict[int, Node] = {}
 
-    def symbol_for(node: Node) -> sympy.Symbol:
-        fresh = sympy.Dummy(f"k{len(symbols)}", positive=True)
-        return symbols.setdefault(node, fresh)
-
-    def convert(node: Node) -> sympy.Expr | None:
+    def walk(node: Node, g: Node) -> bool:
         match node:
-            case Number(value=value):
-                return SYMBOLIC.number(value)
-            case Index(Name(name=base)) if base == name:
-                return symbol_for(node)
-        if name not in names_in(node):
-            return symbol_for(node)
-        if not isinstance(node, ByElements) or not node.smooth or node.whole:
-            return None
-        parts = [convert(argument) for argument in node.arguments]
-        if any(part is None for part in parts):
-            return None
-        count = len(parts)
-        return node.value(Operands(SYMBOLIC, [0] * count, [False] * count, 0))(*parts)
+            case Index(Name(name=base), detail=(i,)) if base == name:
+                slopes[i] = plus(slopes.get(i), g)
+                return True
+            case ByElements(arguments=arguments) if name in names_in(node):
+                pulls = zip(arguments, node.pullback(g, node, of), strict=True)
+                return all(walk(u, pulled) for u, pulled in pulls if pulled is not None)
+        return name not in names_in(node)
 
-    expression = convert(formula)
-    if expression is None:
+    if of(formula) != () or len(of(Name(name))) != 1 or not walk(formula, ONE):
         return None
-    slopes = [
-        sympy.diff(expression, symbol_for(Index(Name(name), detail=(i,)))) for i in range(size)
-    ]
-    back = {symbol: node for node, symbol in symbols.items()}
-    return Stack(*(from_sympy(slope, back) for slope in slopes))
+    return Stack(*(slopes.get(i, ZERO) for i in range(*of(Name(name)))))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -46,7 +46,7 @@ class Program:
     ):
         self.lines, self.shapes = dict(lines), shapes
         self.carried = dict(carried or {})
-        self._functions: dict[tuple[int, str, bool], Callable] = {}
+        self._function = cache(self._new_function)
         self._slots: list[_Slot] = []
         self._places: dict[Node, int] = {}
         for name in fixed:
@@ -81,13 +81,8 @@ class Program:
             self._new(_Slot(node, operands, timed, late))
         return self._places[node]
 
-    def _function(self, place: int, arithmetic: Arithmetic, over_time: bool) -> Callable:
-        key = (place, arithmetic.name, over_time)
-        if key not in self._functions:
-            self._functions[key] = self._new_function(self._slots[place], arithmetic, over_time)
-        return self._functions[key]
-
-    def _new_function(self, slot: _Slot, arithmetic: Arithmetic, over_time: bool) -> Callable:
+    def _new_function(self, place: int, arithmetic: Arithmetic, over_time: bool) -> Callable:
+        slot = self._slots[place]
         if isinstance(slot.node, Number):
             value = arithmetic.number(slot.node.value)
             return lambda: value
@@ -121,7 +116,7 @@ class Program:
 
     def _run_all(self, stage: int, values: list[Any], arithmetic: Arithmetic) -> None:
         for place in self._stages[stage]:
-            function = self._function(place, arithmetic, over_time=True)
+            function = self._function(place, arithmetic, True)
             values[place] = function(*[values[k] for k in self._slots[place].operands])
 
     def _run_steps(

@@ -19,8 +19,7 @@ import numpy as np
 import sympy
 
 from workings.derive.arithmetic import SYMBOLIC
-from workings.derive.expression import LOSS, Name, Operation, Shape, Shapes, names_in, plain
-from workings.derive.forward import tangent_name
+from workings.derive.expression import LOSS, Name, Operation, Shape, Shapes, names_in, plain, total
 from workings.derive.grammar import parse_formula
 from workings.derive.operations import Function, Rule, Sum, by_itself
 from workings.derive.program import evaluate
@@ -139,8 +138,8 @@ def _opaque(function: type[Function]) -> type[sympy.Function]:
     """f as a function of its own, with the derivative that `prove_operations` has proved for it."""
 
     def fdiff(self: sympy.Function, argindex: int = 1) -> sympy.Expr:
-        known = {"u": self.args[0], "z": self}
-        return evaluate(function.slope(), known, Shapes({"u": (), "z": ()}), SYMBOLIC).item()
+        known, slope = {"u": self.args[0], "z": self}, function(Name("u")).slope(Name("z"))
+        return evaluate(slope, known, Shapes({"u": (), "z": ()}), SYMBOLIC).item()
 
     return type(function.kind, (sympy.Function,), {"fdiff": fdiff})
 
@@ -150,7 +149,6 @@ WHOLE_FUNCTIONS = {f.kind: f for f in Function.__subclasses__() if f.whole}
 _OPAQUE = {f: _opaque(f) for f in WHOLE_FUNCTIONS.values()}
 WHOLE = replace(
     SYMBOLIC,
-    name="symbols, whole functions",
     function=lambda f: np.frompyfunc(_OPAQUE.get(f, f.symbols), 1, 1),
 )
 
@@ -168,8 +166,8 @@ def prove_cell(cell: Recurrence, steps: int = 2) -> list[Proof]:
     for name, formula in cell.lines.items():
         z, g = evaluate(formula, names, cell.shapes, WHOLE), symbols_for("g", cell.shape(name))
         # the output of a line is written by its name: put back what it stands for
-        known = {**names, name: z, f"dL_d{name}": g}
-        pulls = cell.immediate_pulls(name)
+        known = {**names, name: z, total(name): g}
+        pulls = cell.immediate_pulls(name, Name(total(name)))
         for leaf in names_in(formula):
             rules = (cell.jacobian_formula(name, leaf), pulls[leaf])
             tangent, pulled = (evaluate(r, known, cell.gradient_shapes, WHOLE) for r in rules)
@@ -200,9 +198,9 @@ def _prove_steps(cell: Recurrence, steps: int) -> list[Proof]:
     for name, symbols in parameters.items():
         sensitivity = short.forward_mode(run, name)
         for state in cell.initial_state:
-            if tangent_name(state, name) in sensitivity.derivatives:
+            if state in sensitivity:
                 jacobian = component_jacobian(run[state][-1], symbols)
-                holds = _same(sensitivity[tangent_name(state, name)][-1], jacobian)
+                holds = _same(sensitivity[state][-1], jacobian)
                 statement = f"{state} after {steps} steps by {name}"
                 proofs.append(Proof(statement, "forward mode", holds))
     gradients = short.reverse(run)

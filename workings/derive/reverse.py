@@ -20,7 +20,18 @@ import numpy as np
 
 from workings.derive import operations as op
 from workings.derive.cell import Cell, RecurrenceError, Run, place_of
-from workings.derive.expression import LOSS, Name, Node, Shapes, names_in
+from workings.derive.expression import (
+    LOSS,
+    Derivative,
+    Name,
+    Node,
+    Shape,
+    Shapes,
+    alone,
+    from_later,
+    names_in,
+    total,
+)
 from workings.derive.operations import ONE, plus, times, zeros
 from workings.derive.program import Program, evaluate
 
@@ -30,13 +41,13 @@ class Gradients:
     """Reverse mode.
 
     parameters: p -> dL/dp.
-    total: `dL_du` -> (T, *shape), through all later steps; dL/dh_{-1} is `dL_dh_prev` at step 0.
-    immediate: `dl_du` -> (T, *shape), of l_t alone through step t alone.
+    total: dL/du -> (T, *shape), through all later steps; dL/dh_{-1} is that of h_prev at step 0.
+    immediate: dl/du -> (T, *shape), of l_t alone through step t alone.
     """
 
     parameters: dict[str, np.ndarray]
-    total: dict[str, np.ndarray]
-    immediate: dict[str, np.ndarray]
+    total: dict[Derivative, np.ndarray]
+    immediate: dict[Derivative, np.ndarray]
 
     def __getitem__(self, parameter: str) -> np.ndarray:
         return self.parameters[parameter]
@@ -45,12 +56,14 @@ class Gradients:
 class ReverseMode(Cell):
     """A cell whose loss is differentiated backwards."""
 
-    def immediate_pulls(self, name: str, g: Node | None = None) -> dict[str, Node]:
-        """What the gradient g of one line (default `dL_dv`) sends to each name that the line uses."""
-        g = Name(f"dL_d{name}") if g is None else g
+    def immediate_pulls(self, name: str, g: Node) -> dict[str, Node]:
+        """What the gradient g of one line sends to each name that the line uses."""
         formula = self.lines[name]
-        components = {leaf: self.by_components(name, leaf) for leaf in names_in(formula)}
-        components = {leaf: gradient for leaf, gradient in components.items() if gradient}
+        components = {
+            leaf: gradient
+            for leaf in names_in(formula)
+            if (gradient := op.gradient_by_components(formula, leaf, self.shapes))
+        }
         pulls = {leaf: times(g, gradient) for leaf, gradient in components.items()}
 
         def walk(node: Node, g: Node | None, called: Node) -> None:
@@ -69,47 +82,44 @@ class ReverseMode(Cell):
     @cached_property
     def gradient_shapes(self) -> Shapes:
         """The shapes of all names, and of their gradients."""
-        known = dict(self.shapes.names)
+        known: dict[str | Derivative, Shape] = dict(self.shapes.names)
         for name, shape in self.shapes.names.items():
-            known |= {f"dL_d{name}": shape, f"dl_d{name}": shape, f"carry_{name}": shape}
+            known |= dict.fromkeys((total(name), alone(name), from_later(name)), shape)
         return Shapes(known)
 
-    def adjoint_lines(self, through_time: bool = True) -> dict[str, Node]:
-        """The reverse program: `dL_du` for each name u, last line first.
+    def adjoint_lines(self, through_time: bool = True) -> dict[Derivative, Node]:
+        """The reverse program: dL/du for each name u, last line first.
 
-        For a state, `carry_h` stands for what the next step sends back; `dL_dh_prev` is what is sent.
-        With `through_time` false: `dl_du`, of l_t alone through step t alone.
+        To a state, `from_later` is what the next step sends back: its dL/dh_prev.
+        With `through_time` false: dl/du, of l_t alone through step t alone; not by the parameters.
         """
-        d = "dL_d" if through_time else "dl_d"
+        d = total if through_time else alone
         sums: dict[str, Node | None] = {LOSS: ONE}
-        lines: dict[str, Node] = {}
+        lines: dict[Derivative, Node] = {}
         for name in reversed(self.lines):
             g = sums.get(name)
             if through_time and name in self.initial_state:
-                g = plus(g, Name(f"carry_{name}"))
+                g = plus(g, Name(from_later(name)))
             if g is None:
                 continue
             if name != LOSS:
-                lines[d + name] = g
-                g = Name(d + name)
+                lines[d(name)] = g
+                g = Name(d(name))
             for leaf, contribution in self.immediate_pulls(name, g).items():
                 sums[leaf] = plus(sums.get(leaf), contribution)
-        lines |= {d + u: sums[u] for u in [*self.states, *self.parameters] if sums.get(u)}
-        return lines
+        ends = [*self.states, *(self.parameters if through_time else ())]
+        return lines | {d(u): sums[u] for u in ends if sums.get(u)}
 
     @cached_property
     def _reverse_programs(self) -> tuple[Program, Program, dict[str, Node]]:
         """What is run backwards, what is run for each step alone, and what is summed over time."""
-        lines, carried = self.adjoint_lines(), {}
-        for previous, state in self.states.items():
-            lines.setdefault(f"dL_d{previous}", zeros(*self.shape(state)))
-            carried[f"carry_{state}"] = f"dL_d{previous}"
-        own = {name: lines.pop(f"dL_d{name}", None) for name in self.parameters}
-        total = self.program(lines, self.gradient_shapes, carried=carried)
+        lines, shapes = self.adjoint_lines(), self.gradient_shapes
+        carried = {from_later(state): total(previous) for previous, state in self.states.items()}
+        for previous in self.states:
+            lines.setdefault(total(previous), zeros(*self.shape(previous)))
+        own = {name: lines.pop(total(name), None) for name in self.parameters}
         immediate = self.adjoint_lines(through_time=False)
-        for name in self.parameters:
-            immediate.pop(f"dl_d{name}", None)
-        return total, self.program(immediate, self.gradient_shapes), own
+        return self.program(lines, shapes, carried=carried), self.program(immediate, shapes), own
 
     def reverse(self, run: Run) -> Gradients:
         """Backpropagation through time: dL/dp for every parameter, and all it passes on the way.
@@ -117,12 +127,12 @@ class ReverseMode(Cell):
         Raises RecurrenceError where a gradient is not finite.
         """
         arithmetic = run.arithmetic
-        total, alone, own = self._reverse_programs
+        backwards, by_step, own = self._reverse_programs
         inputs = run.values | run.parameters
-        start = {f"carry_{s}": arithmetic.zeros(self.shape(s)) for s in self.initial_state}
+        start = {from_later(s): arithmetic.zeros(self.shape(s)) for s in self.initial_state}
         with np.errstate(all="ignore"):
-            adjoints = total.run(inputs, self.steps, arithmetic, start, backwards=True)
-            immediate = alone.run(inputs, self.steps, arithmetic)
+            adjoints = backwards.run(inputs, self.steps, arithmetic, start, backwards=True)
+            immediate = by_step.run(inputs, self.steps, arithmetic)
         adjoints = {name: v for name, v in adjoints.items() if name not in start}
         adjoints = self.over_time(adjoints, self.gradient_shapes)
         summed = self._sum_over_time(run, adjoints)
@@ -136,13 +146,13 @@ class ReverseMode(Cell):
         return Gradients(parameters, adjoints, self.over_time(immediate, self.gradient_shapes))
 
     def _check_slopes(
-        self, adjoints: Mapping[str, np.ndarray], parameters: Mapping[str, np.ndarray]
+        self, adjoints: Mapping[Derivative, np.ndarray], parameters: Mapping[str, np.ndarray]
     ) -> None:
         """Raises RecurrenceError where a gradient is not finite: of which name, first met at which step."""
         wrong = self.not_finite(adjoints)
         if wrong:
             t = wrong[-1][0]
-            name = next(name for at, name in wrong if at == t).removeprefix("dL_d")
+            name = next(name for at, name in wrong if at == t).by
             when = f"at step t = {t}, "
         else:
             bad = [p for p, value in parameters.items() if not np.isfinite(value).all()]
@@ -157,7 +167,9 @@ class ReverseMode(Cell):
             place_of(user),
         )
 
-    def _sum_over_time(self, run: Run, adjoints: Mapping[str, np.ndarray]) -> Callable[[Node], Any]:
+    def _sum_over_time(
+        self, run: Run, adjoints: Mapping[Derivative, np.ndarray]
+    ) -> Callable[[Node], Any]:
         """sum_t of a formula linear in gradients: one matrix product where it is an outer product."""
         shapes = self.gradient_shapes
         fixed = run.parameters | {name: run[name] for name in self.constants}

@@ -296,7 +296,7 @@ class Printer:
 
     def part(self, u: Node, which: str) -> Tex:
         """Some components of u."""
-        if isinstance(u, Name) and not u.name.startswith("d"):
+        if isinstance(u, Name) and isinstance(u.name, str):
             name, before = u.name.removesuffix("_prev"), u.name.endswith("_prev")
             has_step = self.label(u.name, self.t) != symbol(name)
             step = f",{later(self.t, -before)}" if has_step else ""

@@ -64,18 +64,12 @@ def compare(
 def flipped(before: list[dict], after: list[dict]) -> list[dict]:
     """The claims whose verdict is another now, with both sentences."""
     old = {claim["name"]: claim for claim in before}
+    pairs = [(old[claim["name"]], claim) for claim in after if claim["name"] in old]
     return [
-        {
-            "name": claim["name"],
-            "condition": claim["condition"],
-            "before": old[claim["name"]]["holds"],
-            "after": claim["holds"],
-            "sentence_before": old[claim["name"]]["sentence"],
-            "sentence": claim["sentence"],
-            "place": claim["place"],
-        }
-        for claim in after
-        if claim["name"] in old and old[claim["name"]]["holds"] != claim["holds"]
+        {key: now[key] for key in ("name", "condition", "sentence", "place")}
+        | {"before": was["holds"], "after": now["holds"], "sentence_before": was["sentence"]}
+        for was, now in pairs
+        if was["holds"] != now["holds"]
     ]
 
 

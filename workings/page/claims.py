@@ -10,10 +10,10 @@ is shown as it is written.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from itertools import pairwise
 from typing import Any
 
 from jinja2 import TemplateError, nodes, pass_environment
+from jinja2.visitor import NodeTransformer
 
 from workings.messages import InputError
 from workings.page.filters import FORMATS
@@ -34,16 +34,8 @@ _OPPOSITES = {"lt": "gteq", "gteq": "lt", "gt": "lteq", "lteq": "gt", "eq": "ne"
 _OPPOSITES |= {"in": "notin", "notin": "in"}
 # How tightly each holds together what stands beside it.
 _LEVELS = {
-    "or": 1,
-    "and": 2,
-    "not": 3,
-    "compare": 4,
-    "add": 5,
-    "sub": 5,
-    "mul": 6,
-    "div": 6,
-    "neg": 7,
-}
+    "or": 1, "and": 2, "not": 3, "compare": 4, "add": 5, "sub": 5, "mul": 6, "div": 6, "neg": 7,
+}  # fmt: skip
 
 
 # -- a condition as text ---------------------------------------------------------------------------
@@ -54,7 +46,7 @@ def pieces(node: nodes.Node, outer: int = 0) -> list[tuple]:
 
     Returns:
         ("sign", source, TeX), ("const", source, value), ("value", source, its length is meant),
-        and ("other", source, None) for what has no place in a claim.
+        and ("other", source, False) for what has no place in a claim.
     """
     kind = type(node).__name__.lower()
     level = _LEVELS.get(kind, 9)
@@ -85,15 +77,24 @@ def pieces(node: nodes.Node, outer: int = 0) -> list[tuple]:
             made = [("const", repr(values), ", ".join(map(str, values)))]
         case nodes.Name() | nodes.Getattr() | nodes.Getitem():
             made = [("value", _written(node), False)]
-        case nodes.Filter(name=name) if name in FORMATS:
-            made = [("value", _written(node), False)]
         case _:
-            made = [("other", _written(node), None)]
+            is_value = isinstance(node, nodes.Filter) and node.name in FORMATS
+            made = [("value" if is_value else "other", _written(node), False)]
     return [("sign", "(", "("), *made, ("sign", ")", ")")] if level < outer else made
 
 
 def _sign(operator: str) -> tuple:
     return ("sign", *(f" {sign} " for sign in _SIGNS[operator]))
+
+
+def key(node: nodes.Node) -> str | None:
+    """The key that an expression is, where it is written out: lengths.rows.0.mean."""
+    inner = node
+    while isinstance(inner, nodes.Getattr) or (
+        isinstance(inner, nodes.Getitem) and isinstance(inner.arg, nodes.Const)
+    ):
+        inner = inner.node
+    return _written(node) if isinstance(inner, nodes.Name) else None
 
 
 def _written(node: nodes.Node) -> str:
@@ -124,17 +125,14 @@ def source(node: nodes.Node) -> str:
 # -- a claim in a template -------------------------------------------------------------------------
 
 
-def noted(node: nodes.Node) -> nodes.Node:
+class Noted(NodeTransformer):
     """The same condition, noting each value that it reads."""
-    *_, (kind, written, _) = pieces(node)
-    if kind == "value" and written == source(node):
-        return nodes.Filter(node, "_noted", [nodes.Const(written)], [], None, None)
-    for field, value in node.iter_fields():
-        if isinstance(value, nodes.Node):
-            setattr(node, field, noted(value))
-        elif isinstance(value, list):
-            setattr(node, field, [noted(v) if isinstance(v, nodes.Node) else v for v in value])
-    return node
+
+    def visit(self, node: nodes.Node) -> nodes.Node:
+        *_, (kind, written, _) = pieces(node)
+        if kind == "value" and written == source(node):
+            return nodes.Filter(node, "_noted", [nodes.Const(written)], [], None, None)
+        return self.generic_visit(node)
 
 
 @pass_environment
@@ -164,8 +162,8 @@ def claim(
     """
     reads, writer.reads = writer.reads, {}
     for kind, key, _ in condition:
-        if kind == "value" and key not in reads and key in writer.measurements:
-            reads[key] = Value(writer.measurements[key], key)
+        if kind == "value" and key not in reads and (found := writer.names.at(key)) is not None:
+            reads[key] = found
     written = "".join(piece[1] for piece in condition)
     holds = bool(raw(truth))
     shown = "holds" if holds else "measured" if "otherwise" in marks else "refuted"
@@ -312,25 +310,21 @@ def _holds(node: nodes.Node, world: Mapping[str, bool]) -> bool:
             return _holds(left, world) and _holds(right, world)
         case nodes.Or(left=left, right=right):
             return _holds(left, world) or _holds(right, world)
-        case nodes.Compare():
-            sides = [source(node.expr), *(source(operand.expr) for operand in node.ops)]
-            signs = [operand.op for operand in node.ops]
+        case nodes.Compare(expr=first, ops=operands):
+            sides = [source(first), *(source(operand.expr) for operand in operands)]
             return all(
-                _compared(a, sign, b, world)
-                for (a, b), sign in zip(pairwise(sides), signs, strict=True)
+                _compared(left, operand.op, right, world)
+                for left, operand, right in zip(sides, operands, sides[1:], strict=False)
             )
     return world[source(node)]
 
 
 def _compared(left: str, sign: str, right: str, world: Mapping[str, bool]) -> bool:
     """a > b is b < a, a >= b is not a < b, and a == b is b == a."""
-    match sign:
-        case "gt" | "lteq":
-            return _compared(right, {"gt": "lt", "lteq": "gteq"}[sign], left, world)
-        case "gteq" | "ne" | "notin":
-            return not _compared(
-                left, {"gteq": "lt", "ne": "eq", "notin": "in"}[sign], right, world
-            )
-        case "eq":
-            left, right = sorted([left, right])
+    if sign in ("gt", "lteq"):
+        left, sign, right = right, {"gt": "lt", "lteq": "gteq"}[sign], left
+    if sign in ("gteq", "ne", "notin"):
+        return not _compared(left, _OPPOSITES[sign], right, world)
+    if sign == "eq":
+        left, right = sorted([left, right])
     return world[f"{left} {sign} {right}"]

@@ -3,6 +3,7 @@ r"""What a template may write after a |: how a value is printed, and a few numbe
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -128,11 +129,11 @@ def _spread(thing: Any) -> Value:
     """
 
     def shape(writer: Writer, value: Value) -> str:
-        key = f"seeds.spread.{value.key}.deviation"
-        if key not in writer.measurements:
+        deviation = writer.names.at(f"seeds.spread.{value.key}.deviation")
+        if deviation is None:
             return writer.link(value)
         sign = " ± " if writer.plain else r"\,\ensuremath{\pm}\,"
-        deviation = Value(writer.measurements[key], key, value.format)
+        deviation = replace(deviation, format=value.format)
         return TeX(writer.link(value) + sign + writer.link(deviation))
 
     return _value(thing, "spread").shaped(shape)
@@ -164,7 +165,7 @@ def _equations(thing: Any) -> Value:
             first, *more = line["rows"]
             name = escape(line["name"])
             if line["key"] is not None:
-                name = writer.quote(writer.names.child(job).child("lines").child(line["key"]), name)
+                name = writer.quote(writer.names.at(f"{job}.lines.{line['key']}"), name)
             first += f" \\linename{{{anchor(job + '.' + line['name'])}}}{{{name}}}"
             # A short line stays on one page, a long one may go on on the next.
             printed.append((" \\\\*\n" if len(more) < 4 else " \\\\\n").join([first, *more]))

@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 from workings.build import commit, fingerprint
 from workings.build.store import sum_of
@@ -22,7 +23,6 @@ from workings.page import lint
 from workings.page.tex import environment
 
 LONGEST = 42  # characters of a raw value in a row
-HASH = 12  # digits of a sum that are printed; ledger.json has them all
 CHOICE = "config"
 AROUND = 3  # lines of code before and after the one that records
 
@@ -84,14 +84,8 @@ def recorded_at(key: str) -> str:
 
 def line_of_output(source: str, name: str) -> int | None:
     """The first line of a script that names its output `outputs.name`."""
-    lines = [
-        node.lineno
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Attribute)
-        and node.attr == name
-        and isinstance(node.value, ast.Name)
-        and node.value.id == "outputs"
-    ]
+    written = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute)]
+    lines = [node.lineno for node in written if ast.unparse(node) == f"outputs.{name}"]
     return min(lines, default=None)
 
 
@@ -154,34 +148,6 @@ def excerpts(sources: Sources, rows: list[dict]) -> dict[str, dict[int, str]]:
     return {file: dict(sorted(lines.items())) for file, lines in sorted(found.items())}
 
 
-def printable(whole: Mapping) -> dict:
-    """What the section prints of the ledger, in texts: short sums, cut values, lines."""
-    jobs = []
-    for job in whole["jobs"]:
-        jobs.append(
-            {
-                **job,
-                "rows": [_row(row, job["script"]) for row in job["rows"]],
-                "figures": [
-                    {**row, "raw": f"sha256 {row['sha256'][:HASH]}", "at": _at(row, job["script"])}
-                    for row in job["figures"]
-                ],
-                "sum": job["measurements"]["sha256"][:HASH],
-                "inputs": [
-                    {"path": file["path"], "sum": file["sha256"][:HASH]} for file in job["inputs"]
-                ],
-            }
-        )
-    built = whole["commit"]
-    return {
-        "jobs": jobs,
-        "choices": [_row(row, "") for row in whole["choices"]],
-        "commit": built["sha"][:HASH],
-        "why": built["why"],
-        "changed": [entry.rsplit(" ", 1)[0] for entry in built["changed"]],
-    }
-
-
 def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
     quotes = {Path(path).stem: read(path) for path in inputs.quotes}
     measured = {name: read(job["measurements"]) for name, job in config["jobs"].items()}
@@ -192,18 +158,18 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
     Path(outputs.ledger).write_text(
         json.dumps(whole, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
     )
-    page = environment(Path(__file__).parent).get_template("ledger.tex.j2")
-    text = page.render(ledger=printable(whole))
+    page = environment(Path(__file__).parent)
+    page.filters |= {"raw": _raw, "at": _at}
+    text = page.get_template("ledger.tex.j2").render(whole)
     # So that TeX runs again when the attached ledger is another.
     digest = hashlib.sha256(Path(outputs.ledger).read_bytes()).hexdigest()
     Path(outputs.section).write_text(f"{text}% {digest}\n", encoding="utf-8")
 
 
-def _row(row: Mapping, script: str) -> dict:
-    """A row as it is printed: its value as JSON, cut where it is long."""
-    text = json.dumps(row["value"], ensure_ascii=False)
-    raw = text if len(text) <= LONGEST else f"{text[: LONGEST - 2]} …"
-    return {**row, "raw": raw, "at": _at(row, script)}
+def _raw(value: Any) -> str:
+    """A value as JSON, cut where it is long."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 2]} …"
 
 
 def _at(row: Mapping, script: str) -> str:

@@ -32,10 +32,16 @@ class Finding:
         return f"{self.place}: {self.message}"
 
 
+def _order(finding: Finding) -> tuple[str, int, str]:
+    file, _, line = finding.place.rpartition(":")
+    return file, int(line), finding.message
+
+
+_CITATION = r"\\(?:text|paren)?cite[pt]?\*?(?:\[[^\]]*\])*\{([^}]*)\}"
 # Digits that are structure and no result. In prose:
 STRUCTURAL = re.compile(
     r"\\(?:label|[cC]?ref\*?|hyperref|hypertarget|hyperlink)\{[^}]*\}"  # names
-    r"|\\(?:text|paren)?cite[pt]?\*?(?:\[[^\]]*\])*\{[^}]*\}"  # citations, with the chapter
+    rf"|{_CITATION}"  # with the chapter
     r"|\\begin\{\w+\}(?:\{[^\n]*\})?|\\(?:setlength|addlinespace|arraystretch)[^\n]*"  # layout
     r"|\\(?:multicolumn|cmidrule)(?:\([^)]*\))?\{[^}]*\}"
     r"|\d*\.?\d+\s*(?:mm|pt|em|ex|\\\w+(?:skip|width|sep))\b"  # lengths
@@ -55,15 +61,13 @@ def of_templates(templates: Iterable[Path], bibliographies: Iterable[Path] = ())
     whole = "\n".join(text for texts in prose.values() for _, text in texts)
     bib = "\n".join(f.read_text(encoding="utf-8") for f in bibliographies if f.exists())
     entries = set(re.findall(r"^@\w+\{\s*([^,\s]+)", bib, re.MULTILINE))
-    findings: list[Finding] = []
+    findings: set[Finding] = set()
     claimed: dict[str, str] = {}
     for file, tree in trees.items():
         for line, text in prose[file]:
-            findings += _typed_digits(file, line, text)
-            findings += _citations(file, line, text, entries)
-        findings += _referred_to(file, tree, whole)
-        findings += _claims(file, tree, {}, claimed)
-    return sorted(set(findings), key=lambda f: (f.place.rsplit(":", 1)[0], _line(f), f.message))
+            findings |= {*_typed_digits(file, line, text), *_citations(file, line, text, entries)}
+        findings |= {*_referred_to(file, tree, whole), *_claims(file, tree, (), claimed)}
+    return sorted(findings, key=_order)
 
 
 def of_values(
@@ -85,12 +89,10 @@ def of_values(
 
 def _prose(tree: nodes.Template) -> Iterator[tuple[int, str]]:
     """What is read as text, with its first line: the template's own, and words in expressions."""
+    yield from template.prose(tree)
     for output in tree.find_all(nodes.Output):
         for node in output.nodes:
-            if isinstance(node, nodes.TemplateData):
-                yield node.lineno, node.data
-            else:
-                yield from _printed_words(node)
+            yield from _printed_words(node)
     for node in tree.find_all((nodes.For, nodes.Assign)):
         yield from _printed_words(node.iter if isinstance(node, nodes.For) else node.node)
 
@@ -106,27 +108,32 @@ def _printed_words(node: nodes.Node) -> Iterator[tuple[int, str]]:
             yield from _printed_words(child)
 
 
+def _matches(
+    pattern: str | re.Pattern, file: Path, line: int, text: str
+) -> Iterator[tuple[str, re.Match]]:
+    """Where the pattern stands in a text that begins in that line."""
+    for found in re.finditer(pattern, text):
+        yield f"{file}:{line + text.count(chr(10), 0, found.start())}", found
+
+
 def _typed_digits(file: Path, line: int, text: str) -> Iterator[Finding]:
     blank = lambda match: re.sub(r"\S", " ", match[0])  # noqa: E731  keeps the lines
     bare = STRUCTURAL.sub(blank, text)
     bare = _MATHS.sub(lambda match: _SMALL.sub(" ", match[0]), bare)
     bare = re.sub(r"[_^]\{?[\w+-]+\}?", blank, bare)
-    for found in _DIGIT.finditer(bare):
+    for place, found in _matches(_DIGIT, file, line, bare):
         yield Finding(
-            f"{file}:{line + bare[: found.start()].count(chr(10))}",
+            place,
             f"the digits {found[0].strip('.,')} are typed; print a measurement or a choice instead, "
             "or tie a number that is a name to its word: problem~2",
         )
 
 
 def _citations(file: Path, line: int, text: str, entries: set[str]) -> Iterator[Finding]:
-    for found in re.finditer(r"\\(?:text|paren)?cite[pt]?\*?(?:\[[^\]]*\])*\{([^}]*)\}", text):
-        for key in found[1].split(","):
-            if key.strip() not in entries:
-                yield Finding(
-                    f"{file}:{line + text[: found.start()].count(chr(10))}",
-                    f"the citation '{key.strip()}' is not in the bibliography",
-                )
+    for place, found in _matches(_CITATION, file, line, text):
+        for key in map(str.strip, found[1].split(",")):
+            if key not in entries:
+                yield Finding(place, f"the citation '{key}' is not in the bibliography")
 
 
 def _referred_to(file: Path, tree: nodes.Template, whole: str) -> Iterator[Finding]:
@@ -232,7 +239,3 @@ def _unquoted(
                     f"the measurement '{job}.{name}' is quoted nowhere; print it, decide by it, "
                     f"drop it, or say why: \\BLOCK{{ unprinted {job}.{name} because '…' }}",
                 )
-
-
-def _line(finding: Finding) -> int:
-    return int(finding.place.rsplit(":", 1)[1])

@@ -14,7 +14,6 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from workings.page.tex import arguments
 from workings.page.typeset import inputs, why
 
 _FIGURE = r"""\begin{figure}[htbp]
@@ -41,6 +40,11 @@ PLAIN = [
     (r"\begin{longmeasuredtable}", 3, _LONG_TABLE),
     (r"\end{longmeasuredtable}", 0, r"\bottomrule\end{longtable}}"),
 ]
+
+# What may stand between braces, with braces in it up to eight deep.
+_ARGUMENT = r"(?:[^{}\\]|\\.)*"
+for _ in range(8):
+    _ARGUMENT = rf"(?:[^{{}}\\]|\\.|\{{{_ARGUMENT}\}})*"
 
 
 def write(base: Path, build: Path, out: Path) -> str:
@@ -94,20 +98,12 @@ def whole(shell: Path, build: Path) -> str:
 def plain(text: str) -> str:
     """A section in LaTeX's own commands."""
     for command, count, pattern in PLAIN:
-        text = _written_out(text, command, count, pattern)
+
+        def written_out(found: re.Match, pattern=pattern) -> str:
+            return re.sub(r"<(\d)>", lambda number: found[int(number[1]) + 1], pattern)
+
+        arguments = rf"\{{({_ARGUMENT})\}}" * count
+        text = re.sub(
+            rf"{re.escape(command)}(?![A-Za-z]){arguments}", written_out, text, flags=re.DOTALL
+        )
     return text
-
-
-def _written_out(text: str, command: str, count: int, pattern: str) -> str:
-    done, at = [], 0
-    while (found := text.find(command, at)) >= 0:
-        end = found + len(command)
-        if text[end : end + 1].isalpha():  # a longer name
-            done.append(text[at:end])
-            at = end
-            continue
-        given, stop = arguments(text, end, count)
-        here = re.sub(r"<(\d)>", lambda match, each=given: each[int(match[1])], pattern)
-        done.append(text[at:found])
-        text, at = here + text[stop:], 0  # an argument may hold the same again
-    return "".join(done) + text[at:]

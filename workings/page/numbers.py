@@ -23,7 +23,6 @@ from decimal import Decimal
 from workings.page.tex import escape
 
 LARGEST = 1e16  # of floats that are written without a power of ten
-NOTATIONS = ("fixed", "significant", "scientific", "percent", "points", "exact", "printed")
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def number(
     number can be trusted is the writer's to say.
 
     Raises:
-        ValueError: no such notation, digits missing, negative or too many.
+        ValueError: digits missing, negative or too many.
         TypeError: `value` is not a number.
     """
     if notation == "printed":
@@ -74,14 +73,12 @@ def number(
         raise TypeError(f"{value!r:.60} is not a number")
     if notation is None:
         notation = "exact" if isinstance(value, int) and digits is None else "fixed"
-    if notation not in NOTATIONS:
-        raise ValueError(f"notation '{notation}'; expected one of {', '.join(NOTATIONS)}")
     large = isinstance(value, float) and LARGEST <= abs(value) < float("inf")
     if notation == "exact" and large:
         mantissa, exponent = repr(value).split("e")
         return _signed(mantissa, int(exponent), unit)
     if notation == "exact":
-        return _signed(_positional(Decimal(repr(value))), unit=unit)
+        return _signed(f"{Decimal(repr(value)):f}", unit=unit)
     if digits is None:
         raise ValueError(
             f"the number {value!r} needs its digits: digits(2), significant(3), scientific(3), "
@@ -105,17 +102,13 @@ def number(
         return _signed("0", unit=unit)
     mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
     if notation == "significant":
-        return _signed(_positional(Decimal(f"{mantissa}e{exponent}")), unit=unit)
+        return _signed(f"{Decimal(f'{mantissa}e{exponent}'):f}", unit=unit)
     return _signed(mantissa, int(exponent), unit)
 
 
 def _signed(text: str, exponent: int | None = None, unit: str = "") -> Number:
     negative = text.startswith("-") and any(c in "123456789" for c in text)
     return Number(negative, text.lstrip("-"), exponent, unit)
-
-
-def _positional(value: Decimal) -> str:
-    return f"{value:f}"
 
 
 def _grouped(digits: str, space: str) -> str:

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
-from workings.measurements import Measurements, read, record, write
+from workings.measurements import read, record, write
+from workings.page.changes import leaves
 
 
-def spread(runs: Iterable[Mapping], keys: Iterable[str]) -> dict:
-    """Mean, standard deviation, lowest and highest of each key over the runs, nested as the key.
+def spread(runs: Sequence[Mapping]) -> dict:
+    """Mean, standard deviation, lowest and highest of each number over the runs, nested as its key.
 
     s = √(Σ (x_i − x̄)² / (n − 1)), the deviation of one run from the next. What a run has no value
     of has no deviation.
     """
-    found: dict = {}
-    for key in keys:
-        looked_up = [Measurements(run) for run in runs]
-        values = [run[key] for run in looked_up if key in run]
-        if len(values) < len(looked_up) or None in values:
+    gathered: dict = {}
+    first, *others = (dict(leaves(run)) for run in runs)
+    for key in first:
+        values = [first[key], *(run.get(key) for run in others)]
+        if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
             continue
         *above, last = key.split(".")
-        block = found
+        block = gathered
         for part in above:
             block = block.setdefault(part, {})
         block[last] = {
@@ -32,7 +33,7 @@ def spread(runs: Iterable[Mapping], keys: Iterable[str]) -> dict:
             "lowest": min(values),
             "highest": max(values),
         }
-    return found
+    return gathered
 
 
 def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
@@ -41,7 +42,7 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
         runs.setdefault(int(path.parts[-3]), {})[path.stem] = read(path)
     values = record(
         count=len(runs),
-        spread=spread(list(runs.values()), config["spread"]),
+        spread=spread([*runs.values()]),
         runs=[{"seed": seed, "measurements": run} for seed, run in runs.items()],
     )
     write(outputs.measurements, values)

@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 import jinja2
-from jinja2 import meta, nodes
+from jinja2 import nodes
 from jinja2.ext import Extension
 from jinja2.parser import Parser
 from jinja2.runtime import Context, LoopContext
@@ -27,7 +27,7 @@ from workings.messages import InputError, did_you_mean
 from workings.page import claims, tables
 from workings.page.filters import FILTERS, TESTS
 from workings.page.tex import TeX
-from workings.page.values import Value, Writer, raw
+from workings.page.values import Value, Writer, place, raw
 
 TEMPLATES = Path("templates")
 SUFFIX = ".tex.j2"
@@ -43,12 +43,50 @@ _INSTEAD = {
     "Macro": "macro: put what stands in several places into a file, and include it",
     "Call": "calls: filters take their place, as in \\VAR{lengths.mean | digits(1)}",
 }
-_LOOP = {
-    "index", "index0", "first", "last", "length", "revindex", "revindex0", "previtem", "nextitem",
-    "cycle", "changed", "depth",
-}  # fmt: skip
+_LOOP = {"index", "index0", "first", "last", "length", "revindex", "previtem", "nextitem"}
 _RESERVED = {"config", "derivation", "seeds", "loop"}
+_MISTAKES = (TypeError, ValueError, LookupError, RecursionError)  # what a template may bring about
 _FILE = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)*")
+
+
+# What TeX prints letter by letter, and so does a template: a listing, or \\verb and its text.
+_LISTING = re.compile(
+    r"\\begin\{(?P<kind>[vV]erbatim\*?|lstlisting)\}.*?\\end\{(?P=kind)\}"
+    r"|\\(?:verb\*?|lstinline(?:\[[^\]\n]*\])?)(?P<mark>[^\w\s{*\[])[^\n]*?(?P=mark)",
+    re.DOTALL,
+)
+# A block or a comment that says nothing of the line's end; the engine's own blocks bring theirs.
+_TAG = re.compile(
+    r"""\\BLOCK\{(?!\s*end(?:claim|figure|table|frontmatter)\b)"""
+    r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^'"}])*(?<![-+])\}|<\#.*?(?<![-+])\#>""",
+    re.DOTALL,
+)
+_SPAN = re.compile(f"(?P<listing>{_LISTING.pattern})|{_TAG.pattern}", re.DOTALL)
+
+
+def _prepared(source: str) -> str:
+    """A template's text with two rules of ours in Jinja's own signs, its lines as they are.
+
+    A listing is raw, and a line that holds more than blocks keeps its end, also after a block.
+    """
+    made, at, is_prose = [], 0, False
+    for span in _SPAN.finditer(source):
+        between, text = source[at : span.start()], span[0]
+        at = span.end()
+        is_prose = bool(between.rpartition("\n")[2].strip()) or (is_prose and "\n" not in between)
+        if span["listing"]:
+            text, is_prose = rf"\BLOCK{{+ raw }}{text}\BLOCK{{+ endraw +}}", True
+        elif is_prose and source[at : at + 1] == "\n":
+            text = re.sub(r"(\}|#>)$", r"+\1", text)
+        made += [between, text]
+    return "".join([*made, source[at:]])
+
+
+def prose(tree: nodes.Node) -> Iterator[tuple[int, str]]:
+    """A template's own texts with their first lines, but for listings."""
+    for data in tree.find_all(nodes.TemplateData):
+        if not _LISTING.fullmatch(data.data):
+            yield data.lineno, data.data
 
 
 def _refusals(tree: nodes.Template) -> Iterator[tuple[int, str]]:
@@ -56,11 +94,10 @@ def _refusals(tree: nodes.Template) -> Iterator[tuple[int, str]]:
     for node in tree.find_all(nodes.Node):
         message = None
         match node:
-            case nodes.CallBlock(call=nodes.Call(node=nodes.ExtensionAttribute())):
-                pass
-            case nodes.Call(node=called) if isinstance(
-                called, nodes.ExtensionAttribute
-            ) or f"{key(called)}".startswith("loop."):
+            case (
+                nodes.CallBlock(call=nodes.Call(node=nodes.ExtensionAttribute()))
+                | nodes.Call(node=nodes.ExtensionAttribute())
+            ):
                 pass
             case nodes.Filter(name=name) if name not in (*FILTERS, "_noted"):
                 message = f"no filter '{name}': {_known(name, FILTERS)}"
@@ -125,6 +162,9 @@ class Environment(SandboxedEnvironment):
             raise jinja2.TemplateSyntaxError(message, line, name, filename)
         return tree
 
+    def handle_exception(self, source: str | None = None) -> NoReturn:
+        raise  # with the frames of the templates, as `place` reads them
+
     def part(self, whole: Any, name: Any) -> Any:
         """`whole.name` and `whole[name]` alike: a part of a value, of a literal list or of `loop`."""
         if isinstance(whole, Value):
@@ -141,14 +181,11 @@ class Environment(SandboxedEnvironment):
     getattr = getitem = part
 
     def is_safe_callable(self, thing: Any) -> bool:
-        return isinstance(getattr(thing, "__self__", None), LoopContext | Blocks)
+        return isinstance(getattr(thing, "__self__", None), Blocks)
 
 
 def _frontmatter(writer: Writer, marks: tuple[str, ...], says: Callable[[str], str]) -> TeX:
-    abstract = says("").strip()
-    if writer.title_block is not None:
-        return TeX(writer.title_block(abstract) + "\n")
-    return TeX(f"\\begin{{abstract}}\n{abstract}\n\\end{{abstract}}\n")
+    return TeX(writer.title_block(says("").strip()) + "\n")
 
 
 _RUN: Mapping[str, Callable] = {
@@ -177,6 +214,9 @@ class Blocks(Extension):
     def parse(self, parser: Parser) -> nodes.Node:
         kind, line = parser.stream.current.value, next(parser.stream).lineno
         return getattr(self, f"_{kind}")(parser).set_lineno(line)
+
+    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
+        return _prepared(source)
 
     def run(self, kind: str, *arguments: Any, caller: Callable[[str], str] | None = None) -> Any:
         return _RUN[kind](self.environment.writer, *arguments, caller)
@@ -215,7 +255,7 @@ class Blocks(Extension):
         pieces = claims.pieces(condition)
         for other in [written for kind, written, _ in pieces if kind == "other"]:
             parser.fail(f"the claim '{name.value}': `{other}` compares nothing that was measured")
-        arguments = [name, nodes.Const(tuple(pieces)), claims.noted(condition)]
+        arguments = [name, nodes.Const(tuple(pieces)), claims.Noted().visit(condition)]
         return self._block(parser, "claim", arguments, "otherwise")
 
     def _figure(self, parser: Parser) -> nodes.Node:
@@ -236,7 +276,7 @@ class Blocks(Extension):
 
     def _unprinted(self, parser: Parser) -> nodes.Node:
         measurement = parser.parse_unary(with_filter=False)
-        if key(measurement) is None:
+        if claims.key(measurement) is None:
             parser.fail("unprinted takes the whole key of a measurement", measurement.lineno)
         parser.stream.expect("name:because")
         reason = nodes.Const(parser.stream.expect("string").value)
@@ -247,22 +287,9 @@ class Blocks(Extension):
 # -- what a template names -------------------------------------------------------------------------
 
 
-def key(node: nodes.Node) -> str | None:
-    """The key that an expression is, where it is written out: lengths.rows.0.mean."""
-    match node:
-        case nodes.Name(name=name):
-            return name
-        case (
-            nodes.Getattr(node=above, attr=part)
-            | nodes.Getitem(node=above, arg=nodes.Const(value=part))
-        ):
-            return (found := key(above)) and f"{found}.{part}"
-    return None
-
-
 def keys(node: nodes.Node) -> Iterator[tuple[str, int]]:
     """Every key that is read below `node`, as far as it is written out, with its line."""
-    found = key(node)
+    found = claims.key(node)
     if found is None:
         for child in node.iter_child_nodes():
             yield from keys(child)
@@ -283,71 +310,47 @@ class Needs:
 
     `jobs` are those whose measurements it names (`seeds` too, where it prints a spread) and
     `derivations` those whose derivations, with the line that names them first; so `config` the choices,
-    without `config.`; `figures` maps each to the line that sets it; `spreads` are the keys that are
-    printed with a spread.
+    without `config.`; `figures` maps each to the line that sets it.
     """
 
     jobs: dict[str, str]
     derivations: dict[str, str]
     figures: dict[str, str]
     config: dict[str, str]
-    spreads: list[str]
 
 
 def needs(name: str, folder: Path = TEMPLATES) -> Needs:
     """What the template and its partials name."""
     trees = {file: parse(Path(file)) for file in partials(name, folder)}
-    undeclared = set().union(*map(meta.find_undeclared_variables, trees.values()))
-    local = {n.name for t in trees.values() for n in t.find_all(nodes.Name) if n.ctx == "store"}
     read: dict[str, str] = {}
+    of_its_own = {"config", "loop"}
     for file, tree in trees.items():
+        of_its_own |= {node.name for node in tree.find_all(nodes.Name) if node.ctx != "load"}
         for found, line in keys(tree):
             read.setdefault(found, f"{file}:{line}")
-    derivations: dict[str, str] = {}
     jobs: dict[str, str] = {}
-    for found, place in read.items():
-        first, _, rest = found.partition(".")
+    derivations: dict[str, str] = {}
+    for found, where in read.items():
+        first, *rest = found.split(".")
         if first == "derivation":
-            derivations.setdefault(rest.partition(".")[0], place)
-        elif first in undeclared - local - {"config"}:
-            jobs.setdefault(first, place)
-    spreads = {
-        _spread_of(spread, file, jobs)
-        for file, tree in trees.items()
-        for spread in tree.find_all(nodes.Filter)
-        if spread.name == "spread"
-    }
+            derivations.setdefault(rest[0] if rest else "", where)
+        elif first not in of_its_own:
+            jobs.setdefault(first, where)
     figures = {
         arguments[0].value: f"{file}:{line}"
         for file, tree in trees.items()
         for arguments, line in blocks(tree, "figure")
     }
-    seeds = {"seeds": f"{folder / name}"} if spreads else {}
-    return Needs(
-        jobs=seeds | derivations | jobs,
-        derivations=derivations,
-        figures=figures,
-        config={
-            found.removeprefix("config."): read[found]
-            for found in sorted(read)
-            if found.startswith("config.")
-        },
-        spreads=sorted(spreads),
+    config = {
+        found.removeprefix("config."): read[found]
+        for found in sorted(read)
+        if found.startswith("config.")
+    }
+    spreads = any(
+        f.name == "spread" for tree in trees.values() for f in tree.find_all(nodes.Filter)
     )
-
-
-def _spread_of(spread: nodes.Filter, file: str, jobs: Mapping[str, str]) -> str:
-    """The key that is printed with its spread, which must be known before anything has run."""
-    inner: nodes.Node = spread
-    while isinstance(inner, nodes.Filter):
-        inner = inner.node
-    found = key(inner)
-    if found is None or found.partition(".")[0] not in jobs:
-        raise InputError(
-            f"{file}:{spread.lineno}: spread takes a measurement by its whole key, as in "
-            f"\\VAR{{lengths.mean | digits(1) | spread}}, not `{claims.source(inner)}`"
-        )
-    return found
+    seeds = {"seeds": str(folder / name)} if spreads else {}
+    return Needs(seeds | derivations | jobs, derivations, figures, config)
 
 
 def partials(name: str, folder: Path = TEMPLATES) -> list[str]:
@@ -384,9 +387,9 @@ def parse(file: Path) -> nodes.Template:
 
 def _comment_in(tree: nodes.Template) -> int | None:
     """The line of the first bare % in the prose, which TeX would take for a comment."""
-    for data in tree.find_all(nodes.TemplateData):
-        if found := re.search(r"(?<!\\)(?:\\\\)*%", data.data):
-            return data.lineno + data.data[: found.start()].count("\n")
+    for line, text in prose(tree):
+        if found := re.search(r"(?<!\\)(?:\\\\)*%", text):
+            return line + text.count("\n", 0, found.start())
     return None
 
 
@@ -416,7 +419,7 @@ def fill(
     config: Mapping[str, Any],
     derivations: Mapping[str, Any] | None = None,
     claims: str = "fail",
-    title_block: Callable[[str], str] | None = None,
+    title_block: Callable[[str], str] = str,
     folder: Path = TEMPLATES,
 ) -> Filled:
     """Fill a template.
@@ -433,26 +436,13 @@ def fill(
         InputError: with template:line, whatever in the template or its measurements is wrong.
     """
     partials(name, folder)  # reads them all, and refuses one that cannot be read
-    names = {**measurements, "config": config, "derivation": derivations or {}}
+    names = Value({**measurements, "config": config, "derivation": derivations or {}}, "")
     writer = Writer(Path(name).name.removesuffix(SUFFIX), names, claims == "report", title_block)
     try:
         template = Environment(folder, writer).get_template(name)
-        text = template.render({name: writer.names.child(name) for name in names})
-    except (
-        InputError,
-        jinja2.TemplateError,
-        TypeError,
-        ValueError,
-        LookupError,
-        RecursionError,
-    ) as e:
-        where = getattr(e, "place", None) or _line_of(e, folder, name)
-        raise InputError(f"{where}: {e}") from None
+        text = template.render({name: names.child(name) for name in names.raw})
+    except (InputError, jinja2.TemplateError, *_MISTAKES) as error:
+        frames = reversed([*traceback.walk_tb(error.__traceback__)])
+        where = getattr(error, "place", None) or place(frames) or folder / name
+        raise InputError(f"{where}: {error}") from None
     return Filled(text, writer.quotes, writer.claims)
-
-
-def _line_of(error: Exception, folder: Path, template: str) -> str:
-    """file:line of the innermost template in the traceback."""
-    frames = traceback.extract_tb(error.__traceback__)
-    inside = [f for f in frames if f.filename.startswith(f"{folder}/")]
-    return f"{inside[-1].filename}:{inside[-1].lineno}" if inside else str(folder / template)

@@ -68,22 +68,6 @@ def anchor(key: str) -> str:
     return re.sub(r"[^\w./\[\]+-]", lambda match: f":{ord(match[0]):x}:", key, flags=re.ASCII)
 
 
-def arguments(text: str, at: int, count: int) -> tuple[list[str], int]:
-    """The next `count` arguments in braces from `at` on, and where they end."""
-    arguments = []
-    for _ in range(count):
-        start = text.index("{", at) + 1
-        depth, at = 1, start
-        while depth:
-            if text[at] == "\\":
-                at += 1  # the next sign is none of grouping
-            else:
-                depth += {"{": 1, "}": -1}.get(text[at], 0)
-            at += 1
-        arguments.append(text[start : at - 1])
-    return arguments, at
-
-
 def environment(*folders: Path, finalize: Callable[[str], str] = escape) -> SandboxedEnvironment:
     """Jinja2 with the marks of the sections, for the engine's own templates, which print texts alone."""
     made = SandboxedEnvironment(

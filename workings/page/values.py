@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import operator
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from types import FrameType
 from typing import Any
 
 from jinja2 import Undefined
 
-from workings.measurements import Measurements, nearest
+from workings.measurements import nearest
 from workings.messages import InputError
 from workings.page.numbers import number
 from workings.page.tex import TeX, anchor, code, escape
@@ -39,30 +41,27 @@ class Format:
         }
 
 
+@dataclass(frozen=True, eq=False)
 class Value:
     """What is recorded under `key` (None: it was computed in a template), and how to print it.
 
     `shape`, where it is given, prints more than the value alone: a list in words, a matrix …
     """
 
-    def __init__(
-        self,
-        raw: Any,
-        key: str | None = None,
-        format: Format = Format(),
-        shape: Callable[[Writer, Value], str] | None = None,
-    ) -> None:
-        self.raw, self.key, self.format, self.shape = raw, key, format, shape
+    raw: Any
+    key: str | None = None
+    format: Format = Format()
+    shape: Callable[[Writer, Value], str] | None = None
 
     def named(self) -> str:
         """The beginning of a message: what is called how."""
         return f"'{self.key or 'the result of a computation'}' is {self.raw!r:.40}"
 
     def formatted(self, **changes: Any) -> Value:
-        return Value(self.raw, self.key, replace(self.format, **changes), self.shape)
+        return replace(self, format=replace(self.format, **changes))
 
     def shaped(self, shape: Callable[[Writer, Value], str]) -> Value:
-        return Value(self.raw, self.key, self.format, shape)
+        return replace(self, shape=shape)
 
     def child(self, part: Any) -> Value:
         """What is recorded under `part`: a name, or a place in a list.
@@ -79,6 +78,16 @@ class Value:
             return Value(held[part], f"{self.key}.{part}" if self.key else part, self.format)
         walked = self.key.split(".") if self.key else []
         raise InputError(f"no '{'.'.join([*walked, part])}': {nearest(held, walked, part)}")
+
+    def at(self, key: str) -> Value | None:
+        """What is recorded under the dotted key, if something is."""
+        found = self
+        try:
+            for part in key.split("."):
+                found = found.child(part)
+        except InputError:
+            return None
+        return found
 
     def children(self) -> list[Value]:
         """The items of a list, or what a mapping holds, in order."""
@@ -153,6 +162,7 @@ for _name in ("__lt__", "__le__", "__gt__", "__ge__"):
     setattr(Value, _name, lambda self, other, s=_sign: s(numeric(self), numeric(other)))
 
 
+@dataclass
 class Writer:
     """Prints the values of one section, and keeps what it printed.
 
@@ -161,22 +171,20 @@ class Writer:
         names: what a template can name: each job's measurements, `config`, `derivation`.
         report_refuted: print a claim that does not hold as refuted.
         title_block: makes the document's front matter around the abstract.
+        plain: print characters alone, as in an alternative text.
+        quotes: what was printed, in order.
+        claims: what was claimed.
+        reads: what the condition of a claim has read so far.
     """
 
-    def __init__(
-        self,
-        section: str,
-        names: Mapping[str, Any],
-        report_refuted: bool = False,
-        title_block: Callable[[str], str] | None = None,
-    ) -> None:
-        self.section, self.measurements = section, Measurements(names)
-        self.names = Value(names, "")
-        self.report_refuted, self.title_block = report_refuted, title_block
-        self.plain = False  # characters alone, as in an alternative text
-        self.quotes: list[dict[str, Any]] = []
-        self.claims: list[dict[str, Any]] = []
-        self.reads: dict[str, Any] = {}  # what the condition of a claim has read so far
+    section: str
+    names: Value
+    report_refuted: bool = False
+    title_block: Callable[[str], str] = str
+    plain: bool = False
+    quotes: list[dict[str, Any]] = field(default_factory=list)
+    claims: list[dict[str, Any]] = field(default_factory=list)
+    reads: dict[str, Any] = field(default_factory=dict)
 
     def printed(self, thing: Any) -> str:
         """What `\\VAR{thing}` prints: the only door from a template's expressions to its text."""
@@ -241,12 +249,10 @@ def texts(value: Value) -> tuple[str, str]:
     return made.plain(), made.latex()
 
 
-def place() -> str:
-    """file:line of the template that is being filled."""
-    frame = sys._getframe(1)
-    while frame is not None:
+def place(frames: Iterable[tuple[FrameType, int]] | None = None) -> str:
+    """file:line of the template among frames, the innermost first; by default of what is running."""
+    for frame, line in frames or traceback.walk_stack(sys._getframe()):
         template = frame.f_globals.get("__jinja_template__")
         if template is not None and template.filename:
-            return f"{template.filename}:{template.get_corresponding_lineno(frame.f_lineno)}"
-        frame = frame.f_back
+            return f"{template.filename}:{template.get_corresponding_lineno(line)}"
     return ""

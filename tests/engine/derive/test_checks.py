@@ -19,13 +19,19 @@ from workings.derive.checks import (
     relative_difference,
     torch_gradients,
 )
-from workings.derive.expression import Name, Operation, plain, substitute
+from workings.derive.expression import (
+    Derivative,
+    Name,
+    Operation,
+    from_later,
+    substitute,
+    total,
+)
 from workings.derive.linear import Diag
 from workings.derive.operations import (
     FUNCTIONS,
     Add,
     Exp,
-    Function,
     Matmul,
     Multiply,
     Negative,
@@ -106,7 +112,7 @@ def _changed(change, only=None):
 
 def _no_carry(node):
     parts = getattr(node, "arguments", ())
-    kept = [part for part in parts if not getattr(part, "name", "").startswith("carry_")]
+    kept = [part for part in parts if part not in (Name(from_later(s)) for s in "hc")]
     return kept[0] if isinstance(node, Add) and len(kept) == 1 else node
 
 
@@ -127,7 +133,7 @@ def _swapped_gates(one, other):
 
     def fault(lines):
         return {
-            key: substitute(f, names) if key in ("dL_dc", "dL_dg", "dL_dc_prev") else f
+            key: substitute(f, names) if key in map(total, ("c", "g", "c_prev")) else f
             for key, f in lines.items()
         }
 
@@ -138,12 +144,12 @@ FAULTS = {
     "dropped carry": ("elman", _changed(_no_carry)),
     "transposed W": ("elman", _transposed("W")),
     "transposed V": ("elman", _transposed("V")),
-    "omitted diag": ("elman", _changed(_no_diag, "dL_da")),
-    "wrong sign in tanh'": ("elman", _changed(_plus_for_minus, "dL_da")),
+    "omitted diag": ("elman", _changed(_no_diag, total("a"))),
+    "wrong sign in tanh'": ("elman", _changed(_plus_for_minus, total("a"))),
     "dropped carry, LSTM": ("lstm", _changed(_no_carry)),
     "transposed W_f": ("lstm", _transposed("W_f")),
-    "omitted diag, LSTM": ("lstm", _changed(_no_diag, "dL_dc")),
-    "wrong sign, LSTM": ("lstm", _changed(_plus_for_minus, "dL_dh_prev")),
+    "omitted diag, LSTM": ("lstm", _changed(_no_diag, total("c"))),
+    "wrong sign, LSTM": ("lstm", _changed(_plus_for_minus, total("h_prev"))),
     "swapped gates": ("lstm", _swapped_gates("i", "f")),
     "dropped carry, GRU": ("gru", _changed(_no_carry)),
     "transposed W_n": ("gru", _transposed("W_n")),
@@ -156,6 +162,10 @@ class _Faulty(Recurrence):
     def adjoint_lines(self, through_time=True):
         lines = super().adjoint_lines(through_time)
         return FAULTS[self.name][1](lines) if through_time else lines
+
+
+def row_of(agreement, parameter, method):
+    return next(row for row in agreement.of(parameter) if row.method == method)
 
 
 def caught_by(agreement):
@@ -175,41 +185,20 @@ def test_a_planted_fault_is_caught_by_every_check(fault, steps):
     assert caught_by(check_gradients(_faulty(fault, steps), methods=methods)) == {*methods}
 
 
-@pytest.mark.parametrize(("steps", "window"), [(3, 2), (12, 5)])
-def test_truncated_backpropagation_is_caught(steps, window):
-    # the loss of every window is derived with the state at its start taken as given
-    cell = cells.stretched("lstm", steps)
-    run = cell.forward()
-    total = {name: np.zeros(cell.shape(name)) for name in cell.parameters}
-    for first in range(0, steps, window):
-        stop = min(first + window, steps)
-        start = {k: run[k][first - 1] for k in cell.initial_state} if first else cell.initial_state
-        part = replace(
-            cell,
-            inputs=cell.inputs[first:stop],
-            targets=cell.targets[first:stop],
-            steps=stop - first,
-            initial_state=start,
-        )
-        for name, gradient in part.reverse(part.forward()).parameters.items():
-            total[name] = total[name] + gradient
-    assert caught_by(check_gradients(cell, total, methods=IN_FLOATS)) == {*IN_FLOATS}
-
-
 def test_a_fault_in_forward_mode_is_caught(monkeypatch):
     right = Recurrence.tangent_lines
 
     def wrong(self, parameter):
         lines, shapes = right(self, parameter)
         # the tangent of the last state is forgotten
-        last = [name for name in shapes.names if name.startswith("dh_prev")]
-        forget = {name: Multiply(zeros(), Name(name)) for name in last}
+        last = Derivative("h_prev", parameter)
+        forget = {last: Multiply(zeros(), Name(last))}
         return {key: substitute(f, forget) for key, f in lines.items()}, shapes
 
     monkeypatch.setattr(Recurrence, "tangent_lines", wrong)
     agreement = check_gradients(cells.cell("elman"), methods=["forward mode", "torch autograd"])
-    assert agreement.row("b", "forward mode").verdict == "disagrees"
-    assert agreement.row("b", "torch autograd").verdict == "agrees"
+    assert row_of(agreement, "b", "forward mode").verdict == "disagrees"
+    assert row_of(agreement, "b", "torch autograd").verdict == "agrees"
 
 
 def test_a_small_fault_that_looser_tolerances_would_let_pass():
@@ -239,16 +228,15 @@ def test_lost_digits_are_reported_and_doubled_precision_decides():
         cell, methods=["torch autograd", "doubled precision", "multiprecision"]
     )
     assert agreement.passed
-    row = agreement.row("r", "doubled precision")
+    row = row_of(agreement, "r", "doubled precision")
     assert row.verdict == "agrees, ill-conditioned"
     assert row.digits < row.required
     assert row.lost > 2
-    assert "loses" in row.remark
-    assert agreement.row("r", "multiprecision").verdict == "agrees"
+    assert row_of(agreement, "r", "multiprecision").verdict == "agrees"
     # all float64 means share one rounded trajectory: they agree with each other, not with the truth
-    assert agreement.row("r", "torch autograd").verdict == "agrees"
+    assert row_of(agreement, "r", "torch autograd").verdict == "agrees"
     # central differences need a far smaller step, and lose more
-    central = check_gradients(cell, methods=["central differences"]).row("r", "central differences")
+    central = check_gradients(cell, methods=["central differences"]).rows[0]
     assert central.verdict == "agrees, ill-conditioned" and 0.5 < central.digits < row.digits
     # and a fault is still a fault there
     gradients = dict(cell.reverse(cell.forward()).parameters)
@@ -261,9 +249,9 @@ def test_where_no_digit_is_left_the_many_digits_decide():
     agreement = check_gradients(_chaotic(100))
     assert agreement.passed
     for method in ("central differences", "doubled precision"):
-        row = agreement.row("r", method)
-        assert row.verdict == "not run" and "no digit left" in row.remark
-    assert agreement.row("r", "multiprecision").verdict == "agrees"
+        row = row_of(agreement, "r", method)
+        assert row.verdict == "not run" and row.lost > 15
+    assert row_of(agreement, "r", "multiprecision").verdict == "agrees"
 
 
 def test_a_fault_shows_in_central_differences_of_a_cell_that_loses_digits():
@@ -353,8 +341,8 @@ def test_the_rules_of_every_cell_hold_exactly(name):
 
 @pytest.mark.parametrize("function", [Tanh, Sigmoid, Exp])
 def test_a_wrong_derivative_is_not_proved(function, monkeypatch):
-    wrong = Negative(function.slope())
-    monkeypatch.setattr(function, "slope", staticmethod(lambda: wrong))
+    right = function.slope
+    monkeypatch.setattr(function, "slope", lambda self, z: Negative(right(self, z)))
     assert not any(proof.holds for proof in proofs.prove_operations((f"{function.kind}(u)",)))
     assert all(proof.holds for proof in proofs.prove_operations(("cos(u)",)))
 
@@ -374,18 +362,3 @@ def test_a_wrong_pullback_is_not_proved(monkeypatch):
 
 def test_a_large_cell_is_proved_only_through_its_rules():
     assert proofs.prove_cell(replace(cells.cell("leaky"), initial_state={"h": np.zeros(4)})) == []
-
-
-def test_derivatives_found_by_sympy_read_as_a_person_would_write_them():
-    written = {f.kind: plain(f.slope()) for f in Function.__subclasses__() if f.arity}
-    assert written == {
-        "tanh": "1 - z**2",
-        "sigmoid": "z * (1 - z)",
-        "softplus": "sigmoid(u)",
-        "exp": "z",
-        "log": "1 / u",
-        "sqrt": "1 / (2 * z)",
-        "sin": "cos(u)",
-        "cos": "-sin(u)",
-        "relu": "step(u)",
-    }

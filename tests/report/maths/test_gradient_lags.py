@@ -7,7 +7,6 @@ import torch
 from analysis.maths import gradient_lags as lags
 from analysis.maths import recurrent_cells as rc
 from tests.report.maths.test_recurrent_cells import KINDS, M, N, T, drawn
-from workings.derive.expression import Name
 from workings.derive.recurrence import Recurrence
 
 OUTPUTS = 3
@@ -77,12 +76,12 @@ def detach(monkeypatch, kept=0):
     loop), or passes it as if it were not there."""
     honest = Recurrence.immediate_pulls
 
-    def detached(cell, name, g=None):
+    def detached(cell, name, g):
         pulls = honest(cell, name, g)
         for previous in cell.states:
             pulls.pop(previous, None)
         if kept and name == "h":
-            pulls["h_prev"] = g if g is not None else Name("dL_dh")
+            pulls["h_prev"] = g
         return pulls
 
     monkeypatch.setattr(Recurrence, "immediate_pulls", detached)

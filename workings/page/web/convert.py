@@ -12,8 +12,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 from workings.messages import InputError
-from workings.page.tex import arguments
-from workings.page.web.source import KNOWN, MARK, PART, Marked
+from workings.page.web.source import KNOWN, MARK, PART, Marked, arguments
 
 STYLE = Path(__file__).parents[2] / "style/web"
 # What lays out a page of paper, and means nothing here.

@@ -41,7 +41,7 @@ def of_files(inputs: SimpleNamespace, config: Mapping[str, Any], live: bool = Fa
         {Path(path).stem: Path(path) for path in inputs.figures},
         read(inputs.ledger),
         config["report"],
-        {Path(path).stem: read(path) for path in inputs.answers},
+        {Path(path).stem: read(path) for path in inputs.explored},
         read(inputs.seeds[0]) if inputs.seeds else None,
         live,
     )
@@ -55,7 +55,7 @@ def page(
     figures: Mapping[str, Path],
     ledger: Mapping[str, Any],
     report: Mapping[str, Any],
-    answers: Mapping[str, Any],
+    explored: Mapping[str, Any],
     seeds: Mapping[str, Any] | None = None,
     live: bool = False,
 ) -> str:
@@ -68,7 +68,7 @@ def page(
         figures: the PDF of each figure by its name.
         ledger: the whole ledger.
         report: that block of the configuration.
-        answers: the data of each figure that answers.
+        explored: the data of each figure that can be explored.
         seeds: what the runs from other seeds measured.
         live: whether it reloads itself when `workings watch` says so.
 
@@ -120,7 +120,7 @@ def page(
         thanks = f"<h2>Acknowledgements</h2><p>{html.escape(thanks)}</p>"
     whole = whole.replace("<!acknowledgements>", thanks)
     data = cards.data(ledger, seeds) | {"sections": numbers.sections}
-    return _laid_out(whole, numbers, ledger, report, data, answers, live)
+    return _laid_out(whole, numbers, ledger, report, data, explored, live)
 
 
 def _without_doubles(outer: str) -> str:
@@ -180,10 +180,10 @@ def _laid_out(
     ledger: Mapping[str, Any],
     report: Mapping[str, Any],
     data: Mapping[str, Any],
-    answers: Mapping[str, Any],
+    explored: Mapping[str, Any],
     live: bool,
 ) -> str:
-    scripts = [(STYLE / name).read_text(encoding="utf-8") for name in ("page.js", "answers.js")]
+    scripts = [(STYLE / name).read_text(encoding="utf-8") for name in ("page.js", "explore.js")]
     if live:
         scripts.append((STYLE / "watch.js").read_text(encoding="utf-8"))
     style = (STYLE / "page.css").read_text(encoding="utf-8")
@@ -209,7 +209,7 @@ def _laid_out(
         ],
         built=ledger["commit"],
         data=_inside_script(data),
-        answers=_inside_script(answers),
+        explored=_inside_script(explored),
         style=Markup(style),
         scripts=[Markup(script) for script in scripts],
         policy=_policy(style, scripts, live),

@@ -12,8 +12,6 @@ import html
 import re
 from dataclasses import dataclass, field
 
-from workings.page.tex import arguments
-
 FIRST = 0xF0000  # of the letters that are marks
 MARK = re.compile("[\U000f0000-\U000ffffd]")
 PART = "\ue001"  # before the title of a part
@@ -242,3 +240,19 @@ def definitions(preamble: str) -> str:
             stop = arguments(preamble, match.end() + rest.end(), 1)[1]
             found.append(preamble[match.start() : stop])
     return "\n".join(found)
+
+
+def arguments(text: str, at: int, count: int) -> tuple[list[str], int]:
+    """The next `count` arguments in braces from `at` on, and where they end."""
+    arguments = []
+    for _ in range(count):
+        start = text.index("{", at) + 1
+        depth, at = 1, start
+        while depth:
+            if text[at] == "\\":
+                at += 1  # the next sign is none of grouping
+            else:
+                depth += {"{": 1, "}": -1}.get(text[at], 0)
+            at += 1
+        arguments.append(text[start : at - 1])
+    return arguments, at
