@@ -91,6 +91,7 @@ rule translation:
     output:
         measurements="build/measurements/translation.json",
         figure="build/figures/translation.pdf",
+        explore="build/explore/translation.json",
         accuracy="build/figures/translation_accuracy.pdf",
     params:
         **paper.job("translation", "classifier"),
@@ -111,6 +112,7 @@ rule occlusion:
         measurements="build/measurements/occlusion.json",
         maps="build/arrays/occlusion.npz",
         figure="build/figures/occlusion.pdf",
+        explore="build/explore/occlusion.json",
     params:
         **paper.job("occlusion", "classifier"),
     message:
@@ -226,6 +228,7 @@ rule gradient_lags:
     output:
         measurements="build/measurements/gradient_lags.json",
         figure="build/figures/gradient_lags.pdf",
+        explore="build/explore/gradient_lags.json",
     params:
         **paper.job("gradient_lags"),
     message:
@@ -250,6 +253,7 @@ rule training:
     output:
         measurements="build/measurements/training.json",
         figure="build/figures/training.pdf",
+        explore="build/explore/training.json",
     threads: 2
     params:
         **paper.job("training"),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from analysis.maths import gradient_lags as lags
 from analysis.maths import recurrent_cells as cells
-from workings import figures, measurements
+from workings import explore, figures, measurements
 from workings.derive.recurrence import RecurrenceError
 from workings.measurements import Record, record
 from workings.messages import InputError, track
@@ -268,6 +268,21 @@ def shades(n: int) -> list:
     return [*colours, figures.WARM] if n > 2 else colours
 
 
+def to_explore(settings: list[Setting], followed: list[Followed]) -> dict:
+    """The gradient of the state at each lag, for each cell."""
+    lines = [
+        {
+            "cell": setting.kind,
+            "name": f"gain {setting.gain:g}" if setting.bias is None else f"bias {setting.bias:g}",
+            "x": np.arange(len(found.curve)),
+            "y": np.maximum(found.curve, FLOOR),
+        }
+        for setting, found in zip(settings, followed, strict=True)
+    ]
+    y = "gradient relative to lag 0"
+    return explore.curves(lines, ["cell"], x="lag, in steps", y=y, logarithmic=True)
+
+
 def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
     own = config["gradient_lags"]
     settings = settings_of(own)
@@ -280,3 +295,4 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
     ]
     measurements.write(outputs.measurements, measure(settings, followed, own))
     figures.save(draw(settings, followed, own), outputs.figure)
+    explore.write(outputs.explore, to_explore(settings, followed))

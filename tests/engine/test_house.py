@@ -25,7 +25,7 @@ LAYERS = [
     {"workings.page"},
     {"workings.measurements", "workings.derive"},
     {"workings.build"},
-    {"workings.config", "workings.figures"},
+    {"workings.config", "workings.figures", "workings.explore"},
     {"workings.classes"},
     {"workings.messages"},
 ]

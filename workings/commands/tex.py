@@ -68,13 +68,18 @@ def install(files: dict[str, str]) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--all", action="store_true", help="every class that the engine knows too")
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="what the engine's own tests need too: every class that it knows, and a browser",
+    )
 
 
 def run(given: argparse.Namespace) -> int:
     every = {
         f"{name}.cls": known.package for name, known in classes.CLASSES.items() if "[" not in name
     }
+    every["chromium"] = "chromium"
     files = needed(document.read(Path("report/report.tex")))
     install(files | (every if given.all else {}))
     return 0

@@ -106,7 +106,8 @@ def cited(
     before, _, after = made.partition('<h1 class="unnumbered"')
     found = re.findall(r"<p>(.*?)</p>", before, flags=re.DOTALL)
     listed = re.search(r'<div id="refs".*', after, flags=re.DOTALL)
-    return found, listed[0].strip() if listed else ""
+    made = listed[0].strip() if listed else ""
+    return found, re.sub(r"\bpp?\.\s(?=[A-Za-z])", "", made)  # e90081 is no page
 
 
 def _as_written(bibliography: str) -> str:

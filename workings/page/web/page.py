@@ -106,7 +106,7 @@ def page(
         say(f"workings: the page leaves out what these commands print: {names}")
     whole = _other_wordings(whole, claims, own)
     numbers = Numbers(known.name in ROMAN)
-    if references:
+    if citations:
         whole = whole.replace(
             "<!references>",
             '<h1 class="unnumbered" id="sec:references">References</h1><!references>',
