@@ -154,7 +154,29 @@ def _clean(made: str) -> str:
         return f' class="{name}"' if name else ""
 
     made = re.sub(r' style="([^"]*)"', styled, made)
+    made = re.sub(r"<th([^>]*)></th>", r"<td\1></td>", made)  # names nothing
+    made = re.sub(r'<math display="inline">(.*?)</math>', _number, made)
     return re.sub(r'href="([^"]*)"', _safe, made)
+
+
+# A negative number or a power of ten, which LaTeX sets as a formula, as the letters that it is.
+_NUMBER = [
+    (r"<mspace[^>]*></mspace>", "\u202f"),
+    (r"<(mn|mi)[^>]*>([\d.−]+)</\1>", r"\2"),
+    (r"<mo>([−×])</mo>", r"\1"),
+    (r"<mrow>([^<>]*)</mrow>", r"\1"),
+    (r"<msup>10([\d−]+)</msup>", r"10<sup>\1</sup>"),
+    (r"<mrow>((?:[^<>]|<sup>|</sup>)*)</mrow>", r"\1"),
+    ("×", " × "),
+]
+
+
+def _number(found: re.Match) -> str:
+    text = found[1]
+    for form, letters in _NUMBER:
+        text = re.sub(form, letters, text)
+    number = re.fullmatch(r"[\d.−\u202f]+( × 10<sup>[\d−]+</sup>)?", text)
+    return text if number and "−" in text + "−" * ("×" in text) else found[0]
 
 
 def _safe(found: re.Match) -> str:

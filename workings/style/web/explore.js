@@ -137,7 +137,7 @@ function drawing(tag, attributes, ...inside) {
 
 function curves(data, picture, name) {
   const COLOURS = ["accent", "warm", "green", "violet", "ochre", "ink"];
-  const [wide, high, left, bottom, top, right] = [760, 330, 64, 44, 12, 150];
+  const [wide, high, left, bottom, top, right] = [760, 340, 56, 44, 26, 130];
   const all = data.lines.flatMap((line) => line.x);
   const xs = [...new Set(all)].sort((a, b) => a - b);
   const ys = data.lines.flatMap((line) => [...line.y, ...(line.points || []).flat()]).filter((y) => !data.logarithmic || y > 0);
@@ -177,7 +177,7 @@ function curves(data, picture, name) {
     ]);
     const every = Math.ceil(xs.length / 10);
     xs.forEach((x, i) => { if (i % every === 0) parts.push(text(px(x), high - bottom + 18, String(x), { "text-anchor": "middle" })); });
-    parts.push(text((left + wide - right) / 2, high - 6, data.x, { "text-anchor": "middle" }), text(4, top + 4, data.y, {}));
+    parts.push(text((left + wide - right) / 2, high - 6, data.x, { "text-anchor": "middle" }), text(4, 12, data.y, {}));
     for (const line of data.lines) if (!mine(line)) parts.push(drawing("path", { d: path(line), fill: "none", "data-stroke": "rule", "stroke-width": 1.2 }));
     const names = chosen.map((line, i) => ({ line, colour: COLOURS[i % COLOURS.length], y: py(line.y[line.y.length - 1]) })).sort((a, b) => a.y - b.y);
     names.forEach((each, i) => { if (i && each.y < names[i - 1].y + 16) each.y = names[i - 1].y + 16; });
@@ -231,7 +231,7 @@ function curves(data, picture, name) {
     const slider = make("input", { type: "range", min: 0, max: stops.length - 1, step: 1, value: 0, oninput: draw });
     const output = make("output", { "aria-live": "polite" });
     const shown = make("div", { class: "lines", tabindex: "0", role: "region", "aria-label": "The lines of this step" });
-    const net = drawing("svg", { viewBox: `0 0 ${count * 190 + 80} 215`, class: "chart", role: "img" });
+    const net = drawing("svg", { viewBox: `0 0 ${count * 190 + 80} 275`, class: "chart", role: "img" });
     const explorer = make("div", { class: "explore steps", id: `explore:${job}` },
       make("div", { class: "controls" }, labelled("Step by step, forwards and back", slider)), net, output, shown);
     forward[0].block.before(explorer);
@@ -249,7 +249,7 @@ function curves(data, picture, name) {
       const [dx, dy] = [x2 - x1, y2 - y1];
       const length = Math.hypot(dx, dy);
       const [ux, uy] = [dx / length, dy / length];
-      const colour = active ? "warm" : "rule";
+      const colour = active ? "warm" : "quiet";
       return drawing("g", {},
         drawing("line", { x1, y1, x2: x2 - 6 * ux, y2: y2 - 6 * uy, "data-stroke": colour, "stroke-width": active ? 2.2 : 1.4 }),
         drawing("path", { d: `M${x2} ${y2}l${-9 * ux - 4 * uy} ${-9 * uy + 4 * ux}l${8 * uy} ${-8 * ux}z`, "data-fill": colour }));
@@ -259,7 +259,7 @@ function curves(data, picture, name) {
       const [part, step] = stops[slider.value];
       const back = part === backward;
       const made = [];
-      const rows = letters.slice(0, 6).map((letter, i) => [letter, 185 - i * (150 / Math.max(1, Math.min(letters.length, 6) - 1))]);
+      const rows = letters.slice(0, 6).map((letter, i) => [letter, 235 - i * (210 / Math.max(1, Math.min(letters.length, 6) - 1))]);
       const state = rows.find(([letter]) => letter === "h") || rows[Math.min(1, rows.length - 1)];
       for (let t = 0; t < count; t++) {
         const x = 90 + t * 190;
@@ -269,7 +269,7 @@ function curves(data, picture, name) {
           made.push(box(x, y, letter, active));
         });
         if (t + 1 < count) made.push(back ? arrow(x + 164, state[1], x + 26, state[1], step === t + 1 || active) : arrow(x + 26, state[1], x + 164, state[1], active));
-        made.push(drawing("text", { x, y: 212, "text-anchor": "middle", "font-size": 12, "data-fill": active ? "accent" : "quiet" }, `t = ${t}`));
+        made.push(drawing("text", { x, y: 270, "text-anchor": "middle", "font-size": 12, "data-fill": active ? "accent" : "quiet" }, `t = ${t}`));
       }
       net.replaceChildren(...made);
       const way = back ? "Backwards" : "Forwards";

@@ -20,14 +20,15 @@ function read(id) { return JSON.parse(document.getElementById(id).textContent); 
   const card = document.getElementById("card");
   let opener = null, pinned = false, timer = 0;
 
-  const numbers = document.querySelectorAll(".m");
-  for (const number of numbers) {
-    if (!(number instanceof HTMLAnchorElement)) { // in a formula
-      number.setAttribute("tabindex", "0");
-      number.setAttribute("role", "link");
-    }
-    number.setAttribute("aria-haspopup", "dialog");
+  // A formula is one thing to a screen reader, so its numbers have their links beside it, for the keyboard.
+  for (const formula of document.querySelectorAll("main math")) {
+    const inside = [...formula.querySelectorAll(".m")];
+    if (!inside.length) continue;
+    for (const number of inside) number.setAttribute("tabindex", "-1");
+    const links = inside.map((number) => make("a", { class: "m key", href: number.getAttribute("href"), "data-use": number.id }, number.textContent));
+    formula.after(make("span", { class: "keys" }, ...links));
   }
+  for (const number of document.querySelectorAll("a.m")) number.setAttribute("aria-haspopup", "dialog");
 
   function excerpt(row) {
     const lines = data.code[row.file];
@@ -90,7 +91,7 @@ function read(id) { return JSON.parse(document.getElementById(id).textContent); 
     opener = number;
     pinned = pin;
     number.setAttribute("aria-expanded", "true");
-    card.replaceChildren(...filled(name, (number.id || "").replace("use:", ""), number.classList.contains("label") ? "" : number.textContent));
+    card.replaceChildren(...filled(name, (number.dataset.use || number.id || "").replace("use:", ""), number.classList.contains("label") ? "" : number.textContent));
     card.hidden = false;
     card.scrollTop = 0;
     const box = number.getBoundingClientRect();
