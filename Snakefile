@@ -1,6 +1,6 @@
 # The contents page: one rule per result, in the order of the report.
 # A rule names its files and says in a sentence what it does; analysis/<rule>.py does it.
-from glob import glob
+from pathlib import Path
 
 from workings.workflow import open_report
 
@@ -10,7 +10,9 @@ paper = open_report(workflow)
 # what torchvision downloads it keeps in a folder of its own below, and checks by its own sums.
 DIGITS = ["train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"]
 chosen = paper.config["digits"]
-FOUND = sorted(glob(f"{chosen['folder']}/*-ubyte*")) if chosen["source"] == "full" else []
+FOUND = []
+if chosen["source"] == "full":
+    FOUND = sorted(map(str, Path(chosen["folder"]).expanduser().glob("*-ubyte*")))
 
 
 rule all:
@@ -61,7 +63,7 @@ rule filters:
         figure="build/figures/filters.pdf",
         deep="build/figures/filters_deep.pdf",
     params:
-        **paper.job("filters"),
+        **paper.job("filters", "classifier"),
     message:
         "Draw the filters of the three convolutions."
     shell:
@@ -180,7 +182,15 @@ rule patch_search:
 # Problem 3: the recurrent network by hand.
 
 
+# A cell without a meaning for its names has that of the shipped cell with the same lines.
+CELLS = (
+    [] if "meaning" in paper.config["recurrence"] else sorted(Path("config/cells").glob("*.yaml"))
+)
+
+
 rule recurrence:
+    input:
+        cells=list(map(str, CELLS)),
     output:
         measurements="build/measurements/recurrence.json",
         derivation="build/derivations/recurrence.json",
@@ -210,7 +220,6 @@ rule originals:
     input:
         original="config/original.yaml",
         recurrence="build/measurements/recurrence.json",
-        gradient_check="build/measurements/gradient_check.json",
     output:
         measurements="build/measurements/originals.json",
     params:

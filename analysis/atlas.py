@@ -1,7 +1,5 @@
 """Average over the test set what a patch does to each class, and find the hot spots."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -12,7 +10,7 @@ from analysis import drawing
 from analysis.data import storage
 from analysis.maths import network as cnn
 from analysis.maths.feature_maps import correlation
-from analysis.maths.hot_spot import centres, hot_spot, part_of
+from analysis.maths.hot_spot import HORIZONTAL, VERTICAL, centres, hot_spot, peak_of, third
 from analysis.maths.occlusion import Occluder
 from workings import figures, measurements
 from workings.measurements import Record, record
@@ -26,12 +24,12 @@ class Atlas:
     d̄_k(r, c) = 1/N_k Σ_{i in class k} [ p_k(x_i) − p_k(x_i with the patch at (r, c)) ]
     """
 
-    drops: np.ndarray  # (10, R, C) float64
+    drops: np.ndarray  # (10, R, R) float64
     ink: np.ndarray  # (10, 28, 28) float64
     images: np.ndarray  # (10,) int
-    rows: np.ndarray  # (R,) the patch's centre, in pixels
-    columns: np.ndarray  # (C,)
-    own: np.ndarray  # (R, C) the chosen image's own drop
+    middles: np.ndarray  # (R,) the patch's centre, in pixels
+    own: np.ndarray  # (R, R) the chosen image's own drop
+    peaks: np.ndarray  # (10, 3, 3) int: the images whose own drop peaks in each ninth of their ink
     recomputed: int
 
     def mean_drop(self, label: int) -> np.ndarray:
@@ -52,59 +50,47 @@ def collect(
         indices: the images that are averaged.
         own: the image whose own map is kept.
     """
-    size = len(occluder.rows), len(occluder.columns)
-    drops, ink = np.zeros((10, *size)), np.zeros((10, *images.shape[2:]))
-    counts, recomputed = np.zeros(10, dtype=int), 0
+    map_ = occluder(images[own], int(labels[own]))
+    middles, own_drop = centres(map_.starts, map_.patch), map_.drop.astype(np.float64)
+    drops, ink = np.zeros((10, *own_drop.shape)), np.zeros((10, *images.shape[2:]))
+    counts, peaks, recomputed = np.zeros(10, dtype=int), np.zeros((10, 3, 3), dtype=int), 0
     for i in track(indices, "Covering the test images"):
         label = int(labels[i])
         map_ = occluder(images[i], label)
-        drops[label] += map_.clean[label] - map_.p_true
+        drops[label] += map_.drop
         ink[label] += images[i, 0]
         counts[label] += 1
+        if map_.drop.max() > 0:
+            place = zip(peak_of(map_.drop, middles), np.nonzero(images[i, 0]), strict=True)
+            peaks[label, *(third(*both) for both in place)] += 1
         recomputed += map_.recomputed
-    map_ = occluder(images[own], int(labels[own]))
-    height, width = occluder.patch
-    return Atlas(
-        drops,
-        ink,
-        counts,
-        centres(occluder.rows, height),
-        centres(occluder.columns, width),
-        (map_.clean[map_.label] - map_.p_true).astype(np.float64),
-        recomputed,
-    )
+    return Atlas(drops, ink, counts, middles, own_drop, peaks, recomputed)
 
 
 def class_of(atlas: Atlas, label: int) -> Record:
     """The mean drop of one class in numbers: its peak, its centre, and how they lie in the ink."""
     drop, ink = atlas.mean_drop(label), outlined(atlas.mean_ink(label))
-    spot = hot_spot(drop, atlas.rows, atlas.columns, ink)
+    spot = hot_spot(drop, atlas.middles, ink)
     values = record(label=label, images=int(atlas.images[label]))
     if spot["part"] is None:
-        return record(
-            values,
-            mean_drop=None,
-            peak=None,
-            vertical=None,
-            horizontal=None,
-            below_the_ink=None,
-            right_of_the_ink=None,
+        nothing = (
+            "vertical",
+            "horizontal",
+            "mean_drop",
+            "peak",
+            "below_the_ink",
+            "right_of_the_ink",
         )
-    peak = np.unravel_index(drop.argmax(), drop.shape)
-    row, column = float(atlas.rows[peak[0]]), float(atlas.columns[peak[1]])
-    inked = np.nonzero(ink)
+        return record(values, dict.fromkeys(nothing))
     weight = atlas.mean_ink(label)
     middle = [float((weight.sum(axis=1 - k) * np.arange(28)).sum() / weight.sum()) for k in (0, 1)]
-    below, right = spot["row"] - middle[0], spot["column"] - middle[1]
+    below, right = spot["centre_row"] - middle[0], spot["centre_column"] - middle[1]
     return record(
         values,
-        part_of(row, column, inked),
+        vertical=spot["vertical"],
+        horizontal=spot["horizontal"],
         mean_drop=float(drop.mean()),
         peak=float(drop.max()),
-        peak_row=row,
-        peak_column=column,
-        centre_row=spot["row"],
-        centre_column=spot["column"],
         below_the_ink=below,
         right_of_the_ink=right,
         distance=float(np.hypot(below, right)),
@@ -142,6 +128,21 @@ def measure(atlas: Atlas, digit: int, own_is_averaged: bool) -> Record:
             correlation=alike,
             share_explained=None if alike is None else alike**2,
         ),
+        peaks=peaks_of(atlas.peaks[digit]),
+    )
+
+
+def peaks_of(counts: np.ndarray) -> Record:
+    """In which ninth of the ink the drop of so many images of one class peaks."""
+    most = np.unravel_index(counts.argmax(), counts.shape)
+    return record(
+        images=counts.sum(),
+        rows=[
+            record(height=height, **dict(zip(HORIZONTAL, row, strict=True)))
+            for height, row in zip(VERTICAL, counts, strict=True)
+        ],
+        upper_right=counts[0, 2],
+        most=record(part=f"{VERTICAL[most[0]]} {HORIZONTAL[most[1]]}", images=counts.max()),
     )
 
 
@@ -149,75 +150,40 @@ def draw(atlas: Atlas, image: np.ndarray, digit: int):
     """Ten mean maps over the outline of the mean digit; beside them the chosen digit's own map."""
     figure = figures.blank("wide", 70.0)
     side, gap, high = 24.0, 2.4, 28.6
-    maps = [atlas.mean_drop(label) for label in range(10)]
-    scale = {
-        "vmin": min(0.0, min(m.min() for m in maps), atlas.own.min()),
-        "vmax": max(1e-9, max(m.max() for m in maps), atlas.own.max()),
-    }
-    bottom = 70.0 - 4.8 - side
-    for label, drop in enumerate(maps):
-        across, down = label % 5, label // 5
-        axes = figures.panel(figure, across * (side + gap), bottom - down * high, side, side)
-        ink = atlas.mean_ink(label)
-        drawn = _map(axes, atlas, drop, ink, 0.5 * ink.max(), scale)
-        axes.set_title(f"{label}", pad=2)
-    left = 163.0 - side
-    for down, (drop, ink, level, title) in enumerate(
-        (
-            (atlas.own, image, 0.5, f"The chosen {digit}"),
-            (maps[digit], atlas.mean_ink(digit), None, f"Mean of all {digit}"),
-        )
-    ):
+    bottom, last = 70.0 - 4.8 - side, 163.0 - side
+    shown = [(f"{label}", atlas.mean_drop(label), atlas.mean_ink(label)) for label in range(10)]
+    shown += [
+        (f"The chosen {digit}", atlas.own, image),
+        (f"Mean of all {digit}", *shown[digit][1:]),
+    ]
+    places = [(label % 5 * (side + gap), label // 5) for label in range(10)] + [
+        (last, 0),
+        (last, 1),
+    ]
+    drops = np.stack([drop for _, drop, _ in shown])
+    colours = {"vmin": min(0.0, drops.min()), "vmax": max(1e-9, drops.max())}
+    for (title, drop, ink), (left, down) in zip(shown, places, strict=True):
         axes = figures.panel(figure, left, bottom - down * high, side, side)
-        _map(axes, atlas, drop, ink, 0.5 * ink.max() if level is None else level, scale)
+        level = 0.5 * ink.max()
+        drawn = drawing.over_digit(axes, drop, atlas.middles, ink, level, **colours)
         axes.set_title(title, pad=2)
-    bar = figure.colorbar(
-        drawn,
-        cax=figures.panel(figure, 3.0, bottom - high - 5.2, 5 * side + 4 * gap - 6.0, 2.0),
-        orientation="horizontal",
-    )
-    bar.outline.set_visible(False)
+    drawing.scale_below(figure, drawn, 3.0, bottom - high - 5.2, 5 * side + 4 * gap - 6.0)
     return figure
-
-
-def _map(axes, atlas: Atlas, drop: np.ndarray, ink: np.ndarray, level: float, scale: dict):
-    """One drop map, each cell where the patch's centre is, and the outline of the ink."""
-    drawn = axes.imshow(
-        np.kron(drop, np.ones((8, 8))),
-        extent=drawing.extent(atlas.rows, atlas.columns),
-        interpolation="none",
-        cmap=drawing.PROBABILITY,
-        **scale,
-    )
-    if ink.max() > level > 0:
-        axes.contour(ink, levels=[level], colors="white", linewidths=0.6, alpha=0.9)
-    figures.bare(axes)
-    axes.set(xlim=(-0.5, ink.shape[1] - 0.5), ylim=(ink.shape[0] - 0.5, -0.5))
-    axes.set_facecolor("#E5E7EB")
-    return drawn
 
 
 def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
     chosen, patch = config["atlas"], config["occlusion"]
-    torch.set_num_threads(1)
     digits = storage.load_digits(inputs.digits)
     network = storage.load_network(inputs.model, config["classifier"])
     own = storage.example_of(digits, patch["digit"], patch["example"], "occlusion.example")
     images, labels = digits.test_images, digits.test_labels
     given = cnn.predict(network, images).argmax(axis=1)
     indices = storage.rightly_labelled(labels, given, chosen["per_class"])
-    occluder = Occluder(
-        network,
-        images.shape[1:],
-        patch["patch"],
-        patch["stride"],
-        patch["fill"],
-        patch["outside"],
-    )
-    atlas = collect(occluder, images, labels, indices, own)
+    where = {key: patch[key] for key in ("patch", "stride", "fill", "outside")}
+    atlas = collect(Occluder(network, **where), images, labels, indices, own)
     values = measure(atlas, patch["digit"], own in indices)
     measurements.write(outputs.measurements, values)
     with open(outputs.maps, "wb") as file:
         means = np.stack([atlas.mean_drop(label) for label in range(10)])
-        np.savez(file, rows=atlas.rows, columns=atlas.columns, mean_drop=means, own=atlas.own)
+        np.savez(file, middles=atlas.middles, mean_drop=means, own=atlas.own)
     figures.save(draw(atlas, images[own, 0], patch["digit"]), outputs.figure)

@@ -1,7 +1,5 @@
 """Train the convolutional network on the digits and test it."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,6 +7,7 @@ import torch
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from scipy.stats import binomtest
 
+from analysis import drawing
 from analysis.data import storage
 from analysis.maths import network as cnn
 from workings import figures, measurements
@@ -20,21 +19,17 @@ CONFIDENCE = 0.95  # of the interval around the test accuracy
 
 def measure(
     network: torch.nn.Sequential, history: list[cnn.Epoch], digits: storage.Digits
-) -> tuple[Record, np.ndarray]:
-    """The test accuracy with its interval, the learning curves, the network's size and reach.
-
-    Returns the measurements and the confusion matrix, true label × given label.
-    """
+) -> Record:
+    """The test accuracy with its interval, the learning curves, the network's size and reach."""
     given = cnn.predict(network, digits.test_images).argmax(axis=1)  # (N,)
     true = digits.test_labels
-    confusion = np.zeros((10, 10), dtype=int)
-    np.add.at(confusion, (true, given), 1)
+    confusion = np.bincount(10 * true + given, minlength=100).reshape(10, 10)
     correct = int((given == true).sum())
     interval = binomtest(correct, len(true)).proportion_ci(CONFIDENCE, method="wilson")
     wrong = confusion - np.diag(np.diag(confusion))
     worst = np.unravel_index(wrong.argmax(), wrong.shape)
-    unread = cnn.receptive_field(network, digits.test_images.shape[-1]).unread
-    values = record(
+    _, unread = cnn.receptive_field(network, digits.test_images.shape[-1])
+    return record(
         parameters=cnn.parameters(network),
         test_images=len(true),
         test_correct=correct,
@@ -51,7 +46,6 @@ def measure(
         unread_rows=unread,
         unread_columns=unread,
     )
-    return values, confusion
 
 
 def draw_curves(history: list[cnn.Epoch], accuracy: list[float]):
@@ -79,27 +73,20 @@ def _ticks(epochs: np.ndarray) -> np.ndarray:
 
 def draw_confusion(confusion: np.ndarray):
     """Counts of true label × given label; the diagonal is left pale so that errors stand out."""
-    figure, axes = figures.new("text", 72.0)
     errors = confusion - np.diag(np.diag(confusion))
-    axes.imshow(errors, cmap=figures.SIGNED, vmin=-max(1, errors.max()), vmax=max(1, errors.max()))
-    for true, given in np.ndindex(confusion.shape):
-        count = confusion[true, given]
-        if count:
-            right = true == given
-            axes.text(
-                given, true, str(count), ha="center", va="center", fontsize=7,
-                color=figures.GREY if right else "white" if count > 0.6 * errors.max() else "black",
-            )  # fmt: skip
-    axes.set(xlabel="label given", ylabel="true label", xticks=range(10), yticks=range(10))
-    axes.tick_params(length=0)
-    for side in axes.spines.values():
-        side.set_visible(False)
-    return figure
+    most = max(1, errors.max())
+
+    def ink(true: int, given: int) -> str:
+        if true == given:
+            return figures.GREY
+        return "white" if errors[true, given] > 0.6 * errors.max() else "black"
+
+    colours = {"cmap": figures.SIGNED, "vmin": -most, "vmax": most}
+    return drawing.label_table(confusion, errors, 72.0, "label given", ink, **colours)
 
 
 def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
     chosen = config["classifier"]
-    torch.set_num_threads(1)
     digits = storage.load_digits(inputs.digits)
     network = storage.new_network(chosen)
     test_accuracy = []
@@ -117,8 +104,8 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
         **{key: chosen[key] for key in ("epochs", "batch", "rate", "final_rate", "seed")},
         progress=after,
     )
-    values, confusion = measure(network, history, digits)
+    values = measure(network, history, digits)
     storage.save_network(outputs.model, network)
     measurements.write(outputs.measurements, values)
     figures.save(draw_curves(history, test_accuracy), outputs.figure)
-    figures.save(draw_confusion(confusion), outputs.confusion)
+    figures.save(draw_confusion(values["confusion"]), outputs.confusion)

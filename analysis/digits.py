@@ -1,11 +1,9 @@
 """Load the handwritten digits through torchvision, from the embedded subset or the whole set."""
 
-from __future__ import annotations
-
-import contextlib
 import errno
 import gzip
 import math
+import os
 import shutil
 import struct
 import tempfile
@@ -58,15 +56,13 @@ def torchvision_datasets():
     return datasets
 
 
-def unpack_embedded(files: list[str], root: Path) -> None:
-    """Check the embedded files against their sums and unpack them where torchvision looks.
+def check_sums(files: list[str]) -> None:
+    """Hold the embedded files against their sums.
 
     Raises:
         InputError: a file is truncated or changed.
     """
     sums = {name: digest for digest, name in map(str.split, SUMS.read_text().splitlines())}
-    raw = root / "MNIST" / "raw"
-    raw.mkdir(parents=True)
     for file in map(Path, files):
         digest = sum_of(file)
         if digest != sums[file.name]:
@@ -74,48 +70,77 @@ def unpack_embedded(files: list[str], root: Path) -> None:
                 f"{file}: damaged: its sha256 is {digest[:12]}…, {SUMS} says "
                 f"{sums[file.name][:12]}…; 'git checkout {file}' brings it back"
             )
-        with gzip.open(file) as packed, open(raw / file.stem, "wb") as unpacked:
-            shutil.copyfileobj(packed, unpacked)
 
 
-def read(dataset: str, root: Path, train: bool, download: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Images, N × 28 × 28 bytes, and labels, N, of torchvision's data set of that name.
+def read(dataset: str, root: Path, download: bool) -> dict[str, np.ndarray]:
+    """Images, N × 28 × 28 bytes, and labels, N, of both parts of torchvision's data set of that name.
 
     EMNIST is read in its split of ten digits, its images turned the way MNIST's are.
     """
     kind = getattr(torchvision_datasets(), dataset)
     options = {"split": "digits"} if dataset == "EMNIST" else {}
-    data = kind(str(root), train=train, download=download, **options)
-    images = data.data.numpy()
-    if dataset == "EMNIST":
-        images = images.transpose(0, 2, 1)
-    return np.ascontiguousarray(images), data.targets.numpy().astype(np.uint8)
+    arrays = {}
+    for part in PARTS:
+        data = kind(str(root), train=part == "train", download=download, **options)
+        images = data.data.numpy()
+        if dataset == "EMNIST":
+            images = images.transpose(0, 2, 1)
+        arrays[f"{part}_images"] = np.ascontiguousarray(images)
+        arrays[f"{part}_labels"] = data.targets.numpy().astype(np.uint8)
+    return arrays
 
 
-def load_full(dataset: str, folder: Path) -> dict[str, np.ndarray]:
+def load(dataset: str, folder: Path) -> dict[str, np.ndarray]:
     """All images of `dataset`: found in `folder`, or downloaded there by torchvision.
 
     The folder is torchvision's root (with MNIST/raw/ inside), or holds the IDX files themselves,
-    packed or not.
+    packed or not. What is downloaded is put into it when it is whole.
 
     Raises:
         InputError: the files are not there and cannot be downloaded, or are damaged.
     """
     try:
-        with contextlib.ExitStack() as stack:
-            root, download = folder, True
-            if any((folder / f"{name}{end}").is_file() for name in IDX for end in ("", ".gz")):
-                root = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        if (folder / dataset).is_dir():
+            return read(dataset, folder, download=True)
+        with tempfile.TemporaryDirectory() as name:
+            root = Path(name)
+            if any(found(folder, name) for name in IDX):
                 _lay_out(folder, root / dataset / "raw")
-                download = False
-            parts = {part: read(dataset, root, part == "train", download) for part in PARTS}
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                return read(dataset, root, download=False)
+            check_new(folder)
+            arrays = read(dataset, root, download=True)
+            shutil.copytree(root / dataset, folder / dataset)
+            return arrays
+    except (OSError, RuntimeError, EOFError, ValueError, AssertionError, zlib.error) as error:
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise _unreadable(dataset, folder, error) from None
-    except (RuntimeError, EOFError, ValueError, AssertionError, zlib.error) as error:
-        raise _unreadable(dataset, folder, error) from None
-    return _arrays(parts)
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(
+            f"{folder}: could not read or download {dataset} ({reason:.200}). Put its four IDX "
+            f"files ({', '.join(IDX)}) into this folder, or set digits.source: embedded",
+            key="digits.folder",
+        ) from None
+
+
+def check_new(folder: Path) -> None:
+    """Hold a folder to be one that may be written into: empty or not there yet.
+
+    Raises:
+        InputError: it is a file, or holds other files, or lies where nothing may be written.
+    """
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not there.is_dir():
+        reason = f"{there} is a file; a folder is right"
+    elif there == folder and any(folder.iterdir()):
+        reason = (
+            f"holds none of the data set's four files ({', '.join(IDX)}), but others, so nothing is "
+            "downloaded into it; the folder that holds them is right, or a new or an empty one"
+        )
+    elif not os.access(there, os.W_OK):
+        reason = f"cannot be written, since {there} cannot; another folder is right"
+    else:
+        return
+    raise InputError(f"{folder}: {reason}", key="digits.folder")
 
 
 def _lay_out(folder: Path, raw: Path) -> None:
@@ -126,34 +151,31 @@ def _lay_out(folder: Path, raw: Path) -> None:
     """
     raw.mkdir(parents=True)
     for name in IDX:
-        plain, packed = folder / name, folder / f"{name}.gz"
-        if plain.is_file():
-            (raw / name).symlink_to(plain.resolve())
-        elif packed.is_file():
-            try:
-                with gzip.open(packed) as source, open(raw / name, "wb") as unpacked:
-                    shutil.copyfileobj(source, unpacked)
-            except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-                raise _damaged(packed, " ".join(str(error).split())) from None
-        else:
+        file = found(folder, name)
+        if file is None:
             raise InputError(
-                f"{plain}: missing; the data set has four files: {', '.join(IDX)}",
+                f"{folder / name}: missing; the data set has four files: {', '.join(IDX)}",
                 key="digits.folder",
             )
-        size, declared = (raw / name).stat().st_size, _declared_size(raw / name)
-        if size != declared:
-            raise _damaged(
-                plain if plain.is_file() else packed,
-                f"it holds {size} bytes, its header says {declared}",
-            )
+        try:
+            content = file.read_bytes()
+            if file.suffix == ".gz":
+                content = gzip.decompress(content)
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise _damaged(file, " ".join(str(error).split())) from None
+        axes = content[3] if len(content) > 3 else 0
+        sizes = struct.unpack(f">{axes}I", content[4 : 4 + 4 * axes].ljust(4 * axes, b"\0"))
+        declared = 4 + 4 * axes + math.prod(sizes)
+        if len(content) != declared:
+            raise _damaged(file, f"it holds {len(content)} bytes, its header says {declared}")
+        (raw / name).write_bytes(content)
 
 
-def _declared_size(file: Path) -> int:
-    """The bytes that an IDX file should hold: its header gives the number and the sizes of its axes."""
-    with file.open("rb") as idx:
-        axes = idx.read(4).ljust(4, b"\0")[-1]
-        sizes = struct.unpack(f">{axes}I", idx.read(4 * axes).ljust(4 * axes, b"\0"))
-    return 4 + 4 * axes + math.prod(sizes)
+def found(folder: Path, name: str) -> Path | None:
+    """The IDX file of that name, packed or not; "train-images.idx3-ubyte" is a name of it too."""
+    dotted = name.replace("-idx", ".idx")
+    names = (f"{one}{end}" for one in (name, dotted) for end in ("", ".gz"))
+    return next((folder / one for one in names if (folder / one).is_file()), None)
 
 
 def _damaged(file: Path, reason: str) -> InputError:
@@ -161,30 +183,6 @@ def _damaged(file: Path, reason: str) -> InputError:
         f"{file}: damaged ({reason}); copy it again, or remove the files to download them",
         key="digits.folder",
     )
-
-
-def _unreadable(dataset: str, folder: Path, error: Exception) -> InputError:
-    reason = " ".join(str(error).split()) or type(error).__name__
-    return InputError(
-        f"{folder}: could not read or download {dataset} ({reason:.200}). Put its four IDX files "
-        f"({', '.join(IDX)}) into this folder, or set digits.source: embedded",
-        key="digits.folder",
-    )
-
-
-def load_embedded(files: list[str]) -> dict[str, np.ndarray]:
-    """The embedded subset of MNIST."""
-    with tempfile.TemporaryDirectory() as folder:
-        unpack_embedded(files, Path(folder))
-        return _arrays({p: read("MNIST", Path(folder), p == "train", False) for p in PARTS})
-
-
-def _arrays(parts: dict) -> dict[str, np.ndarray]:
-    return {
-        f"{part}_{kind}": array
-        for part, pair in parts.items()
-        for kind, array in zip(("images", "labels"), pair, strict=True)
-    }
 
 
 def measure(arrays: dict[str, np.ndarray]) -> Record:
@@ -209,11 +207,9 @@ def draw(arrays: dict[str, np.ndarray]):
     """The first test image of each class over the mean training image of that class."""
     figure, axes = figures.new("text", 26.0, nrows=2, ncols=10)
     for label in range(10):
-        of_class = arrays["train_images"][arrays["train_labels"] == label]
-        first = np.flatnonzero(arrays["test_labels"] == label)[:1]
-        rows = (arrays["test_images"][first[0]] if len(first) else 0 * of_class[0], None)
-        drawing.digit(axes[0, label], rows[0] / 255.0)
-        drawing.digit(axes[1, label], of_class.mean(axis=0) / 255.0)
+        training, test = (arrays[f"{p}_images"][arrays[f"{p}_labels"] == label] for p in PARTS)
+        drawing.digit(axes[0, label], test[0] / 255.0)
+        drawing.digit(axes[1, label], training.mean(axis=0) / 255.0)
     axes[0, 0].set_ylabel("first", fontsize=7)
     axes[1, 0].set_ylabel("mean", fontsize=7)
     return figure
@@ -227,16 +223,25 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
                 f"{chosen['dataset']}; only MNIST is embedded, so set digits.source: full for it",
                 key="digits.dataset",
             )
-        arrays = load_embedded(inputs.embedded)
+        check_sums(inputs.embedded)
+        arrays = load("MNIST", Path(inputs.embedded[0]).parent)
     else:
         say(f"Looking for {chosen['dataset']} in {chosen['folder']}, else downloading it")
-        arrays = load_full(chosen["dataset"], Path(chosen["folder"]))
+        arrays = load(chosen["dataset"], Path(chosen["folder"]).expanduser())
     for part, key in (("train", "training_images"), ("test", "test_images")):
-        for kind in ("images", "labels"):
-            arrays[f"{part}_{kind}"] = arrays[f"{part}_{kind}"][: chosen[key]]
-        if len(np.unique(arrays[f"{part}_labels"])) < 10:
+        images, labels = arrays[f"{part}_images"], arrays[f"{part}_labels"]
+        if images.shape != (len(labels), 28, 28) or labels.max(initial=0) > 9:
             raise InputError(
-                f"{chosen[key]}; not every class is among the first so many images; "
+                f"{chosen['folder']}: the {part} files hold pictures of shape {images.shape} and "
+                f"{len(labels)} labels up to {labels.max(initial=0)}; as many pictures of 28 × 28 "
+                "pixels as labels from 0 to 9 are right",
+                key="digits.folder",
+            )
+        arrays |= {f"{part}_images": images[: chosen[key]], f"{part}_labels": labels[: chosen[key]]}
+        labels = labels[: chosen[key]]
+        if len(np.unique(labels)) < 10:
+            raise InputError(
+                f"{len(labels)}; not every class is among the first so many images; "
                 "a larger number, or null for all, is right",
                 key=f"digits.{key}",
             )

@@ -1,7 +1,5 @@
 """Measure how much echo state networks remember, against spectral radius and leaking rate."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from types import SimpleNamespace
 

@@ -1,14 +1,15 @@
 """Draw every feature map of two digits and measure how recognisable the digit still is in them."""
 
-from __future__ import annotations
-
 import itertools
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import SimpleNamespace
 
 import numpy as np
 import torch
+from matplotlib.collections import PatchCollection
+from matplotlib.transforms import Bbox
 from scipy.stats import binomtest
 
 from analysis import drawing
@@ -31,23 +32,10 @@ CONFIDENCE = 0.95
 BATCH = 200  # images at a time, so that the maps of a data set are never in memory together
 
 
-@dataclass(frozen=True)
-class Lens:
-    """How one layer's maps are enlarged: the matrix along rows, and along columns, 28 × cells."""
-
-    field: cnn.Field
-    matrix: np.ndarray
-
-    def enlarge(self, maps: torch.Tensor) -> torch.Tensor:
-        """(N, C, h, w) → (N, C, 28, 28)."""
-        return enlarge(maps, self.matrix)
-
-
-def lenses(network: torch.nn.Sequential, pixels: int) -> list[Lens]:
-    """One for each convolution, from its receptive field."""
-    fields = [f for f in cnn.receptive_field(network, pixels).layers if "Conv2d" in f.layer]
+def lenses(fields: list[cnn.Field], pixels: int) -> list[np.ndarray]:
+    """The matrix that enlarges each layer's maps along rows as along columns, pixels × cells."""
     middles = [centres(f.stride * np.arange(f.cells), f.size) for f in fields]
-    return [Lens(f, enlargement(c, pixels)) for f, c in zip(fields, middles, strict=True)]
+    return [enlargement(cells, pixels) for cells in middles]
 
 
 def batches(images: np.ndarray, labels: np.ndarray) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
@@ -61,16 +49,14 @@ def class_means(
     network: torch.nn.Sequential, digits: storage.Digits
 ) -> tuple[NearestMean, list[NearestMean]]:
     """The class means of the training images: of the raw pixels, and of each layer's maps."""
-    pixels, layers = NearestMean(), None
-    parts = list(range(0, len(digits.train_images), BATCH))
+    pixels, layers = NearestMean(), defaultdict(NearestMean)
+    parts = -(-len(digits.train_images) // BATCH)
     pairs = batches(digits.train_images, digits.train_labels)
-    for _, (images, labels) in zip(track(parts, "Class means"), pairs, strict=True):
-        maps = feature_maps(network, images)
-        layers = layers or [NearestMean() for _ in maps]
-        pixels.fit([(images, labels)])
-        for layer, m in zip(layers, maps, strict=True):
-            layer.fit([(m, labels)])
-    return pixels, layers
+    for images, labels in track(pairs, "Class means", parts):
+        pixels.add(images, labels)
+        for place, maps in enumerate(feature_maps(network, images)):
+            layers[place].add(maps, labels)
+    return pixels, list(layers.values())
 
 
 @dataclass
@@ -86,7 +72,7 @@ def look(
     network: torch.nn.Sequential,
     images: np.ndarray,
     labels: np.ndarray,
-    through: list[Lens],
+    through: list[np.ndarray],
     pixels: NearestMean,
     layers: list[NearestMean],
 ) -> tuple[int, list[Seen]]:
@@ -102,7 +88,7 @@ def look(
         right += int((pixels.predict(x) == y).sum())
         for place, m in enumerate(feature_maps(network, x)):
             counts[place] += int((layers[place].predict(m) == y).sum())
-            found[place].append(correlation(through[place].enlarge(m), x).abs().numpy())
+            found[place].append(likeness(m, through[place], x))
             live[place] = live[place] | (m.amax(dim=(0, 2, 3)) > 0).numpy()  # (C,)
     return right, [
         Seen(count, np.concatenate(r), alive)
@@ -110,12 +96,26 @@ def look(
     ]
 
 
+def seen_by(
+    network: torch.nn.Sequential, digits: storage.Digits, through: list[np.ndarray], count: int
+) -> tuple[int, list[Seen]]:
+    """What the first `count` test images give, with class means from all training images."""
+    images, labels = digits.test_images[:count], digits.test_labels[:count]
+    return look(network, images, labels, through, *class_means(network, digits))
+
+
+def likeness(maps: torch.Tensor, through: np.ndarray, images: torch.Tensor) -> np.ndarray:
+    """|r| of each map, (N, C, h, w) and enlarged, with its image, (N, 1, 28, 28): (N, C)."""
+    return correlation(enlarge(maps, through), images).abs().numpy()
+
+
 def measure(
-    examples: np.ndarray,
+    examples: torch.Tensor,
     maps: list[torch.Tensor],
-    through: list[Lens],
+    fields: list[cnn.Field],
     right: int,
     seen: list[Seen],
+    before: list[Seen],
     probabilities: np.ndarray,
     config: dict,
 ) -> Record:
@@ -123,18 +123,19 @@ def measure(
 
     Args:
         examples: the two digits, 2 × 1 × 28 × 28.
-        maps: their maps in each layer, 2 × C × h × w.
+        maps: their maps in each layer, 2 × C × h × w, and what a cell of each sees.
         right: how many of the many test images the raw pixels label rightly.
         seen: what the many test images gave at each layer.
+        before: what they gave before the network was trained.
         probabilities: the network's answer to the two digits, 2 × 10.
     """
     bound = config["recognisable"]
     images = len(seen[0].correlations)
     layers = []
-    for number, (m, lens, many) in enumerate(zip(maps, through, seen, strict=True), 1):
-        enlarged = lens.enlarge(m)  # (2, C, 28, 28)
-        own = correlation(enlarged, torch.from_numpy(examples)).abs().numpy()  # (2, C)
-        other = correlation(enlarged, torch.from_numpy(examples[::-1].copy())).abs().numpy()
+    through = lenses(fields, examples.shape[-1])
+    each = zip(maps, fields, through, seen, before, strict=True)
+    for number, (m, field, e, many, untrained) in enumerate(each, 1):
+        own, other = (likeness(m, e, digits) for digits in (examples, examples.flip(0)))  # (2, C)
         silent = (m.amax(dim=(2, 3)) <= 0).numpy()  # (2, C)
         layers.append(
             record(
@@ -143,8 +144,8 @@ def measure(
                 channels=m.shape[1],
                 rows=m.shape[2],
                 columns=m.shape[3],
-                field=lens.field.size,
-                stride=lens.field.stride,
+                field=field.size,
+                stride=field.stride,
                 median_correlation=float(np.median(own)),
                 median_correlation_with_the_other=float(np.median(other)),
                 share_recognisable=float((own >= bound).mean()),
@@ -155,10 +156,7 @@ def measure(
                         share_recognisable=float((own[d] >= bound).mean()),
                         best_correlation=float(own[d].max()),
                         best_channel=int(own[d].argmax()) + 1,
-                        largest_possible_correlation=largest_correlation(
-                            examples[d, 0], lens.matrix
-                        ),
-                        silent_channels=int(silent[d].sum()),
+                        largest_possible_correlation=largest_correlation(examples[d, 0].numpy(), e),
                     )
                     for d, digit in enumerate(config["digits"])
                 ],
@@ -166,6 +164,8 @@ def measure(
                 dead_channels=int((~many.live).sum()),
                 median_correlation_of_test_images=float(np.median(many.correlations)),
                 share_recognisable_of_test_images=float((many.correlations >= bound).mean()),
+                median_correlation_before=float(np.median(untrained.correlations)),
+                accuracy_before=untrained.correct / images,
             )
         )
     accuracies = [right / images, *(layer["accuracy"] for layer in layers)]
@@ -183,6 +183,11 @@ def measure(
         accuracy_gain=accuracies[-1] - accuracies[0],
         dead_channels=sum(layer["dead_channels"] for layer in layers),
         confidence=CONFIDENCE,
+        accuracy_gain_by_training=layers[-1]["accuracy"] - layers[-1]["accuracy_before"],
+        recognisability_falls_before=all(
+            a["median_correlation_before"] > b["median_correlation_before"]
+            for a, b in itertools.pairwise(layers)
+        ),
     )
 
 
@@ -204,15 +209,6 @@ def grid(channels: list[int]) -> tuple[int, list[int], float]:
         if 20 + sum(6 + side * r for r in rows) <= TALLEST:
             return columns, rows, side
         columns += 1
-
-
-def montage(maps: np.ndarray, columns: int, rows: int, gap: int) -> np.ndarray:
-    """Maps, C × h × w, as one picture of rows × columns with `gap` empty (NaN) pixels between."""
-    channels, height, width = maps.shape
-    cells = np.full((rows * columns, height + gap, width + gap), np.nan)
-    cells[:channels, :height, :width] = maps
-    tall = cells.reshape(rows, columns, height + gap, width + gap).transpose(0, 2, 1, 3)
-    return tall.reshape(rows * (height + gap), columns * (width + gap))[:-gap, :-gap]
 
 
 def draw(examples: np.ndarray, digits: list[int], maps: list[torch.Tensor], values: dict):
@@ -240,7 +236,7 @@ def draw(examples: np.ndarray, digits: list[int], maps: list[torch.Tensor], valu
         for d in range(2):
             enlarged = np.kron(m[d].numpy(), np.ones((factor, factor)))  # (C, h·factor, w·factor)
             panel = axes[1 + place, d]
-            picture = montage(enlarged, columns, rows[place], gap)
+            picture = drawing.montage(drawing.in_rows(enlarged, rows[place], columns), gap)
             drawn = panel.imshow(picture, cmap=colours, vmin=0, vmax=top, interpolation="none")
             _frames(panel, m.shape[1], columns, enlarged.shape[1:], gap)
             panel.set_axis_off()
@@ -257,8 +253,6 @@ def draw(examples: np.ndarray, digits: list[int], maps: list[torch.Tensor], valu
 
 def _frames(panel, channels: int, columns: int, size: tuple[int, int], gap: int) -> None:
     """A hairline around every map, so that a silent channel is seen as an empty frame."""
-    from matplotlib.collections import PatchCollection
-
     height, width = size
     boxes = [
         figures.plt.Rectangle(
@@ -287,7 +281,6 @@ def _bar(figure, panel, drawn, top: float) -> None:
 
 def _above(panel):
     """Places the scale 1 to 3 mm above the panel, whatever the panel's height."""
-    from matplotlib.transforms import Bbox
 
     def locate(_axes, _renderer):
         box = panel.get_position(original=False)
@@ -325,9 +318,9 @@ def draw_recognisable(correlations: list[np.ndarray], values: dict, config: dict
     )  # fmt: skip
     accuracies = [values["pixels"], *values["layers"]]
     x = np.arange(len(accuracies))
-    y = np.array([100 * a["accuracy"] for a in accuracies])
-    low = np.array([100 * a["accuracy_low"] for a in accuracies])
-    high = np.array([100 * a["accuracy_high"] for a in accuracies])
+    y, low, high = (
+        np.array([100 * a[f"accuracy{end}"] for a in accuracies]) for end in ("", "_low", "_high")
+    )
     right.errorbar(x, y, (y - low, high - y), marker="o", color=figures.ACCENT, elinewidth=0.8)
     for place, value in zip(x, y, strict=True):
         right.annotate(
@@ -345,27 +338,23 @@ def draw_recognisable(correlations: list[np.ndarray], values: dict, config: dict
 
 def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
     chosen = config["feature_maps"]
-    torch.set_num_threads(1)
     digits = storage.load_digits(inputs.digits)
     network = storage.load_network(inputs.model, config["classifier"])
     places = [
         storage.example_of(digits, digit, chosen["example"], "feature_maps.example")
         for digit in chosen["digits"]
     ]
-    examples = digits.test_images[places]  # (2, 1, 28, 28)
-    maps = feature_maps(network, torch.from_numpy(examples))  # (2, C, h, w) each
-    through = lenses(network, examples.shape[-1])
-    pixels, layers = class_means(network, digits)
+    examples = torch.from_numpy(digits.test_images[places])  # (2, 1, 28, 28)
+    maps = feature_maps(network, examples)  # (2, C, h, w) each
+    layers, _ = cnn.receptive_field(network, examples.shape[-1])
+    fields = [field for field in layers if "Conv2d" in field.layer]
+    through = lenses(fields, examples.shape[-1])
     count = chosen["classified_images"]
-    right, seen = look(
-        network, digits.test_images[:count], digits.test_labels[:count], through, pixels, layers
-    )
+    right, seen = seen_by(network, digits, through, count)
+    _, before = seen_by(storage.untrained_network(config["classifier"]), digits, through, count)
     probabilities = cnn.predict(network, examples)
-    values = measure(examples, maps, through, right, seen, probabilities, chosen)
+    values = measure(examples, maps, fields, right, seen, before, probabilities, chosen)
     measurements.write(outputs.measurements, values)
     figures.save(draw(examples, chosen["digits"], maps, values), outputs.figure)
-    correlations = [
-        correlation(lens.enlarge(m), torch.from_numpy(examples)).abs().numpy()
-        for lens, m in zip(through, maps, strict=True)
-    ]
+    correlations = [likeness(m, e, examples) for m, e in zip(maps, through, strict=True)]
     figures.save(draw_recognisable(correlations, values, chosen), outputs.recognisable)

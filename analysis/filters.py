@@ -1,7 +1,5 @@
 """Draw the filters of the three convolutions and measure how their weight is spread."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -9,6 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 from safetensors.numpy import load_file
 
+from analysis import drawing
+from analysis.data import storage
 from workings import figures, measurements
 from workings.measurements import Record, record
 
@@ -62,6 +62,12 @@ def share_of_mean(kernels: np.ndarray) -> float:
     return float(kernels[0, 0].size * (means**2).sum() / total) if total else 0.0
 
 
+def share_near_zero(kernels: np.ndarray) -> float:
+    """The share of the weights that are below `NEAR_ZERO` of their root mean square."""
+    w = kernels.astype(np.float64)
+    return float((np.abs(w) < NEAR_ZERO * np.sqrt((w**2).mean())).mean())
+
+
 def choose(kernels: np.ndarray, outputs_shown: int, inputs_shown: int) -> Drawn:
     """The output and the input channels with the largest norms, and a round scale for them."""
     outputs = largest(np.sqrt((kernels**2).sum(axis=(1, 2, 3))), outputs_shown)
@@ -81,18 +87,14 @@ def measure_layer(kernels: np.ndarray, drawn: Drawn) -> Record:
         inputs=w.shape[1],
         kernel=w.shape[2],
         weights=w.size,
-        norms=norms,
         smallest_norm=norms.min(),
         median_norm=np.median(norms),
         largest_norm=norms.max(),
-        smallest_norm_channel=norms.argmin(),
-        largest_norm_channel=norms.argmax(),
         root_mean_square=rms,
         largest_weight=np.abs(w).max(),
         share_negative=(w < 0).mean(),
-        share_near_zero=(np.abs(w) < NEAR_ZERO * rms).mean(),
+        share_near_zero=share_near_zero(w),
         share_of_mean=share_of_mean(w),
-        share_of_mean_by_chance=1 / (w.shape[2] * w.shape[3]),
         outputs_drawn=len(drawn.outputs),
         inputs_drawn=len(drawn.inputs),
         share_of_kernels_drawn=shown.size / w.size,
@@ -101,20 +103,29 @@ def measure_layer(kernels: np.ndarray, drawn: Drawn) -> Record:
     )
 
 
-def measure(layers: list[np.ndarray], drawn: list[Drawn]) -> Record:
-    """Each layer's numbers, and what a normal distribution would have near zero."""
-    normal = math.erf(NEAR_ZERO / math.sqrt(2))  # P(|z| < NEAR_ZERO)
+def measure(layers: list[np.ndarray], before: list[np.ndarray], drawn: list[Drawn]) -> Record:
+    """Each layer's numbers, beside those of the same layer `before` its training."""
     each = [
-        record(measure_layer(w, d), number=number)
-        for number, (w, d) in enumerate(zip(layers, drawn, strict=True), 1)
+        record(
+            measure_layer(w, d),
+            number=number,
+            share_of_mean_before=share_of_mean(start),
+            share_near_zero_before=share_near_zero(start),
+        )
+        for number, (w, start, d) in enumerate(zip(layers, before, drawn, strict=True), 1)
     ]
     return record(
         layers=each,
         norms_printed=len(layers[0]) <= NORMS_PRINTED,
         near_zero=NEAR_ZERO,
-        near_zero_if_normal=normal,
-        all_more_mean_than_chance=all(
-            layer["share_of_mean"] > layer["share_of_mean_by_chance"] for layer in each
+        layers_with_more_mean=[
+            layer["number"]
+            for layer in each
+            if layer["share_of_mean"] > layer["share_of_mean_before"]
+        ],
+        largest_growth_near_zero=max(
+            layer["share_near_zero"] / max(layer["share_near_zero_before"], 1 / layer["weights"])
+            for layer in each
         ),
     )
 
@@ -138,12 +149,10 @@ def draw_first(kernels: np.ndarray, scale: float):
 
 def _draw_many(kernels: np.ndarray, scale: float):
     """Kernels, C × k × k, as one picture of a text's width, 24 in a row."""
-    count, side, _ = kernels.shape
-    rows = -(-count // 24)
-    places = np.full((rows * 24, side, side), np.nan)
-    places[:count] = kernels
+    rows = -(-len(kernels) // 24)
     figure, panel = figures.new("text", 6 + 4.2 * rows)
-    drawn = _signed_on_white(panel, montage(places.reshape(rows, 24, side, side)), scale)
+    picture = drawing.montage(drawing.in_rows(kernels, rows, 24))
+    drawn = _signed_on_white(panel, picture, scale)
     panel.set_axis_off()
     _bar(figure, drawn, panel, scale)
     return figure
@@ -158,28 +167,18 @@ def draw_deep(layers: list[np.ndarray], drawn: list[Drawn]):
         "wide", sum(heights) + 12, nrows=len(layers), squeeze=False, height_ratios=heights
     )
     for place, (panel, kernels, d) in enumerate(zip(panels[:, 0], layers, drawn, strict=True)):
-        picture = montage(kernels[np.ix_(d.outputs, d.inputs)].transpose(1, 0, 2, 3))
+        picture = drawing.montage(kernels[np.ix_(d.outputs, d.inputs)].transpose(1, 0, 2, 3))
         image = _signed_on_white(panel, picture, d.scale)
         side = kernels.shape[2] + 1
         panel.set_xticks(side * np.arange(len(d.outputs)) + side / 2 - 1, d.outputs + 1)
         panel.set_yticks(side * np.arange(len(d.inputs)) + side / 2 - 1, d.inputs + 1)
-        panel.tick_params(length=0, labelsize=7, pad=2)
-        for edge in panel.spines.values():
-            edge.set_visible(False)
+        panel.tick_params(labelsize=7, pad=2)
+        drawing.frameless(panel)
         panel.set_title(f"Layer {place + 2}")
         panel.set_ylabel("input channel")
         _bar(figure, image, panel, d.scale)
     panels[-1, 0].set_xlabel("output channel")
     return figure
-
-
-def montage(kernels: np.ndarray) -> np.ndarray:
-    """Kernels, R × C × k × k, as one picture with an empty (NaN) pixel between neighbours."""
-    padded = np.pad(
-        kernels.astype(float), ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=np.nan
-    )  # (R, C, k + 1, k + 1)
-    rows, columns, side, _ = padded.shape
-    return padded.transpose(0, 2, 1, 3).reshape(rows * side, columns * side)[:-1, :-1]
 
 
 def _signed_on_white(panel, picture: np.ndarray, scale: float):
@@ -203,6 +202,8 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
         choose(first, len(first), first.shape[1]),
         *(choose(w, chosen["outputs_shown"], chosen["inputs_shown"]) for w in deep),
     ]
-    measurements.write(outputs.measurements, measure(layers, drawn))
+    untrained = storage.untrained_network(config["classifier"]).state_dict()
+    before = convolutions({name: weight.numpy() for name, weight in untrained.items()})
+    measurements.write(outputs.measurements, measure(layers, before, drawn))
     figures.save(draw_first(first, drawn[0].scale), outputs.figure)
     figures.save(draw_deep(deep, drawn[1:]), outputs.deep)

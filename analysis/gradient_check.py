@@ -1,11 +1,10 @@
 """Check the derived gradients against independent ways to get them."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import numpy as np
 
+from analysis.maths.bounds import upward
 from workings import figures, measurements
 from workings.derive import checks
 from workings.derive.description import refusing
@@ -47,7 +46,7 @@ def by_hand(cell: Recurrence, parameter: str, epsilon: float) -> Record:
     return record(
         symbol=symbol(parameter),
         components=rows,
-        places=list(range(len(rows))),
+        places=list(range(1, len(rows) + 1)),
         gradient=np.reshape([row["gradient"] for row in rows], start.shape),
     )
 
@@ -65,10 +64,7 @@ def measure(
         name: checks.error_curve(cell, name, gradient, epsilons)
         for name, gradient in gradients.items()
     }
-    best = record()
-    for name, points in drawn.items():
-        epsilon, error = min(points, key=lambda point: point[1])
-        best[name] = record(epsilon=epsilon, digits=checks.digits_of(error))
+    best = [min(points, key=lambda point: point[1]) for points in drawn.values()]
     values = record(
         comparisons=sum(row.verdict != "not run" for row in agreement.rows),
         agreeing=sum(row.verdict.startswith("agrees") for row in agreement.rows),
@@ -91,10 +87,9 @@ def measure(
             for name in gradients
         ],
         autograd_digits=agreement.least_digits("torch autograd"),
-        best=best,
-        smallest_best_epsilon=min(b["epsilon"] for b in best.values()),
-        largest_best_epsilon=max(b["epsilon"] for b in best.values()),
-        best_digits=max(b["digits"] for b in best.values()),
+        smallest_best_epsilon=min(epsilon for epsilon, _ in best),
+        largest_best_epsilon=max(epsilon for epsilon, _ in best),
+        best_digits=upward(max(checks.digits_of(error) for _, error in best), 1),
     )
     if cell.update:
         parameter, rate = cell.update
@@ -102,7 +97,6 @@ def measure(
         moved = np.asarray(cell.parameters[parameter], float) + float(rate) * hand["gradient"]
         difference = checks.relative_difference(hand["gradient"], gradients[parameter])
         hand["digits"] = checks.digits_of(difference)
-        hand["added"] = moved
         hand["loss_when_added"] = float(cell.forward({parameter: moved}).loss)
     return values, drawn
 

@@ -1,7 +1,5 @@
 """Follow the gradients of untrained recurrent networks back through time, lag by lag."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -10,6 +8,7 @@ from numpy.typing import NDArray
 
 from analysis.maths import gradient_lags as lags
 from analysis.maths import recurrent_cells as cells
+from analysis.maths.bounds import upward, upward_significant
 from workings import explore, figures, measurements
 from workings.derive.recurrence import RecurrenceError
 from workings.measurements import Record, record
@@ -156,23 +155,28 @@ def measure(settings: list[Setting], followed: list[Followed], config: dict) -> 
         vanilla_exploding=[row["gain"] for row in vanilla if row["explodes"]],
         vanilla_that_vanish_or_explode=sum(r["vanishes"] or r["explodes"] for r in vanilla),
         least_w_earlier=min(row["w_earlier"] for row in rows),
-        largest_w_earlier=max(row["w_earlier"] for row in rows),
+        largest_w_earlier=upward(max(row["w_earlier"] for row in rows), 2),
         largest_v_earlier=max(row["v_earlier"] for row in rows),
-        largest_gap_to_w=max(
-            abs(row[f"{letter}_earlier"] - row["w_earlier"]) for row in rows for letter in "ub"
+        largest_gap_to_w=upward(
+            max(
+                abs(row[f"{letter}_earlier"] - row["w_earlier"]) for row in rows for letter in "ub"
+            ),
+            2,
         ),
         rates_below_prediction=sum(row["rate"] < row["predicted"] for row in rows),
         predictions_inside=sum(row["predicted_inside"] for row in rows),
         farthest_from_prediction=max(rows, key=_from_prediction),
         nearest_to_prediction=min(rows, key=_from_prediction),
-        largest_error_with_slope=max(abs(r["gain_times_slope"] / r["rate"] - 1) for r in vanilla),
+        largest_error_with_slope=upward(
+            max(abs(r["gain_times_slope"] / r["rate"] - 1) for r in vanilla), 2
+        ),
         peer_gain=peer["gain"],
         peer_rate=peer["rate"],
         gated=len(gated),
         gated_better=len(better),
         best_gated=min(gated, key=lambda row: abs(np.log(row["rate"]))),
-        off_gradient=max(f.off_gradient for f in followed),
-        off_state=max(f.off_state for f in followed),
+        off_gradient=upward_significant(max(f.off_gradient for f in followed), 1),
+        off_state=upward_significant(max(f.off_state for f in followed), 1),
         agreed_below=AGREED,
         compared=len(settings) * config["networks"],
     )

@@ -1,20 +1,25 @@
 """Compare every number that the original write-up printed with the recomputed one."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+
 from analysis.maths import comparison
 from workings import config as settings
 from workings import measurements
+from workings.derive.arithmetic import multiprecision
 from workings.derive.expression import ExpressionError, number_from
+from workings.derive.recurrence import Recurrence
 from workings.measurements import Record, record
 from workings.messages import InputError
+
+DIGITS = 40
 
 # What the original printed for each step of backpropagation: its name there, its symbol here, and
 # the line of the derivation that has its value.
@@ -37,8 +42,14 @@ def differences(original: Mapping[str, Any], config: Mapping[str, Any]) -> list[
     chosen = config["recurrence"]
     update = chosen.get("update", {})
     pairs = {
-        "recurrence.cell": (_lines(chosen["cell"]), _lines(original["cell"])),
-        "recurrence.loss": (_lines(chosen["loss"]), _lines(original["loss_per_step"])),
+        "recurrence.cell": (
+            comparison.lines_of(chosen["cell"]),
+            comparison.lines_of(original["cell"]),
+        ),
+        "recurrence.loss": (
+            comparison.lines_of(chosen["loss"]),
+            comparison.lines_of(original["loss_per_step"]),
+        ),
         "recurrence.parameters": (chosen["parameters"], original["parameters"]),
         "recurrence.inputs": (chosen.get("inputs", []), original["inputs"]),
         "recurrence.initial_state": (chosen["initial_state"], {"h": original["initial_state"]}),
@@ -55,25 +66,65 @@ def differences(original: Mapping[str, Any], config: Mapping[str, Any]) -> list[
     return [key for key, (ours, theirs) in pairs.items() if _exact(ours) != _exact(theirs)]
 
 
-def compare(original: Mapping[str, Any], recurrence: Mapping, check: Mapping) -> list[Record]:
+@dataclass(frozen=True)
+class Exact:
+    """What was printed with all the digits of a double, recomputed in more, so that none is noise."""
+
+    loss: Decimal
+    sides: list[tuple[Decimal, Decimal]]  # the loss with each component of b moved down, and up
+    quotients: list[Decimal]
+    new_b: list[Decimal]
+    new_loss: Decimal
+
+
+def exactly(original: Mapping[str, Any], recurrence: Mapping[str, Any]) -> Exact:
+    """The losses, central differences and the update of the block `recurrence`, in many digits."""
+    cell, numbers = Recurrence.from_config(recurrence), multiprecision(DIGITS)
+    epsilon, rate = (
+        numbers.number(number_from(text, ""))
+        for text in (original["central_differences"]["epsilon"], original["update"]["rate"])
+    )
+    b, run = numbers.array(cell.parameters["b"]), cell.forward(arithmetic=numbers)
+
+    def loss(moved: np.ndarray) -> Any:
+        return cell.forward({"b": moved}, numbers).loss
+
+    steps = [epsilon * numbers.array(direction) for direction in np.eye(len(b), dtype=int)]
+    sides = [(loss(b - step), loss(b + step)) for step in steps]
+    new_b = b + rate * cell.reverse(run)["b"]
+
+    def decimal(number: Any) -> Decimal:
+        return Decimal(str(number))
+
+    return Exact(
+        decimal(run.loss),
+        [(decimal(below), decimal(above)) for below, above in sides],
+        [decimal((above - below) / (2 * epsilon)) for below, above in sides],
+        [decimal(component) for component in new_b],
+        decimal(loss(new_b)),
+    )
+
+
+def compare(original: Mapping[str, Any], recurrence: Mapping, exact: Exact) -> list[Record]:
     """Each quantity that was printed: its numbers, each with its verdict, and the counts."""
     lines = recurrence["lines"]
-    forward, hand = original["forward"], check["by_hand"]["components"]
+    forward = original["forward"]
     differences_printed = original["central_differences"]
     found = [
         _quantity("y", rf"\hat y_{{{t}}}", t, printed, lines[f"y[{t}]"])
         for t, printed in enumerate(forward["y_hat"])
     ]
-    found.append(_quantity("loss", "L", None, forward["loss"], recurrence["loss"]))
+    found.append(_quantity("loss", "L", None, forward["loss"], exact.loss))
     epsilon = float(differences_printed["epsilon"])
-    for place, component in enumerate(hand, 1):
+    both = zip(exact.sides, exact.quotients, strict=True)
+    for place, ((minus, plus), quotient) in enumerate(both, 1):
         below, above = (differences_printed[f"loss_b{place}_{side}"] for side in ("minus", "plus"))
         found += [
-            _quantity("central", rf"L(b_{place} - \varepsilon)", None, below, component["minus"]),
-            _quantity("central", rf"L(b_{place} + \varepsilon)", None, above, component["plus"]),
+            _quantity("central", rf"L(b_{place} - \varepsilon)", None, below, minus),
+            _quantity("central", rf"L(b_{place} + \varepsilon)", None, above, plus),
             _quantity(
                 "central", rf"\Delta L/\Delta b_{place}", None, differences_printed[f"dL_db{place}"],
-                component["gradient"], follows=(float(above) - float(below)) / (2 * epsilon),
+                quotient, follows=(float(above) - float(below)) / (2 * epsilon),
             ),
         ]  # fmt: skip
     for step in original["backpropagation"]:
@@ -89,21 +140,16 @@ def compare(original: Mapping[str, Any], recurrence: Mapping, check: Mapping) ->
             symbol = BY_STEP[name][0].format(t=f"{{{t}}}", p=f"{{{t - 1}}}")
             found.append(_quantity(name, symbol, t, step[name], value, others=others))
     found.append(_quantity("total", "dL/db", None, original["dL_db"], lines["dL_db"]))
-    uphill, printed = recurrence["update"]["uphill"], original["update"]
-    found.append(_quantity("update", r"b_{\text{new}}", None, printed["new_b"], uphill["value"]))
-    found.append(_quantity("update", r"L_{\text{new}}", None, printed["new_loss"], uphill["loss"]))
+    printed = original["update"]
+    found.append(_quantity("update", r"b_{\text{new}}", None, printed["new_b"], exact.new_b))
+    found.append(_quantity("update", r"L_{\text{new}}", None, printed["new_loss"], exact.new_loss))
     return found
 
 
-def measure(original: Mapping[str, Any], recurrence: Mapping, check: Mapping) -> Record:
+def measure(original: Mapping[str, Any], recurrence: Mapping, exact: Exact) -> Record:
     """The comparison number by number, those that depart, and how many there are of each kind."""
-    quantities = compare(original, recurrence, check)
-    right = [quantity.pop("right") for quantity in quantities]
-    damaged = [
-        record(symbol=q["symbol"], right=value)
-        for q, value in zip(quantities, right, strict=True)
-        if not q["shape_kept"] or q["lost"]
-    ]
+    quantities = compare(original, recurrence, exact)
+    damaged = [q for q in quantities if not q["shape_kept"] or q["lost"]]
     steps = sorted({q["step"] for q in quantities if q["step"] is not None})
     shown = ("agree", "compared", "lost", "shape_kept")
     at = {(q["line"], q["step"]): record({name: q[name] for name in shown}) for q in quantities}
@@ -113,17 +159,16 @@ def measure(original: Mapping[str, Any], recurrence: Mapping, check: Mapping) ->
         record(symbol=symbol, steps=[at.get((line, t)) for t in steps])
         for line, symbol in symbols.items()
     ]
-    numbers = [number for quantity in quantities for number in quantity.pop("numbers")]
+    numbers = [number for quantity in quantities for number in quantity["numbers"]]
     before, after = original["forward"]["loss"], original["update"]["new_loss"]
     return record(
-        quantities=quantities,
         numbers=numbers,
         steps=steps,
         by_step=by_step,
-        damaged_matrices=damaged,
+        damaged_matrices=[record(symbol=q["symbol"], right=q["right"]) for q in damaged],
         departures=[n for n in numbers if n["verdict"] != comparison.AGREES],
         results_agree=all(
-            q["verdict"] == comparison.AGREES
+            q["agree"] == len(q["numbers"])
             for q in quantities
             if q["line"] in ("loss", "total", "update")
         ),
@@ -166,8 +211,6 @@ def _quantity(
         record(symbol=symbol, step=step, place=place, **asdict(number))
         for place, number in enumerate(found, 1)
     ]
-    verdicts = [number["verdict"] for number in numbers]
-    order = (comparison.WRONG, comparison.MISPRINT, comparison.ROUNDING, comparison.AGREES)
     return record(
         line=line,
         right=value,
@@ -175,7 +218,6 @@ def _quantity(
         step=step,
         **_counts(numbers),
         shape_kept=[len(row) for row in texts] == [len(row) for row in right],
-        verdict=next(verdict for verdict in order if verdict in verdicts),
         numbers=numbers,
     )
 
@@ -188,6 +230,7 @@ def _counts(numbers: list[Record]) -> Record:
         compared=len(printed),
         agree=verdicts.count(comparison.AGREES),
         rounding=verdicts.count(comparison.ROUNDING),
+        damaged=verdicts.count(comparison.DAMAGED),
         misprints=verdicts.count(comparison.MISPRINT),
         wrong=verdicts.count(comparison.WRONG),
         lost=len(numbers) - len(printed),
@@ -199,12 +242,6 @@ def _rows(value: Any) -> list[list]:
     if not isinstance(value, list):
         return [[value]]
     return value if value and isinstance(value[0], list) else [value]
-
-
-def _lines(text: str) -> list[str]:
-    """The lines of a cell without comments and spaces."""
-    bare = (re.sub(r"#.*|\s", "", line) for line in text.split("\n"))
-    return [line for line in bare if line]
 
 
 def _exact(value: Any) -> Any:
@@ -225,5 +262,5 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
     values = record(settings_that_differ=others)
     if not others:
         recurrence = measurements.read(inputs.recurrence)
-        values |= measure(original, recurrence, measurements.read(inputs.gradient_check))
+        values |= measure(original, recurrence, exactly(original, config["recurrence"]))
     measurements.write(outputs.measurements, values)

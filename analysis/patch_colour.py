@@ -1,16 +1,14 @@
 """Slide black, grey and white patches over the digits, and compare what each colour does."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import numpy as np
-import torch
 
 from analysis import drawing
 from analysis.data import storage
 from analysis.maths import network as cnn
-from analysis.maths.hot_spot import centres, label_places
+from analysis.maths.bounds import upward
+from analysis.maths.hot_spot import centres, hot_spot, label_places
 from analysis.maths.occlusion import Occluder, Occlusion, covers_none
 from workings import figures, measurements
 from workings.measurements import Record, record
@@ -24,7 +22,7 @@ def name_of(fill: float) -> str:
 
 def covers_no_ink(image: np.ndarray, map_: Occlusion) -> np.ndarray:
     """R × C: whether every pixel of the digit, 28 × 28, under the map's patch is 0."""
-    return covers_none(image > 0, map_.patch, map_.rows, map_.columns)
+    return covers_none(image > 0, map_.patch, map_.starts)
 
 
 class Tally:
@@ -32,18 +30,16 @@ class Tally:
 
     def __init__(self) -> None:
         self.images = self.positions = self.off_ink = self.idle = 0
-        self.drop = self.drop_on_ink = 0.0
+        self.drop = 0.0
         self.changed = self.changed_off_ink = self.images_changed = self.recomputed = 0
 
     def add(self, map_: Occlusion, off_ink: np.ndarray) -> None:
-        drop = map_.clean[map_.label] - map_.p_true  # (R, C)
-        changed = map_.predicted != map_.clean.argmax()
+        drop, changed = map_.drop, map_.changed  # (R, C)
         self.images += 1
         self.positions += drop.size
         self.off_ink += int(off_ink.sum())
         self.idle += int(map_.idle.sum())
         self.drop += float(drop.sum(dtype=np.float64))
-        self.drop_on_ink += float(drop[~off_ink].sum(dtype=np.float64))
         self.changed += int(changed.sum())
         self.changed_off_ink += int((changed & off_ink).sum())
         self.images_changed += bool(changed.any())
@@ -58,33 +54,33 @@ class Tally:
         on_ink = self.positions - self.off_ink
         return record(
             mean_drop=self.drop / self.positions,
-            mean_drop_on_ink=share(self.drop_on_ink, on_ink),
             share_changed=self.changed / self.positions,
             share_changed_on_ink=share(self.changed - self.changed_off_ink, on_ink),
             share_changed_off_ink=share(self.changed_off_ink, self.off_ink),
             share_off_ink=self.off_ink / self.positions,
             share_that_changes_no_pixel=self.idle / self.positions,
-            images_changed=self.images_changed,
             share_of_images_changed=self.images_changed / self.images,
             positions_evaluated_again=self.recomputed,
         )
 
 
-def of_digit(map_: Occlusion) -> Record:
-    """The chosen digit under one colour."""
-    lowest = np.unravel_index(map_.p_true.argmin(), map_.p_true.shape)
+def of_digit(map_: Occlusion, image: np.ndarray) -> Record:
+    """The chosen digit under one colour: how far its probability falls, where, and what it becomes."""
+    new = np.bincount(map_.predicted[map_.changed], minlength=10)
     return record(
-        lowest_probability=float(map_.p_true[lowest]),
-        lowest_row=float(centres(map_.rows, map_.patch[0])[lowest[0]]),
-        lowest_column=float(centres(map_.columns, map_.patch[1])[lowest[1]]),
-        share_changed=float((map_.predicted != map_.clean.argmax()).mean()),
+        lowest_probability=map_.p_true.min(),
+        share_changed=map_.changed.mean(),
+        part=hot_spot(map_.drop, centres(map_.starts, map_.patch), image)["part"],
+        new_label=new.argmax() if new.any() else None,
     )
 
 
-def measure(own: list[Occlusion], tallies: list[Tally], fills: list[float]) -> Record:
+def measure(
+    own: list[Occlusion], image: np.ndarray, tallies: list[Tally], fills: list[float]
+) -> Record:
     """What each colour does, to the chosen digit and to the test images."""
     colours = [
-        record(tally.values(), colour=name_of(fill), digit=of_digit(map_))
+        record(tally.values(), colour=name_of(fill), digit=of_digit(map_, image))
         for fill, map_, tally in zip(fills, own, tallies, strict=True)
     ]
     ranked = sorted(colours, key=lambda c: c["mean_drop"])
@@ -97,66 +93,46 @@ def measure(own: list[Occlusion], tallies: list[Tally], fills: list[float]) -> R
         colours=colours,
         mildest=ranked[0],
         harshest=ranked[-1],
-        largest_share_changed_off_ink=max(off_ink),
+        largest_share_changed_off_ink=upward(max(off_ink), 3),
     )
 
 
-def draw(own: list[Occlusion], image: np.ndarray, fills: list[float], values: dict):
+def draw(own: list[Occlusion], image: np.ndarray, fills: list[float]):
     """A column for each colour: the digit with the patch that hurts most, p(true), the label."""
     gap, start, width = 3.0, 5.0, figures.WIDTHS["text"]
     side = min(30.0, (width - start - (len(fills) - 1) * gap) / len(fills))
     height = 3 * side + 2 * gap + 5.0 + 9.0
     figure = figures.blank("text", height)
-    for column, (map_, fill, colour) in enumerate(zip(own, fills, values["colours"], strict=True)):
+    for column, (map_, fill) in enumerate(zip(own, fills, strict=True)):
+        left, top = start + column * (side + gap), height - 5.0 - side
         axes = [
-            figures.panel(
-                figure,
-                start + column * (side + gap),
-                height - 5.0 - side - row * (side + gap),
-                side,
-                side,
-            )
-            for row in range(3)
+            figures.panel(figure, left, top - row * (side + gap), side, side) for row in range(3)
         ]
-        drawn = _draw_colour(axes, map_, image, fill, colour["digit"])
-        shade = f" {fill:g}" if colour["colour"] == "grey" else ""
-        axes[0].set_title(colour["colour"] + shade)
+        drawn = _draw_colour(axes, map_, image, fill)
+        shade = f" {fill:g}" if name_of(fill) == "grey" else ""
+        axes[0].set_title(name_of(fill) + shade)
         if column == 0:
             texts = ("at its worst", f"probability of {map_.label}", "label")
             for panel, text in zip(axes, texts, strict=True):
                 panel.set_ylabel(text, labelpad=3)
-    across = len(fills) * side + (len(fills) - 1) * gap
-    bar = figure.colorbar(
-        drawn, cax=figures.panel(figure, start, 5.0, across, 2.0), orientation="horizontal"
-    )
-    bar.outline.set_visible(False)
+    drawing.scale_below(figure, drawn, start, 5.0, len(fills) * side + (len(fills) - 1) * gap)
     return figure
 
 
-def _draw_colour(axes: list, map_: Occlusion, image: np.ndarray, fill: float, values: dict):
-    height, width = map_.patch
-    rows, columns = centres(map_.rows, height), centres(map_.columns, width)
-    top = int(values["lowest_row"] - (height - 1) / 2)
-    left = int(values["lowest_column"] - (width - 1) / 2)
+def _draw_colour(axes: list, map_: Occlusion, image: np.ndarray, fill: float):
+    row, column = map_.lowest
+    top, left, side = map_.starts[row], map_.starts[column], map_.patch
     covered = image.copy()
-    covered[max(0, top) : top + height, max(0, left) : left + width] = fill
+    covered[max(0, top) : top + side, max(0, left) : left + side] = fill
     drawing.digit(axes[0], covered)
-    axes[0].add_patch(
-        figures.plt.Rectangle(
-            (left - 0.5, top - 0.5), width, height, fill=False, edgecolor=figures.WARM, lw=1.0
-        )
-    )
-    shown = {"extent": drawing.extent(rows, columns), "interpolation": "none"}
-    drawn = axes[1].imshow(np.kron(map_.p_true, np.ones((8, 8))), vmin=0.0, vmax=1.0, **shown)
-    drawing.labels(axes[2], map_.predicted, label_places(map_.predicted, rows, columns), **shown)
-    for panel in axes[1:]:
-        drawing.over_digit(panel, image)
-    return drawn
+    drawing.box(axes[0], top, left, side, lw=1.0)
+    where = centres(map_.starts, map_.patch), image
+    drawing.labels_over_digit(axes[2], map_.predicted, label_places(map_), *where)
+    return drawing.over_digit(axes[1], map_.p_true, *where, vmin=0.0, vmax=1.0)
 
 
 def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
     chosen, patch = config["patch_colour"], config["occlusion"]
-    torch.set_num_threads(1)
     digits = storage.load_digits(inputs.digits)
     network = storage.load_network(inputs.model, config["classifier"])
     six = storage.example_of(digits, patch["digit"], patch["example"], "occlusion.example")
@@ -164,10 +140,8 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
     given = cnn.predict(network, images).argmax(axis=1)
     indices = storage.rightly_labelled(labels, given, chosen["images"])
     fills = [float(fill) for fill in chosen["fills"]]
-    occluders = [
-        Occluder(network, images.shape[1:], patch["patch"], patch["stride"], fill, patch["outside"])
-        for fill in fills
-    ]
+    where = {key: patch[key] for key in ("patch", "stride", "outside")}
+    occluders = [Occluder(network, fill=fill, **where) for fill in fills]
     tallies = [Tally() for _ in fills]
     for i in track(indices, "Covering the test images in each colour"):
         maps = [occluder(images[i], int(labels[i])) for occluder in occluders]
@@ -175,6 +149,5 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
         for tally, map_ in zip(tallies, maps, strict=True):
             tally.add(map_, off_ink)
     own = [occluder(images[six], patch["digit"]) for occluder in occluders]
-    values = measure(own, tallies, fills)
-    measurements.write(outputs.measurements, values)
-    figures.save(draw(own, images[six, 0], fills, values), outputs.figure)
+    measurements.write(outputs.measurements, measure(own, images[six, 0], tallies, fills))
+    figures.save(draw(own, images[six, 0], fills), outputs.figure)

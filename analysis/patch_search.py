@@ -1,17 +1,14 @@
 """Find the smallest black square that changes the label, over all sizes and all places."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from types import SimpleNamespace
 
 import numpy as np
-import torch
 
 from analysis import drawing
 from analysis.data import storage
 from analysis.maths import network as cnn
-from analysis.maths.occlusion import FlippingPatch, Occlusion, PatchSearch, SizeSweep
+from analysis.maths.occlusion import MARGIN, FlippingPatch, Occlusion, PatchSearch, SizeSweep
 from workings import figures, measurements
 from workings.build import processes
 from workings.measurements import Record, record
@@ -44,7 +41,6 @@ _digits: storage.Digits | None = None
 def prepare(model: str, classifier: dict, largest: int, digits: storage.Digits) -> None:
     """Make this process's search."""
     global _search, _digits
-    torch.set_num_threads(1)
     network = storage.load_network(model, classifier)
     _search = PatchSearch(network, sizes=range(1, largest + 1), fill=0.0)
     _digits = digits
@@ -61,11 +57,10 @@ def anywhere(sweep: list[Occlusion]) -> list[Record]:
 
     Returns one record per label: the smallest size that gives it, and the number of squares.
     """
-    was = int(sweep[0].clean.argmax())
     sizes: dict[int, list[int]] = {}  # of each square that gives the label
     for map_ in sweep:
-        for label in map_.predicted[map_.predicted != was].tolist():
-            sizes.setdefault(label, []).append(map_.patch[0])
+        for label in map_.predicted[map_.changed].tolist():
+            sizes.setdefault(label, []).append(map_.patch)
     return [
         record(label=label, smallest=min(found), squares=len(found))
         for label, found in sorted(sizes.items())
@@ -96,6 +91,7 @@ def measure(
     }
     most = np.unravel_index(moves.argmax(), moves.shape)
     return record(
+        margin=MARGIN,
         squares=sum((SIDE - side + 1) ** 2 for side in range(1, largest + 1)),
         searched=len(searched),
         passed_over_as_wrongly_labelled=passed,
@@ -106,7 +102,6 @@ def measure(
         images_at_the_smallest=(sizes == sizes.min()).sum() if flipped else 0,
         median=np.median(sizes) if flipped else None,
         largest_needed=sizes.max() if flipped else None,
-        images_by_size=[(sizes == k).sum() for k in range(1, largest + 1)],
         positions_evaluated_again=sum(s.recomputed for s in searched),
         classes=classes,
         easiest=[k for k, m in medians.items() if m == min(medians.values())],
@@ -244,34 +239,24 @@ def _draw_digit(axes, s: Searched, image: np.ndarray) -> None:
     # The ink under the square is left as a shadow, to show what is gone.
     covered[found.row : found.row + found.size, found.column : found.column + found.size] *= 0.3
     drawing.digit(axes, covered)
-    place = (found.column - 0.5, found.row - 0.5), found.size, found.size
-    axes.add_patch(
-        figures.plt.Rectangle(*place, facecolor=figures.WARM, alpha=0.16, edgecolor="none")
-    )
-    axes.add_patch(figures.plt.Rectangle(*place, fill=False, edgecolor=figures.WARM, lw=0.9))
+    place = found.row, found.column, found.size
+    drawing.box(axes, *place, fill=True, facecolor=figures.WARM, alpha=0.16, edgecolor="none")
+    drawing.box(axes, *place, lw=0.9)
     axes.set_title(f"{s.label} → {found.label}", fontsize=7, pad=2)
 
 
 def draw_moves(moves: np.ndarray):
     """Images of each true label × the new label that their smallest square gives them."""
-    figure, axes = figures.new("text", 56.0)
-    axes.imshow(moves, cmap=figures.INK, vmin=0, vmax=max(1, moves.max()))
-    for was, new in np.ndindex(moves.shape):
-        if moves[was, new]:
-            axes.text(
-                new, was, str(moves[was, new]), ha="center", va="center", fontsize=7,
-                color="white" if moves[was, new] > 0.5 * moves.max() else "black",
-            )  # fmt: skip
-    axes.set(xlabel="new label", ylabel="true label", xticks=range(10), yticks=range(10))
-    axes.tick_params(length=0)
-    for side in axes.spines.values():
-        side.set_visible(False)
-    return figure
+
+    def ink(was: int, new: int) -> str:
+        return "white" if moves[was, new] > 0.5 * moves.max() else "black"
+
+    colours = {"cmap": figures.INK, "vmin": 0, "vmax": max(1, moves.max())}
+    return drawing.label_table(moves, moves, 56.0, "new label", ink, **colours)
 
 
 def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
     chosen, occlusion = config["patch_search"], config["occlusion"]
-    torch.set_num_threads(1)
     digits = storage.load_digits(inputs.digits)
     network = storage.load_network(inputs.model, config["classifier"])
     six = storage.example_of(digits, occlusion["digit"], occlusion["example"], "occlusion.example")

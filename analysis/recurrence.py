@@ -1,17 +1,25 @@
 """Derive the recurrent network's gradients and evaluate every step."""
 
-from __future__ import annotations
-
-import json
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 
+from analysis.maths.comparison import lines_of
+from workings import config as settings
 from workings import measurements
 from workings.derive.derivation import Derivation, derive, readings
 from workings.derive.description import refusing
-from workings.derive.proofs import prove_cell, prove_operations
+from workings.derive.proofs import (
+    POINTS,
+    PROVED,
+    REFUTED,
+    TRIED,
+    UNTRIED,
+    prove_cell,
+    prove_operations,
+)
 from workings.derive.recurrence import Gradients, Recurrence, Run
 from workings.derive.typesetting import symbol
 from workings.measurements import Record, record
@@ -52,13 +60,18 @@ def measure(cell: Recurrence, run: Run, gradients: Gradients, derivation: Deriva
 
 
 def proofs(cell: Recurrence) -> Record:
-    """The rules of differentiation, proved with symbols: those of every operation, and this cell's."""
+    """What is proved: of the rules of every operation, and of this cell's formulas."""
     rules, own = prove_operations(), prove_cell(cell)
+    counts = Counter(proof.verdict for proof in [*rules, *own])
     return record(
         rules=len(rules),
         cell=len(own),
         statements=len(rules) + len(own),
-        hold=sum(proof.holds for proof in [*rules, *own]),
+        proved=counts[PROVED],
+        tried=counts[TRIED],
+        untried=counts[UNTRIED],
+        refuted=counts[REFUTED],
+        points=POINTS,
     )
 
 
@@ -72,14 +85,21 @@ def update(cell: Recurrence, run: Run, gradients: Gradients) -> Record:
     return values
 
 
+def meaning(cell: str, files: list[str]) -> dict[str, str]:
+    """What the names of a cell stand for, if one of the shipped `files` has the same cell."""
+    for block in (settings.read_yaml(Path(file))["recurrence"] for file in files):
+        if lines_of(block["cell"]) == lines_of(cell):
+            return block["meaning"]
+    return {}
+
+
 def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
     with refusing("recurrence"):
-        cell = Recurrence.from_config(config["recurrence"])
+        chosen = config["recurrence"]
+        cell = Recurrence.from_config({"meaning": meaning(chosen["cell"], inputs.cells)} | chosen)
         run = cell.forward()
         gradients = cell.reverse(run)
         derivation = derive(cell, run, digits=DIGITS)
         values = measure(cell, run, gradients, derivation)
     measurements.write(outputs.measurements, values)
-    Path(outputs.derivation).write_text(
-        json.dumps(derivation.printed(), indent=1, ensure_ascii=False), encoding="utf-8"
-    )
+    derivation.write(outputs.derivation)

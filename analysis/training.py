@@ -1,9 +1,8 @@
 """Train recurrent networks, and fit echo state networks, on tasks that need a memory."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,6 +10,7 @@ import torch
 
 from analysis.maths import recurrent_cells as cells
 from analysis.maths import training
+from analysis.maths.bounds import upward
 from analysis.maths.reservoir import Reservoir
 from analysis.maths.training import Adding, Outcome, Recall, Task
 from workings import explore, figures, measurements
@@ -92,81 +92,36 @@ def run_trial(config: dict, trial: Trial) -> Done:
     weights, data = np.random.default_rng(
         [config["seed"], *place, trial.delay, trial.repeat]
     ).spawn(2)
+    own, tested = config["echo_state"], config["test_sequences"]
     if trial.model == ECHO_STATE:
-        outcome = _fit(config["echo_state"], config["test_sequences"], task, trial, weights, data)
+        chosen = {key: own[key] for key in ("spectral_radius", "leak", "input_scaling", "density")}
+        try:
+            reservoir = Reservoir.draw(own["units"], task.inputs, weights, **chosen)
+        except ValueError as error:
+            raise InputError(str(error), key="training.echo_state.density") from None
+        chosen = {key: own[key] for key in ("sequences", "ridge")} | {"test_sequences": tested}
+        try:
+            outcome = training.fit_echo_state(reservoir, task, trial.delay, data, **chosen)
+        except ValueError as error:
+            raise InputError(str(error), key="training.echo_state.ridge") from None
     else:
-        outcome = _train(config, task, trial, weights, data)
-    return Done(trial, outcome, time.monotonic() - started)
-
-
-def _train(
-    config: dict,
-    task: Task,
-    trial: Trial,
-    weights: np.random.Generator,
-    data: np.random.Generator,
-) -> Outcome:
-    units = cells.units_for(trial.model, config["parameters"], task.inputs, task.outputs)
-    parameters = cells.draw(
-        trial.model, units, task.inputs, task.outputs,
-        config["gain"], config["bias"], config["drive"], weights,
-    )  # fmt: skip
-    return training.train(
-        trial.model,
-        parameters,
-        task,
-        trial.delay,
-        data,
-        rate=config[f"{trial.task}_rate"],
-        **{key: config[key] for key in ("updates", "batch", "clip", "check_every")},
-        solved=config["stop_at"],
-        test_sequences=config["test_sequences"],
-    )
-
-
-def _fit(
-    own: dict,
-    test_sequences: int,
-    task: Task,
-    trial: Trial,
-    weights: np.random.Generator,
-    data: np.random.Generator,
-) -> Outcome:
-    chosen = {key: own[key] for key in ("spectral_radius", "leak", "input_scaling", "density")}
-    try:
-        reservoir = Reservoir.draw(own["units"], task.inputs, weights, **chosen)
-    except ValueError as error:
-        raise InputError(str(error), key="training.echo_state.density") from None
-    try:
-        return training.fit_echo_state(
-            reservoir,
-            task,
-            trial.delay,
-            data,
-            sequences=own["sequences"],
-            ridge=own["ridge"],
-            test_sequences=test_sequences,
+        units = cells.units_for(trial.model, config["parameters"], task.inputs, task.outputs)
+        shape = units, task.inputs, task.outputs
+        start = (config[key] for key in ("gain", "bias", "drive"))
+        parameters = cells.draw(trial.model, *shape, *start, weights)
+        chosen = {key: config[key] for key in ("updates", "batch", "clip", "check_every")}
+        chosen |= {"rate": config[f"{trial.task}_rate"], "solved": config["stop_at"]}
+        outcome = training.train(
+            trial.model, parameters, task, trial.delay, data, test_sequences=tested, **chosen
         )
-    except ValueError as error:
-        raise InputError(str(error), key="training.echo_state.ridge") from None
-
-
-_config: dict = {}
-
-
-def _prepare(config: dict) -> None:
-    torch.set_num_threads(1)
-    _config.update(config)
-
-
-def _work(trial: Trial) -> Done:
-    return run_trial(_config, trial)
+    return Done(trial, outcome, time.monotonic() - started)
 
 
 def run_all(config: dict, count: int) -> dict[Trial, Outcome]:
     """Every trial, over `count` processes; the same result whatever their number."""
     trials = trials_of(config)
-    done = processes.spread(_work, trials, _prepare, (config,), count)
+    work = partial(run_trial, config)
+    done = processes.spread(work, trials, torch.set_num_threads, (1,), count)
     outcomes, seconds = {}, dict.fromkeys(MODELS, 0.0)
     for one in track(done, "networks trained", len(trials)):
         outcomes[one.trial] = one.outcome
@@ -189,7 +144,7 @@ def measure(outcomes: dict[Trial, Outcome], config: dict) -> Record:
         tasks,
         solved_below=SOLVED,
         longest_delay=max(config["delays"]),
-        largest_difference_in_size=max(abs(s / config["parameters"] - 1) for s in sizes),
+        largest_difference_in_size=upward(max(abs(s / config["parameters"] - 1) for s in sizes), 3),
         networks_each=len(config["delays"]) * config["repeats"],
     )
 
@@ -240,8 +195,6 @@ def _of_delay(delay: int, task: Task, outcomes: list[Outcome]) -> Record:
         errors=errors,
         median=median,
         relative=median / task.baseline,
-        lowest=min(errors),
-        highest=max(errors),
         solved=sum(e < SOLVED * task.baseline for e in errors),
         updates=float(np.mean([o.updates for o in outcomes])),
     )

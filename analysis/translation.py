@@ -1,7 +1,5 @@
 """Shift a digit, then the whole test set, and read the labels."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -26,6 +24,7 @@ class Along:
 
     labels: np.ndarray  # (S, N)
     lost: np.ndarray  # (S, N), share of the ink that left the frame
+    unseen: np.ndarray  # (S, N), that, or lies where the network never reads
 
 
 def grid_of_shifts(farthest: int) -> np.ndarray:
@@ -43,20 +42,21 @@ def probabilities_on_grid(
 
 
 def along_directions(
-    network: torch.nn.Sequential, images: np.ndarray, farthest: int
+    network: torch.nn.Sequential, images: np.ndarray, farthest: int, unread: tuple[int, ...]
 ) -> dict[str, Along]:
     """The labels of all images, shifted along each direction: one pass over them a shift."""
     unshifted = cnn.predict(network, images).argmax(axis=1)  # (N,)
-    found: dict[str, tuple[list, list]] = {
-        name: ([unshifted], [np.zeros(len(images))]) for name in DIRECTIONS
-    }
+    read = ~np.isin(np.arange(images.shape[-1]), unread)
+    start = unshifted, np.zeros(len(images)), ink_outside(images, 0, 0, read)[:, 0]
+    found = {name: tuple([first] for first in start) for name in DIRECTIONS}
     steps = [(name, s) for name in DIRECTIONS for s in range(1, farthest + 1)]
     for name, step in track(steps, "Shifted test sets"):
         down, right = (step * axis for axis in DIRECTIONS[name])
-        labels, lost = found[name]
+        labels, lost, unseen = found[name]
         labels.append(cnn.predict(network, shift(images, down, right)).argmax(axis=1))
         lost.append(ink_outside(images, down, right)[:, 0])
-    return {name: Along(np.stack(a), np.stack(b)) for name, (a, b) in found.items()}
+        unseen.append(ink_outside(images, down, right, read)[:, 0])
+    return {name: Along(*map(np.stack, parts)) for name, parts in found.items()}
 
 
 def measure_digit(
@@ -102,6 +102,7 @@ def measure_digit(
         shifts=holds.size,
         shifts_with_the_label=holds.sum(),
         share_of_shifts_with_the_label=holds.mean(),
+        holds_to_both_sides_up_to=min(directions[side]["held"] for side in ("left", "right")),
         holds_in_all_directions_up_to=min(d["held"] for d in directions.values()),
         holds_in_the_square_up_to=int(reach(np.array(whole), True)),
         lowest_probability=p[..., digit].min(),
@@ -137,7 +138,6 @@ def measure_shown(image: np.ndarray, p: np.ndarray, config: dict) -> list[Record
             shift=step,
             label=int(given.argmax()),
             probability_of_the_digit=float(given[config["digit"]]),
-            highest_probability=float(given.max()),
             ink_lost=float(ink_outside(image, 0, step)[0]),
         )
         for step, given in zip((-by, 0, by), p, strict=True)
@@ -152,7 +152,7 @@ def measure_test_set(along: dict[str, Along], true: np.ndarray) -> Record:
         right = found.labels == true  # (S, N)
         accuracy = right.mean(axis=1)  # (S,)
         held = reach(found.labels, true)
-        whole = found.lost == 0  # (S, N), no ink has left the frame
+        whole = found.unseen == 0  # (S, N), no ink has left the frame or what is read of it
         # Of the images labelled rightly where they are, the first shift with half of them wrong.
         half = np.flatnonzero(right[:, right[0]].mean(axis=1) < 0.5)
         directions[name] = record(
@@ -161,7 +161,6 @@ def measure_test_set(along: dict[str, Along], true: np.ndarray) -> Record:
             farthest_within_one_point=reach(accuracy >= unshifted - 0.01, True),
             median_held=np.median(held[right[0]]),
             first_shift_with_most_wrong=half[0] if len(half) else None,
-            images_that_lose_ink_at_farthest=(~whole[-1]).sum(),
             share_that_lose_ink_at_farthest=(~whole[-1]).mean(),
             accuracy_at_farthest_with_all_ink=right[-1, whole[-1]].mean()
             if whole[-1].any()
@@ -204,9 +203,7 @@ def draw(image: np.ndarray, p: np.ndarray, shown: list[dict], config: dict):
     edge = farthest + 0.5
     around = {"extent": (-edge, edge, edge, -edge), "interpolation": "none"}
     labels = p.argmax(axis=2)
-    panels["label"].imshow(
-        np.kron(labels, np.ones((8, 8))), cmap=drawing.LABELS, vmin=-0.5, vmax=9.5, **around
-    )
+    panels["label"].imshow(np.kron(labels, np.ones((8, 8))), **drawing.LABEL_COLOURS, **around)
     size = 7 if farthest <= 7 else 5
     for (i, j), label in np.ndenumerate(labels):
         panels["label"].text(
@@ -214,29 +211,26 @@ def draw(image: np.ndarray, p: np.ndarray, shown: list[dict], config: dict):
             color=drawing.on_label(label), weight="bold" if label != digit else "normal",
         )  # fmt: skip
     panels["label"].set_title("Label given")
-    drawn = panels["p"].imshow(
-        np.kron(p[..., digit], np.ones((8, 8))), cmap=drawing.PROBABILITY, vmin=0, vmax=1, **around
-    )
+    drawn = panels["p"].imshow(np.kron(p[..., digit], np.ones((8, 8))), vmin=0, vmax=1, **around)
     panels["p"].set_title(f"Probability of {digit}")
     bar = figure.colorbar(drawn, ax=panels["p"], fraction=0.04, pad=0.02, aspect=30)
     bar.outline.set_visible(False)
-    ticks = [t for t in shifts if t % (2 if farthest <= 7 else 4) == 0]
+    ticks, names = _ticks(farthest)
     for name in ("label", "p"):
-        panels[name].set(xticks=ticks, yticks=ticks, xlabel="pixels to the right")
-        panels[name].set_xticklabels([_with_sign(t) for t in ticks])
-        panels[name].set_yticklabels([_with_sign(t) for t in ticks])
-        panels[name].tick_params(length=0)
-        panels[name].add_patch(
-            figures.plt.Rectangle((-0.5, -0.5), 1, 1, fill=False, edgecolor="white", lw=1.2)
-        )
-        for side in panels[name].spines.values():
-            side.set_visible(False)
+        panels[name].set(xlabel="pixels to the right")
+        panels[name].set_xticks(ticks, names)
+        panels[name].set_yticks(ticks, names)
+        drawing.box(panels[name], 0, 0, 1, edgecolor="white", lw=1.2)
+        drawing.frameless(panels[name])
     panels["label"].set_ylabel("pixels down")
     return figure
 
 
-def _with_sign(shift_: int) -> str:
-    return f"−{-shift_}" if shift_ < 0 else f"+{shift_}" if shift_ else "0"
+def _ticks(farthest: int) -> tuple[list[int], list[str]]:
+    """Shifts that have room for a tick, and how each is written, with its sign."""
+    apart = 2 if farthest <= 7 else 4
+    ticks = [t for t in range(-farthest, farthest + 1) if t % apart == 0]
+    return ticks, [f"{t:+d}".replace("-", "−") if t else "0" for t in ticks]
 
 
 def draw_accuracy(along: dict[str, Along], true: np.ndarray, farthest: int):
@@ -258,9 +252,8 @@ def draw_accuracy(along: dict[str, Along], true: np.ndarray, farthest: int):
                 shifts, values, color=colour, marker=marker, lw=1.2 if marker else 0.9,
                 ls="-" if marker else (0, (3, 2)), label=name,
             )  # fmt: skip
-        ticks = [t for t in shifts if t % (2 if farthest <= 7 else 4) == 0]
-        panel.set(title=title, xticks=ticks, ylim=(0, 104))
-        panel.set_xticklabels([_with_sign(t) for t in ticks])
+        panel.set(title=title, ylim=(0, 104))
+        panel.set_xticks(*_ticks(farthest))
         panel.axhline(10, color="#C9CED6", lw=0.6, zorder=0)
         panel.set_xlabel(f"pixels {'to the right' if after == 'right' else 'down'}")
     axes[0].set_ylabel("% of the test images")
@@ -287,7 +280,6 @@ def to_explore(
 
 def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
     chosen = config["translation"]
-    torch.set_num_threads(1)
     digits = storage.load_digits(inputs.digits)
     network = storage.load_network(inputs.model, config["classifier"])
     place = storage.example_of(digits, chosen["digit"], chosen["example"], "translation.example")
@@ -296,8 +288,8 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
     by = chosen["shown"]
     three = cnn.predict(network, np.stack([shift(image, 0, s) for s in (-by, 0, by)]))  # (3, 10)
     shown = measure_shown(image, three, chosen)
-    along = along_directions(network, digits.test_images, chosen["farthest"])
-    unread = cnn.receptive_field(network, image.shape[-1]).unread
+    _, unread = cnn.receptive_field(network, image.shape[-1])
+    along = along_directions(network, digits.test_images, chosen["farthest"], unread)
     values = record(
         pictures=shown,
         one_digit=measure_digit(image, p, unread, chosen),

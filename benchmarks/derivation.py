@@ -26,8 +26,8 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from workings.derive.arithmetic import SYMBOLIC
-from workings.derive.proofs import symbols_for
+from workings.derive.exact import symbols
+from workings.derive.operations import X
 from workings.derive.recurrence import Recurrence
 
 torch.set_num_threads(1)
@@ -178,11 +178,13 @@ def against_sympy() -> None:
     print("derivation and gradient in numbers / unrolled sympy.diff by every parameter, RNN, n = 2")
     for steps in range(1, 6):
         cell = problem("RNN", 2, steps)
-        symbols = {name: symbols_for(name, a.shape) for name, a in cell.parameters.items()}
+        numbers = symbols()
+        numbers.function = lambda f: np.frompyfunc(lambda u: f.f.subs(X, u), 1, 1)
+        named = {name: numbers.unknowns(name, a.shape) for name, a in cell.parameters.items()}
 
-        def unrolled(cell: Recurrence = cell, symbols: dict = symbols) -> list[sympy.Expr]:
-            loss = cell.forward(symbols, SYMBOLIC).loss
-            return [sympy.diff(loss, s) for array in symbols.values() for s in array.flat]
+        def unrolled(cell: Recurrence = cell, named: dict = named, numbers=numbers) -> list:
+            loss = cell.forward(named, numbers).loss
+            return [sympy.diff(loss, s) for array in named.values() for s in array.flat]
 
         def ours(cell: Recurrence = cell) -> None:
             fresh = Recurrence(**{k: getattr(cell, k) for k in cell.__dataclass_fields__})

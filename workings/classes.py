@@ -47,7 +47,7 @@ CLASSES = {
     "elsarticle": DocumentClass(121, 121, options="preprint,12pt", style="elsarticle-num"),
     "elsarticle[3p]": DocumentClass(164, 164),
     "elsarticle[5p]": DocumentClass(88.5, 183),
-    "acmart": DocumentClass(139, 139, options="sigconf,nonacm,screen", style="ACM-Reference-Format"),
+    "acmart": DocumentClass(139, 139, options="sigconf,nonacm,screen,balance=false", style="ACM-Reference-Format"),
     "acmart[sigconf]": DocumentClass(84.5, 177.5),
     "revtex4-2": DocumentClass(
         164, 164, options="reprint,aps,superscriptaddress,showkeys", style="apsrev4-2"

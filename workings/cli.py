@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.metadata
+import os
 import sys
+from pathlib import Path
 
 from workings.messages import InputError
 
@@ -36,15 +38,24 @@ def main(arguments: list[str] | None = None) -> int:
         command.set_defaults(run=module.run)
         if command.get_default("options") is not None:
             command.usage = f"{command.format_usage().removeprefix('usage: ').strip()} [OPTION ...]"
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 where it was closed
+    sys.stdout.reconfigure(errors="replace")  # of a terminal that has not all letters
     given, rest = parser.parse_known_args(arguments)
     if rest and not hasattr(given, "options"):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     given.options = rest
     try:
-        return given.run(given)
-    except InputError as error:
+        status = given.run(given)
+        sys.stdout.flush()
+    except BrokenPipeError:  # nobody reads on: `workings lint | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    except (InputError, OSError) as error:  # the machine's own words: a full disk, no permission
         print(f"workings: {error}", file=sys.stderr)
         return 2
+    return status
 
 
 if __name__ == "__main__":

@@ -27,6 +27,8 @@ DEFAULT = Path("config/default.yaml")
 SCHEMA = Path("config/schema.yaml")
 ENGINE = Path(__file__).parent
 DEPTH = 20  # lists and blocks in one another
+VALUES = 20_000  # single values in a file: what a person chose, and no data
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")  # no letters
 OWN = f"{ENGINE.name}/defaults.yaml"  # as messages and the ledger name it, wherever it is installed
 
 _WORDS = {
@@ -96,16 +98,19 @@ class Configuration:
                 yield _key(each), each.instance
 
 
-def load(
-    files: Iterable[str | Path] = (), overrides: Mapping[str, Any] | None = None
-) -> Configuration:
-    """The configuration of the report in this folder, with `files` and then `overrides` over it.
+def load(files: Iterable[str | Path] = (), settings: Iterable[str] = ()) -> Configuration:
+    """The configuration of the report in this folder, with `files` and then `settings` over it.
+
+    Args:
+        settings: what the command line sets, `block=YAML` each.
 
     Raises:
         InputError: a file is missing or not YAML, or a value does not fit the schema.
     """
     files = [*([DEFAULT] if DEFAULT.exists() else []), *map(Path, files)]
-    given = _scalars(overrides or {})
+    given: dict = {}
+    for name, _, text in (setting.partition("=") for setting in settings):
+        given = laid_over(given, {name: _parsed(text, f"--config {name}")})
     schema = read_schema()
     whole = {name for name, block in schema["properties"].items() if block.get("whole")}
     values: dict = {}
@@ -116,6 +121,11 @@ def load(
     if misfits:
         lines = dict.fromkeys(line for leaf in misfits for line in _messages(leaf, found))
         raise InputError("\n".join(lines))
+    for number, name in enumerate(values["seeds"]["blocks"]):
+        block = values.get(name)
+        if not (isinstance(block, Mapping) and "seed" in block):
+            key = f"seeds.blocks.{number}"
+            raise InputError(f"{found.place(key)}: {key}: the block '{name}' has no key `seed`")
     return found
 
 
@@ -131,25 +141,32 @@ def read_yaml(file: Path) -> dict:
     """The mapping in a YAML file; InputError with the line when it cannot be read."""
     try:
         data = file.read_bytes()
-        text = data.decode("utf-8-sig")
-        _hold_plain(text)
-        content = yaml.load(text, Loader=_Loader)
+        content = _parsed(data.decode("utf-8-sig"), str(file))
     except OSError as error:
         raise InputError(f"{file}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise InputError(f"{file}:{line}: not UTF-8 text; save the file as UTF-8") from None
-    except yaml.MarkedYAMLError as error:
-        where = f"{error.problem_mark.line + 1}:{error.problem_mark.column + 1}"
-        raise InputError(f"{file}:{where}: not valid YAML: {error.problem}") from None
-    except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
-        raise InputError(f"{file}:{line}: not valid YAML: {error.reason}") from None
     if content is None:
         return {}
     if not isinstance(content, dict):
         raise InputError(f"{file}: expected blocks such as 'report:', found {content!r:.60}")
     return content
+
+
+def _parsed(text: str, where: str) -> Any:
+    """What the YAML means; InputError with the line and column in it when it means nothing."""
+    try:
+        _hold_plain(text)
+        return yaml.load(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        place = f"{error.problem_mark.line + 1}:{error.problem_mark.column + 1}"
+        raise InputError(f"{where}:{place}: not valid YAML: {error.problem}") from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise InputError(f"{where}:{line}: not valid YAML: {error.reason}") from None
+    except UnicodeEncodeError:
+        raise InputError(f"{where}: not UTF-8 text") from None
 
 
 def locate(key: str, files: Iterable[str], given: Mapping[str, Any] | None = None) -> str:
@@ -201,10 +218,14 @@ def _is_number(checker: jsonschema.TypeChecker, value: Any) -> bool:
     return _is_whole(checker, value) or (isinstance(value, float) and math.isfinite(value))
 
 
+def _is_text(checker: jsonschema.TypeChecker, value: Any) -> bool:
+    return isinstance(value, str) and not _CONTROL.search(value)
+
+
 _Validator = jsonschema.validators.extend(
     jsonschema.Draft202012Validator,
     type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
-        {"integer": _is_whole, "number": _is_number}
+        {"integer": _is_whole, "number": _is_number, "string": _is_text}
     ),
 )
 # Calls each text that is printed a misfit, and so finds them all.
@@ -247,7 +268,7 @@ def _wrong(problem: str, at: yaml.Node | yaml.Event) -> yaml.MarkedYAMLError:
 
 def _hold_plain(text: str) -> None:
     """Refuse what YAML can write and no configuration needs, before it is built in memory."""
-    depth, named = 0, set()
+    depth, values, named = 0, 0, set()
     for event in yaml.parse(text, Loader=_Loader):
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
@@ -259,21 +280,11 @@ def _hold_plain(text: str) -> None:
             raise _wrong(f"*{event.anchor} names no single value; write it out", event)
         if isinstance(event, yaml.ScalarEvent):
             named.add(event.anchor)
-
-
-def _scalars(given: Any) -> Any:
-    """What the command line set, its texts read as YAML: Snakemake hands on `5` as '5'."""
-    if isinstance(given, Mapping):
-        return {key: _scalars(value) for key, value in given.items()}
-    if isinstance(given, list):
-        return [_scalars(value) for value in given]
-    if isinstance(given, str):
-        try:
-            read = yaml.load(given, Loader=_Loader)
-        except yaml.YAMLError:
-            return given
-        return read if isinstance(read, (int, float, bool, type(None))) else given
-    return given
+            values += 1
+        if values > VALUES:
+            raise _wrong(
+                f"more than {VALUES} values; data belongs into a file that jobs read", event
+            )
 
 
 def _has(given: Any, parts: list[str]) -> bool:
@@ -344,7 +355,8 @@ def _expected(schema: Mapping[str, Any]) -> str:
 
 
 def _shown(value: Any) -> str:
-    return f"{json.dumps(value, ensure_ascii=False):.80}"
+    text = json.dumps(value, ensure_ascii=bool(_CONTROL.search(str(value))))
+    return text if len(text) <= 80 else f"{text[:79]}…"
 
 
 def _walk(node: yaml.Node | None, parts: list[str]) -> tuple[int, int]:

@@ -7,6 +7,8 @@ the page has, ``margin`` the margin column, or a small figure. A figure is never
 from __future__ import annotations
 
 import os
+import re
+import warnings
 from pathlib import Path
 
 import matplotlib
@@ -19,11 +21,14 @@ from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import Formatter
 
 from workings import classes
+from workings.messages import InputError
 
 MM = 1 / 25.4  # inches
 # Millimetres. The runner names the class, in its layout, before a job imports this.
+MARK = os.environ.get("WORKINGS_MARK", ".")
 WIDTHS = classes.look_up(os.environ.get("WORKINGS_CLASS", classes.HOUSE)).widths
 
 ACCENT = "#0B5C8A"
@@ -57,11 +62,56 @@ def panel(figure: Figure, left: float, bottom: float, width: float, height: floa
 
 
 def save(figure: Figure, path: str | Path) -> None:
-    """Write the figure as PDF or PNG without a date, and close it."""
+    """Write the figure as PDF or PNG without a date, and close it; numbers have the report's mark.
+
+    Raises:
+        InputError: its words hold a letter that its typefaces do not have.
+    """
+    for axes in figure.axes if MARK != "." else ():
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(_Marked(axis.get_major_formatter()))
+            axis.set_minor_formatter(_Marked(axis.get_minor_formatter()))
     ending = Path(path).suffix
     metadata = {"CreationDate": None} if ending == ".pdf" else {}
-    figure.savefig(path, metadata=metadata)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "Glyph .* missing from")
+        try:
+            figure.savefig(path, metadata=metadata)
+        except UserWarning as warning:
+            letter = chr(int(re.findall(r"\d+", str(warning))[0]))
+            raise InputError(
+                f"{path}: the words of the figure hold {letter!r} (U+{ord(letter):04X}), which its "
+                "typefaces do not have; name one that has it in plt.rcParams['font.family']"
+            ) from None
     plt.close(figure)
+
+
+class _Marked(Formatter):
+    """Ticks as another formatter names them, with the decimal mark of the report's language."""
+
+    def __init__(self, other: Formatter) -> None:
+        self.other = other
+
+    def set_locs(self, locs: list[float]) -> None:
+        self.other.set_locs(locs)
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return number(self.other(x, pos))
+
+    def get_offset(self) -> str:
+        return number(self.other.get_offset())
+
+
+def number(text: str) -> str:
+    """A number in a text of the figure, such as f"{mean:.2f}", with the report's decimal mark."""
+    texts_and_formulas = text.split(
+        "$"
+    )  # in formulas a comma ends a clause, unless it is in braces
+    for place, part in enumerate(texts_and_formulas):
+        mark = MARK if place % 2 == 0 or MARK == "." else f"{{{MARK}}}"
+        found = re.sub(r"(?<![\d.])(\d+)\.(\d+)(?!\.?\d)", rf"\1{mark}\2", part)
+        texts_and_formulas[place] = found
+    return "$".join(texts_and_formulas)
 
 
 def pixels(axes: Axes, image: np.ndarray, factor: int = 12, **options):

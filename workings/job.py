@@ -1,4 +1,4 @@
-"""Run one job: `python -m workings.job PLAN THREADS`.
+"""Run one job: `python -m workings.job PLAN [anew] THREADS`.
 
 A job is a module, `analysis/NAME.py` of the report or one of the engine's own, with a function
 
@@ -12,7 +12,6 @@ block what went wrong.
 
 from __future__ import annotations
 
-import errno
 import importlib
 import json
 import os
@@ -27,17 +26,20 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"
 
 from workings import config as configuration  # noqa: E402
-from workings.build import lock, manifests, plan, store  # noqa: E402
-from workings.build.files import written_whole  # noqa: E402
+from workings.build import fingerprint, lock, manifests, plan, store  # noqa: E402
+from workings.build.files import is_full, written_whole  # noqa: E402
 from workings.measurements import origins_path  # noqa: E402
 from workings.messages import InputError, say  # noqa: E402
 from workings.notes import block, note, of_exception  # noqa: E402
 
 
-def run(planned: plan.Plan, kept: store.Store | None = None) -> str:
+def run(planned: plan.Plan, kept: store.Store | None = None, anew: bool = False) -> str:
     """Run the job in this process, or restore what the store has; outputs appear whole or not at all.
 
     Where a job records measurements, where each came from (`measurements.record`) is one output more.
+
+    Args:
+        anew: whether to compute what the store has.
 
     Returns:
         "computed" or "restored".
@@ -51,13 +53,11 @@ def run(planned: plan.Plan, kept: store.Store | None = None) -> str:
             raise InputError(f"{path}: this input of the job '{planned.label}' is missing")
     outputs = dict(planned.outputs)
     if "measurements" in outputs:
-        outputs["origins"] = str(origins_path(outputs["measurements"]))
+        outputs[manifests.ORIGINS] = str(origins_path(outputs["measurements"]))
     input_sums = {path: store.sum_of(path) for path in inputs}
-    named = {
-        name: [(Path(path).name, input_sums[path]) for path in listed({name: paths})]
-        for name, paths in planned.inputs.items()
-    }
-    key = store.key(planned.module, planned.fingerprint, named, outputs)
+    key = store.key(planned.hash, input_sums)
+    if anew and kept:
+        kept.forget(key)
     # Should this run be cut off, no manifest calls its files complete.
     manifests.place(outputs).unlink(missing_ok=True)
     try:
@@ -71,15 +71,16 @@ def run(planned: plan.Plan, kept: store.Store | None = None) -> str:
                     SimpleNamespace(**planned.inputs),
                     SimpleNamespace(**temporary),
                 )
+                _hold_still(planned, input_sums)
         if not sums:
             sums = {output: store.sum_of(path) for output, path in outputs.items()}
             if kept:
                 kept.keep(key, outputs, sums)
-        manifests.Manifest(key, input_sums, outputs, sums).write()
+        manifests.Manifest(planned.hash, input_sums, outputs, sums).write()
     except InputError:
         raise
     except Exception as error:
-        if not _of_a_full_disk(error):
+        if not is_full(error):
             raise
         place = Path(next(iter(outputs.values()))).parent
         raise InputError(
@@ -90,7 +91,7 @@ def run(planned: plan.Plan, kept: store.Store | None = None) -> str:
 
 
 def main() -> int:
-    name, threads = sys.argv[1:]
+    name, *anew, threads = sys.argv[1:]
     os.environ["WORKINGS_THREADS"] = threads
     lock.begin_job()
     where = os.environ.get("WORKINGS_STORE")
@@ -98,7 +99,7 @@ def main() -> int:
     try:
         planned = plan.read(name)
         output, label = next(iter(planned.outputs.values())), planned.label
-        how = run(planned, store.Store(**json.loads(where)) if where else None)
+        how = run(planned, store.Store(**json.loads(where)) if where else None, bool(anew))
     except InputError as error:
         return _fail(output, f"workings: {_placed(error)}")
     except Exception as error:
@@ -115,6 +116,26 @@ def listed(files: Mapping[str, str | list[str]]):
         yield from [paths] if isinstance(paths, str) else paths
 
 
+def _hold_still(planned: plan.Plan, input_sums: Mapping[str, str]) -> None:
+    """Refuse a result of inputs or code that changed meanwhile: it would be kept under a wrong key."""
+    changed = [path for path, digest in input_sums.items() if store.sum_of(path) != digest]
+    began = float(os.environ.get("WORKINGS_BEGAN", "0"))
+    for key, digest in map(fingerprint.keyed, planned.fingerprint):
+        kind, _, label = key.partition(" ")
+        file = fingerprint.located(label)
+        if (
+            kind == "code"
+            and file.stat().st_ctime > began
+            and fingerprint.code_hash(file) != digest
+        ):
+            changed.append(label)
+    if changed:
+        raise InputError(
+            f"{', '.join(changed)}: changed while the job '{planned.label}' ran; "
+            "run the same command again"
+        )
+
+
 def _fail(output: str, message: str) -> int:
     """The terminal says it once all else is said; where none listens, it is said here."""
     if not note("failed", output, message):
@@ -128,15 +149,6 @@ def _placed(error: InputError) -> str:
         return str(error)
     places = json.loads(os.environ.get("WORKINGS_CONFIG", '{"files": []}'))
     return f"{configuration.locate(error.key, **places)}: {error.key}: {error}"
-
-
-def _of_a_full_disk(error: BaseException | None) -> bool:
-    """Whether the disk was full; a library that then closes its file may hide it behind an error."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 if __name__ == "__main__":

@@ -145,14 +145,23 @@ def write(path: str | Path, values: Mapping[str, Any]) -> None:
         file.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
 
-def read(path: str | Path) -> dict[str, Any]:
-    """A job's measurements; InputError when the file is not whole."""
+def read(path: str | Path, kind: type = dict) -> Any:
+    """A job's measurements, or the list of another file; InputError when the file is not whole."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        found = json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_refuse)
+        if not isinstance(found, kind):
+            raise ValueError(f"expected a {kind.__name__}")
+    except FileNotFoundError:
+        raise InputError(f"{path}: not there; run the same command again") from None
+    except (ValueError, RecursionError) as error:
         raise InputError(
             f"{path}: not a whole JSON file ({error}); delete it and run the same command again"
         ) from None
+    return found
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number")
 
 
 def nearest(value: Any, walked: list[str], part: str) -> str:

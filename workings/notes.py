@@ -5,6 +5,7 @@ Apart from the messages that a job's own code raises and prints: a change here r
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tempfile
@@ -21,18 +22,27 @@ class Notes:
     """A file, named to the jobs by WORKINGS_NOTES."""
 
     def __init__(self) -> None:
-        handle, name = tempfile.mkstemp(prefix="workings-")
-        os.close(handle)
+        name = ""
+        with contextlib.suppress(OSError):  # no room: then jobs say it themselves
+            handle, name = tempfile.mkstemp(prefix="workings-")
+            os.close(handle)
         self.file = Path(name)
         os.environ["WORKINGS_NOTES"] = name
 
     def by_output(self, kind: str) -> dict[str, str]:
         """The texts of one kind, by the first output of the job that noted them."""
-        noted = map(json.loads, self.file.read_text(encoding="utf-8").splitlines())
-        return {output: text for of, output, text in noted if of == kind}
+        found = {}
+        for line in (
+            self.file.read_text(encoding="utf-8").splitlines() if self.file.is_file() else ()
+        ):
+            with contextlib.suppress(ValueError):  # cut off, where the disk was full
+                of, output, text = json.loads(line)
+                found |= {output: text} if of == kind else {}
+        return found
 
     def remove(self) -> None:
-        self.file.unlink(missing_ok=True)
+        if self.file.is_file():
+            self.file.unlink()
 
 
 def note(kind: str, output: str, text: str) -> bool:

@@ -106,3 +106,5 @@ if __name__ != "other_seeds":
             {"build/": "build/seeds/{seed}/"}
 
     use rule * from other_seeds as seed_*
+
+    _paper.look_over()

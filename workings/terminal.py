@@ -6,16 +6,19 @@ Snakemake's own lines are left out where they repeat it; what went wrong comes l
 from __future__ import annotations
 
 import ast
+import errno
 import logging
 import os
 import re
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 
+from workings.build.files import NO_ROOM
 from workings.build.fingerprint import keyed
 from workings.notes import WIDTH, Notes, block
 
@@ -24,7 +27,7 @@ FEW = 6  # changed lines, files or jobs that are named one by one
 NOISE = re.compile(
     "Assuming unrestricted|Building DAG|Using shell|Provided |Rules |Select jobs|Execute |host:|"
     "Complete log|Elapsed time|Reasons:|Some jobs were triggered|This was a dry-run|Shutting down|"
-    "Exiting because|Removing output files|Cannot restore |Restoring |Terminating processes|None$|"
+    "Exiting because|Removing output files|Cannot restore |Restor(ing|ed) |Terminating processes|None$|"
     r"\d+ jobs have|DAG of jobs will"
 )
 PARAMS = "Params have changed since last execution: "
@@ -40,7 +43,11 @@ class LogHandler(LogHandlerBase):
     has_filter, has_formatter, needs_rulegraph = False, True, False
 
     def __post_init__(self) -> None:
+        logging.raiseExceptions = False  # a log file on a full disk is no concern of this build
         self.stream = sys.stdout if self.common_settings.stdout else sys.stderr
+        self.stream = self.stream or Path(os.devnull).open("w")  # noqa: SIM115 where it was closed
+        if hasattr(self.stream, "reconfigure"):
+            self.stream.reconfigure(errors="replace")  # of a terminal that has not all letters
         self.started = time.time()
         self.labels: dict[int, str] = {}  # of the jobs, by Snakemake's number
         self.outputs: dict[str, str] = {}  # the job's label, by its first output
@@ -138,8 +145,14 @@ class LogHandler(LogHandlerBase):
 
     def _print(self, text: str) -> None:
         clear = CLEAR if self.stream.isatty() else ""
-        self.stream.write(clear + "\n".join(map(_cut, text.splitlines())) + "\n")
-        self.stream.flush()
+        self._write(clear + "\n".join(map(_cut, text.splitlines())) + "\n")
+
+    def _write(self, text: str) -> None:
+        try:
+            self.stream.write(text)
+            self.stream.flush()
+        except OSError:  # nobody reads on: `snakemake -n | head -1`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
 
     def _redraw(self) -> None:
         while not self.ended.wait(GLANCE):
@@ -152,17 +165,24 @@ class LogHandler(LogHandlerBase):
                     f"{time.time() - self.started:.0f} s: {', '.join(names)}"
                 )
                 # Below an empty line, on which the cursor waits: whatever else is printed has it.
-                self.stream.write(f"{CLEAR}\n{text[: width - 1]}\x1b[A\r")
-                self.stream.flush()
+                self._write(f"{CLEAR}\n{text[: width - 1]}\x1b[A\r")
 
 
 def told(error: str) -> str:
     """An error that Snakemake met, its cause last; one that a person can mend, as it is."""
+    if f"[Errno {errno.ENOSPC}]" in error or f"[Errno {errno.EDQUOT}]" in error:
+        return f"workings: {NO_ROOM}"
+    _, inside, error = error.rpartition("Traceback (most recent call last):")
     lines = [line for line in error.splitlines() if line.strip()]
+    if inside:  # Snakemake itself
+        lines = [line for line in lines if line[0] != " "]
     frames = [line for line in lines if line.startswith('  File "')]
     lines = [line for line in lines if line not in frames]
-    if lines and lines[0].startswith("InputError"):  # the rest of that line is where it was met
-        return "workings: " + "\n".join(lines[1:])
+    text = "\n".join(lines)
+    if met := re.search(
+        r"InputError(:| in file .*:)\s|\w*Error(:| in file .*:)\s\[Errno \d+\] ", text
+    ):
+        return f"workings: {text[met.end() :]}"
     return "\n".join([*frames, *lines])
 
 
@@ -215,15 +235,3 @@ def _first(outputs: list[str]) -> str:
 
 def _cut(line: str) -> str:
     return line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…"
-
-
-def take_over(workflow: Any) -> None:
-    """Show this build so, where the person asked for no other logger."""
-    from snakemake.logging import logger
-
-    for handler in list(logger.handlers):
-        if handler.name == "DefaultStreamHandler":
-            shown = LogHandler(workflow.output_settings, None)
-            shown.filters = handler.filters
-            logger.removeHandler(handler)
-            logger.addHandler(shown)

@@ -13,7 +13,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -21,13 +20,12 @@ from functools import cache, cached_property, partial
 from pathlib import Path
 
 from workings import config as configuration
-from workings.build import commit, fingerprint, lock, manifests
+from workings import languages
+from workings.build import commit, fingerprint, lock, manifests, options, store
+from workings.build.files import hold_writable, worded
 from workings.build.plan import Plan, forget
-from workings.build.store import Store, sum_of
-from workings.messages import InputError, did_you_mean, say
-from workings.page import document, lint, template
-from workings.page.tex import escape
-from workings.terminal import take_over
+from workings.messages import InputError, did_you_mean
+from workings.page import document, letters, lint, template
 
 # The interpreter that runs Snakemake, also where the environment was not activated.
 PYTHON = shlex.quote(sys.executable).replace("{", "{{").replace("}", "}}")
@@ -39,8 +37,7 @@ FIGURES = "build/figures/"
 EXPLORED = "build/explore/"
 SEEDS = "seeds"
 LEDGER = "ledger"  # the one section that the engine writes
-# Folders of build/ that hold no outputs of jobs.
-WORKING = {"downloads", "latex"}
+PAGE = "workings/page"  # the engine's own jobs
 
 _opened: dict[int, Report] = {}
 
@@ -48,12 +45,22 @@ _opened: dict[int, Report] = {}
 def open_report(workflow) -> Report:
     """The report in this folder, for its Snakefile; `workflow` is Snakemake's.
 
-    Locks the folder against a second build and brings damaged results back, unless nothing is to
-    be run.
+    Locks the folder against a second build, unless nothing is to be run.
     """
     if id(workflow) not in _opened:
-        take_over(workflow)
-        _opened[id(workflow)] = Report(workflow)
+        options.check(sys.argv[1:])
+        home = Path(workflow.main_snakefile).resolve().parent
+        if home != Path.cwd():
+            raise InputError(f"a report is built in its own folder; first: cd {home}")
+        try:
+            # Snakemake keeps records there, also to say what would run, and a copy of the last report.
+            hold_writable(
+                Path(".snakemake"),
+                16_384 + sum(e.stat().st_size for e in EDITIONS.values() if e.exists()),
+            )
+            _opened[id(workflow)] = Report(workflow)
+        except OSError as error:
+            raise InputError(worded(error)) from None
     return _opened[id(workflow)]
 
 
@@ -103,15 +110,12 @@ class Report:
     RUN = f"{PYTHON} -m workings.job {{params.plan}} {{threads}}"
     rules = str(Path(__file__).with_name("report.smk"))
 
-    @property
-    def editions(self) -> list[str]:
-        """What the report is made as: report/report.pdf and report/report.html, or one of them."""
-        return [str(EDITIONS[kind]) for kind in self.config["report"]["editions"]]
-
     def __init__(self, workflow) -> None:
         self._workflow = workflow
         given = workflow.config_settings
-        self._configuration = configuration.load(map(_from_here, given.configfiles), given.config)
+        self._configuration = configuration.load(
+            map(_from_here, given.configfiles), given.config_args
+        )
         self.config = self._configuration.values
         # For the messages of jobs alone, so that they can name the file and line of a key.
         places = {
@@ -119,19 +123,24 @@ class Report:
             "given": dict(self._configuration.given),
         }
         os.environ["WORKINGS_CONFIG"] = json.dumps(places, default=str)
-        os.environ["WORKINGS_STORE"] = json.dumps(self.config["store"])
-        for key, text in self._configuration.printed():
+        can_print = partial(letters.refuse, engine=self.config["report"]["engine"])
+        checks = [(key, text, can_print) for key, text in self._configuration.printed()]
+        language, folder = self.config["report"]["language"], self.config["store"]["folder"]
+        checks += [("report.language", language, languages.look_up)]
+        checks += [("store.folder", folder, store.located)]
+        for key, text, check in checks:
             try:
-                escape(text)
+                check(text)
             except InputError as error:
                 raise InputError(f"{self._configuration.place(key)}: {key}: {error}") from None
-        self._dry = _is_dry()
+        kept = self.config["store"] | {"folder": str(store.located(folder))}
+        os.environ["WORKINGS_STORE"] = json.dumps(kept)
+        self._mark = languages.look_up(language).mark
+        os.environ["WORKINGS_MARK"] = self._mark  # for the figures of its jobs
+        self._dry = workflow.output_settings.dryrun
         if not self._dry:
             lock.begin_build()
             forget()
-        if not (self._dry and lock.is_building()):
-            _forget_what_is_unknown(self._dry)
-            manifests.look_over(Store(**self.config["store"]), mend=not self._dry)
         self._given: dict[str, dict] = {}  # what each job is given of the configuration
         self._known = self.config | {"commit": commit.read(), "places": places}
 
@@ -148,33 +157,17 @@ class Report:
             if wrong := self._configuration.unknown(block):
                 raise InputError(f"{SNAKEFILE}: rule {name}: {wrong}")
         self._given[name] = part = self._part([name, *blocks])
-        return self._params(name, script, lambda wildcards: (part, []))
 
-    def engine_job(
-        self,
-        name: str,
-        *blocks: str,
-        more: Callable[[Mapping], tuple[dict, list[str]]] | None = None,
-        cases: Iterable[Mapping[str, str]] = ({},),
-    ) -> dict[str, Callable]:
-        """The params of one of the engine's own rules; its script is workings/page/`name`.py.
+        def files(wildcards) -> str:
+            """Which file has which name: Snakemake compares only which files there are."""
+            rule = self._workflow.get_rule(name)
+            named = [dict(rule.input.items()), dict(rule.output.items())]
+            return f"files {fingerprint.short(json.dumps(named, default=callable))}"
 
-        Args:
-            more: what else its result depends on, from the wildcards: configuration and lines.
-            cases: the wildcards that the rule is used with.
-        """
-        part = self._part(blocks)
-
-        def given(wildcards) -> tuple[dict, list[str]]:
-            config, lines = more(wildcards) if more else ({}, [])
-            return part | config, lines
-
-        rule = name.rpartition("/")[2]
-        return self._params(rule, f"workings/page/{name}.py", given, cases)
+        return self._params(script, lambda wildcards: (part, [])) | {"files": files}
 
     def _params(
         self,
-        name: str,
         script: str,
         given: Callable[[Mapping], tuple[dict, list[str]]],
         cases: Iterable[Mapping[str, str]] = ({},),
@@ -186,6 +179,7 @@ class Report:
         others it compares one by one, so each line is a param, empty where a case has no such line.
 
         Args:
+            given: what its result depends on, from the wildcards: configuration and further lines.
             cases: the wildcards that the rule is used with.
         """
         draws = fingerprint.draws(script)
@@ -198,6 +192,7 @@ class Report:
             config = _seeded(config, self.config["seeds"]["blocks"], wildcards.get("seed"))
             found = [*fingerprint.lines(script, config), *more]
             found += [f"class = {self.document.layout}"] if draws else []
+            found += [f"decimal mark = {self._mark}"] if draws and self._mark != "." else []
             return config, {fingerprint.keyed(line)[0]: line for line in found}
 
         def line(key: str, wildcards) -> str:
@@ -206,8 +201,7 @@ class Report:
         def plan(wildcards, input, output) -> str:
             config, lines = of_case(*wildcards.items())
             planned = Plan(
-                rule=name,
-                label=" ".join([name, *wildcards]),
+                label=" ".join([Path(script).stem, *wildcards]),
                 module=script.removesuffix(".py").replace("/", "."),
                 inputs=_named(input),
                 outputs=_named(output),
@@ -215,10 +209,33 @@ class Report:
                 fingerprint=[*lines.values()],
                 document=self.document.layout if draws else "",
             )
-            return planned.hash if self._dry else planned.write()
+            name = planned.hash if self._dry else planned.write()
+            return f"{name} anew" if self._is_forced(planned.outputs.values()) else name
 
         keys = dict.fromkeys(key for case in cases for key in of_case(*case.items())[1])
         return {"plan": plan} | {key: partial(line, key) for key in keys}
+
+    def _is_forced(self, outputs: Iterable[str]) -> bool:
+        """Whether a person asked for these anew: --forceall, --forcerun, --force."""
+        dag = self._workflow.dag
+        return any(path in dag.forcefiles for path in outputs) or any(
+            rule.is_producer(path) for rule in dag.forcerules for path in outputs
+        )
+
+    def look_over(self) -> None:
+        """Take away the results that no finished run vouches for; the rules tell what is a result."""
+        if self._dry and lock.is_building():
+            return
+        rules = [rule for rule in self._workflow.rules if hasattr(rule.params, "plan")]
+
+        def is_result(path: str) -> bool:
+            return Path(path).exists() and any(rule.is_producer(path) for rule in rules)
+
+        kept = [str(path) for rule in rules for path in rule.output if "update" in path.flags]
+        try:
+            manifests.look_over(is_result, kept, self._dry)
+        except OSError as error:
+            raise InputError(worded(error)) from None
 
     def _part(self, keys: Iterable[str]) -> dict:
         """What stands under these dotted keys, nested as it is."""
@@ -228,6 +245,13 @@ class Report:
         return part
 
     # -- what the rules that write the report up look up ------------------------------------------
+
+    def editions(self, wildcards) -> list[str]:
+        """The report, and what it was made from: all that a build leaves, whatever was deleted."""
+        sections = [f"build/sections/{name}.tex" for name in self.document.sections]
+        measurements = [job.measurements for job in self.recorded.values()]
+        made = [str(EDITIONS[kind]) for kind in self.config["report"]["editions"]]
+        return [*made, "build/ledger.json", *sections, *measurements]
 
     @cached_property
     def document(self) -> document.Document:
@@ -250,7 +274,7 @@ class Report:
                     {name: str(p) for name, p in outputs.items() if FIGURES in str(p)},
                 )
         runs = f"build/measurements/{SEEDS}.json"
-        return found | {SEEDS: Job(SEEDS, f"workings/page/{SEEDS}.py", [], runs, None, {})}
+        return found | {SEEDS: Job(SEEDS, f"{PAGE}/{SEEDS}.py", [], runs, None, {})}
 
     @cached_property
     def sections(self) -> dict[str, Section]:
@@ -271,8 +295,11 @@ class Report:
         found = {name: _section(f"sections/{name}.tex.j2") for name in names}
         self._hold_together(found)
         files = dict.fromkeys(file for section in found.values() for file in section.templates)
-        if findings := lint.of_templates([*map(Path, files)], self.document.references):
-            raise InputError("\n".join(map(str, findings)))
+        read, engine = [*map(Path, files)], self.config["report"]["engine"]
+        wrong = list(letters.in_sources([SHELL, *read], engine))
+        wrong += lint.of_templates(read, self.document.references, self.document.biber, engine)
+        if wrong:
+            raise InputError("\n".join(map(str, wrong)))
         return found
 
     def _hold_together(self, sections: dict[str, Section]) -> None:
@@ -282,6 +309,12 @@ class Report:
             "where the section belongs, or delete the template"
             for file in sorted(SECTIONS.glob("*.tex.j2"))
             if str(file) not in used
+        ]
+        problems += [
+            f"{SNAKEFILE}: rule {name}: a template cannot name it, for '{name}' has its own meaning "
+            "there; take another name"
+            for name in self.jobs
+            if name in template.WORDS and name != SEEDS
         ]
         drawn = [name for job in self.jobs.values() for name in job.drawn()]
         derived = [job.name for job in self.jobs.values() if job.derivation]
@@ -337,15 +370,18 @@ class Report:
     def section_job(self) -> dict[str, Callable]:
         """The params of the rule `section`: the choices that its template names, no others."""
 
-        def more(wildcards) -> tuple[dict, list[str]]:
+        def given(wildcards) -> tuple[dict, list[str]]:
             section = self.sections[wildcards["section"]]
-            part = self._part([*section.needs.config, *(["report"] if section.has_title else [])])
-            if section.has_title and self.config["report"]["date"] == "commit":
+            chosen = ("report.claims", "report.language", "report.engine")
+            if not section.has_title:
+                return self._part([*chosen, *section.needs.config]), []
+            part = self._part(["report", *section.needs.config])
+            if self.config["report"]["date"] == "commit":
                 part["commit"] = {"date": self._known["commit"]["date"]}
-            return part, [f"class = {self.document.name}"] if section.has_title else []
+            return part, [f"class = {self.document.name}"]
 
         cases = [{"section": name} for name in self.sections]
-        return self.engine_job("section", "report.claims", more=more, cases=cases)
+        return self._params(f"{PAGE}/section.py", given, cases)
 
     def printed_figures(self) -> list[str]:
         """The figures that the sections show."""
@@ -357,20 +393,20 @@ class Report:
 
     def ledger_job(self) -> dict[str, Callable]:
         """The params of the rule `ledger`: the lines that it names move with any code."""
-
-        def more(wildcards) -> tuple[dict, list[str]]:
-            jobs = {
-                name: asdict(job) | {"configuration": self._given.get(name, {})}
-                for name, job in self.recorded.items()
-            }
-            code = {file for job in jobs.values() for file in fingerprint.reached(job["script"])[0]}
-            lines = [f"text {f} {sum_of(fingerprint.located(f))[:12]}" for f in sorted(code)]
-            texts = {name: (SECTIONS / f"{name}.tex.j2").read_text() for name in self.sections}
-            labelled = {name: rf"\label{{sec:{name}}}" in text for name, text in texts.items()}
-            shown = [Path(path).stem for path in self.printed_figures()]
-            return {"jobs": jobs, "sections": labelled, "figures": shown}, lines
-
-        return self.engine_job("ledger", "report.repository", "commit", "places", more=more)
+        jobs = {
+            name: asdict(job) | {"configuration": self._given.get(name, {})}
+            for name, job in self.recorded.items()
+        }
+        code = {file for job in jobs.values() for file in fingerprint.reached(job["script"])[0]}
+        lines = [f"text {f} {store.sum_of(fingerprint.located(f))[:12]}" for f in sorted(code)]
+        texts = {name: (SECTIONS / f"{name}.tex.j2").read_text() for name in self.sections}
+        chosen = ("report.repository", "report.language", "report.engine", "commit", "places")
+        part = self._part(chosen) | {
+            "jobs": jobs,
+            "sections": {name: rf"\label{{sec:{name}}}" in text for name, text in texts.items()},
+            "figures": [Path(path).stem for path in self.printed_figures()],
+        }
+        return self._params(f"{PAGE}/ledger.py", lambda wildcards: (part, lines))
 
     def seed_runs(self) -> list[str]:
         """The measurements of every job that a tried seed decides, from each of the seeds.
@@ -394,7 +430,7 @@ class Report:
 
     def seeds_job(self) -> dict[str, Callable]:
         """The params of the rule `seeds`."""
-        return self.engine_job("seeds")
+        return self._params(f"{PAGE}/seeds.py", lambda wildcards: ({}, []))
 
     @property
     def recorded(self) -> dict[str, Job]:
@@ -409,22 +445,20 @@ class Report:
 
     def typeset_job(self) -> dict[str, Callable]:
         """The params of the rule `report`."""
-
-        def more(wildcards) -> tuple[dict, list[str]]:
-            style = sorted((fingerprint.ENGINE / "style").glob("*.sty"))
-            lines = [f"style {file.name} {sum_of(file)[:12]}" for file in style]
-            return {}, [*lines, f"program pdflatex = {fingerprint.program_version('pdflatex')}"]
-
-        return self.engine_job("typeset", more=more)
+        engine = self.config["report"]["engine"]
+        style = sorted((fingerprint.ENGINE / "style").glob("*.sty"))
+        lines = [f"style {file.name} {store.sum_of(file)[:12]}" for file in style]
+        lines += [f"program {engine} = {fingerprint.program_version(engine)}"]
+        part = self._part(["report.engine", "report.language"])
+        return self._params(f"{PAGE}/typeset.py", lambda wildcards: (part, lines))
 
     def page_job(self) -> dict[str, Callable]:
         """The params of the rule `page`: the web edition."""
 
-        def more(wildcards) -> tuple[dict, list[str]]:
-            style = sorted((fingerprint.ENGINE / "style/web").rglob("*.*"))
-            return {}, [f"style {file.name} {sum_of(file)[:12]}" for file in style]
-
-        return self.engine_job("web/page", "report", more=more)
+        style = sorted((fingerprint.ENGINE / "style/web").rglob("*.*"))
+        lines = [f"style {file.name} {store.sum_of(file)[:12]}" for file in style]
+        part = self._part(["report"])
+        return self._params(f"{PAGE}/web/page.py", lambda wildcards: (part, lines))
 
     def explored(self) -> list[str]:
         """The data of the figures that can be explored in the page: outputs of jobs, named as the figures."""
@@ -478,27 +512,3 @@ def _from_here(file: str | Path) -> Path:
 
 def _named(files) -> dict:
     return {name: list(f) if not isinstance(f, str) else str(f) for name, f in files.items()}
-
-
-def _is_dry() -> bool:
-    """Whether Snakemake was asked to run nothing: it does not say so while it reads the rules."""
-    return any(re.fullmatch(r"-\w*n\w*|--dry-?run", word) for word in sys.argv[1:])
-
-
-def _forget_what_is_unknown(dry: bool) -> None:
-    """Without Snakemake's records nothing tells what build/ and the report were made from.
-
-    What is in build/ goes, and what is still right comes back from the store; the report stays
-    until the new one is there, but is given a date before all of its sources.
-    """
-    old = [folder for folder in Path("build").glob("*/") if folder.name not in WORKING]
-    editions = [edition for edition in EDITIONS.values() if edition.exists()]
-    if any(Path(".snakemake/metadata").glob("*")) or not (old or editions):
-        return
-    say("workings: .snakemake is gone; every result is looked up again")
-    if dry:
-        return
-    for folder in old:
-        shutil.rmtree(folder)
-    for edition in editions:
-        os.utime(edition, (1, 1))  # 0 would mean no date to Snakemake

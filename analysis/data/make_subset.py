@@ -5,8 +5,6 @@ of each class in the file's own order and kept in that order, gzipped without a 
 lists what came out.
 """
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 import struct

@@ -111,5 +111,16 @@ def new_network(config: Mapping[str, Any]) -> nn.Sequential:
         raise InputError(str(error), key="classifier.kernels") from None
 
 
+def untrained_network(config: Mapping[str, Any]) -> nn.Sequential:
+    """The network as its training found it: with the random weights of the block's seed."""
+    import torch
+
+    from analysis.maths import network
+
+    made = new_network(config)
+    network.initialise(made, torch.Generator().manual_seed(config["seed"]))
+    return made.eval()
+
+
 def _scaled(images: np.ndarray) -> np.ndarray:
     return (images.astype(np.float32) / 255.0)[:, None]  # (N, 1, 28, 28)

@@ -1,15 +1,7 @@
 """Feature maps: taken from a network, enlarged to the image, compared with it, and classified.
 
-    maps = feature_maps(network, images)          # after each convolution's ReLU, (N, C, h, w) each
-    E = enlargement(middles, 28)                  # (28, cells)
-    r = correlation(enlarge(maps[2], E), images)  # (N, C)
-
-Everything is in memory, on tensors; images are float32 in 0..1, (N, 1, rows, columns).
+Images are float32 in 0..1, (N, 1, rows, columns).
 """
-
-from __future__ import annotations
-
-from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -84,18 +76,15 @@ class NearestMean:
     """
 
     def __init__(self, classes: int = 10) -> None:
-        self._sums: torch.Tensor | None = None
+        self._sums: torch.Tensor | float = 0.0
         self._counts = torch.zeros(classes, dtype=torch.float64)
 
-    def fit(self, batches: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> NearestMean:
-        """Add batches of (features, (N, ...); labels, (N,)) to the means."""
-        for features, labels in batches:
-            x = features.flatten(1).double()  # (N, F)
-            if self._sums is None:
-                self._sums = x.new_zeros(len(self._counts), x.shape[1])
-            self._sums.index_add_(0, labels, x)
-            self._counts += torch.bincount(labels, minlength=len(self._counts))
-        return self
+    def add(self, features: torch.Tensor, labels: torch.Tensor) -> None:
+        """Add features, (N, ...), with their labels, (N,), to the means."""
+        x = features.flatten(1).double()  # (N, F)
+        own = x.new_zeros(len(self._counts), x.shape[1]).index_add_(0, labels, x)
+        self._sums = self._sums + own
+        self._counts += torch.bincount(labels, minlength=len(self._counts))
 
     @property
     def means(self) -> torch.Tensor:

@@ -6,8 +6,6 @@ recurrence's own reverse program gives it exactly: dL/dh_k at every step, and ea
     dL/dp = sum_k (\partial^+ v_k / \partial p)^T dL/dv_k      (Werbos 1990).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

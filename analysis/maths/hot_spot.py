@@ -1,10 +1,9 @@
 """Where the probability falls under a patch: the centre of mass of the drop, and the part of the ink."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
+from analysis.maths.occlusion import Occlusion
 from workings.measurements import Record, record
 
 VERTICAL = ("upper", "middle", "lower")
@@ -22,14 +21,28 @@ def third(position: float, ink: np.ndarray) -> int:
     return int(np.clip(3 * (position - first) / (last - first), 0, 2))
 
 
-def hot_spot(drop: np.ndarray, rows: np.ndarray, columns: np.ndarray, image: np.ndarray) -> Record:
-    """Where the probability falls: the centre of mass of the drop, and the part of the ink there.
+def to_border(position: float, ink: np.ndarray) -> float:
+    """How far `position` is from the nearer of the two borders between the thirds."""
+    borders = np.linspace(ink.min() - 0.5, ink.max() + 0.5, 4)[1:3]
+    return float(np.abs(position - borders).min())
 
-        r = Σ max(d, 0) · (row, column) / Σ max(d, 0),     d = p(clean) − p(patch)
+
+def peak_of(drop: np.ndarray, at: np.ndarray) -> tuple[float, float]:
+    """The row and the column of the patch's centre where the drop is largest."""
+    row, column = np.unravel_index(drop.argmax(), drop.shape)
+    return float(at[row]), float(at[column])
+
+
+def hot_spot(drop: np.ndarray, at: np.ndarray, image: np.ndarray) -> Record:
+    """Where the probability falls most: the peak of the drop, and the part of the ink there.
+
+    Beside it stands the centre of mass, which leans to the middle where the drop is wide:
+
+        Σ max(d, 0) · (row, column) / Σ max(d, 0),     d = p(clean) − p(patch)
 
     Args:
-        drop: d at each position, R × C.
-        rows, columns: the patch's centre at each position, in pixels, R and C.
+        drop: d at each position, R × R.
+        at: the patch's centre at each position, along rows as along columns, in pixels, R.
         image: the digit, 28 × 28.
 
     Returns:
@@ -39,17 +52,20 @@ def hot_spot(drop: np.ndarray, rows: np.ndarray, columns: np.ndarray, image: np.
     total = weight.sum()
     if total == 0:
         return record(part=None)
-    row = float((weight.sum(axis=1) * rows).sum() / total)
-    column = float((weight.sum(axis=0) * columns).sum() / total)
+    row, column = peak_of(drop, at)
+    centre = [float((weight.sum(axis=1 - axis) * at).sum() / total) for axis in (0, 1)]
     ink = np.nonzero(image > 0)
-    half = drop >= 0.5 * drop.max()
-    third_of_ink = part_of(row, column, ink)
+    peak, middle = part_of(row, column, ink), part_of(*centre, ink)
     return record(
-        third_of_ink,
-        part=" ".join(third_of_ink.values()),
+        peak,
+        part=" ".join(peak.values()),
         row=row,
         column=column,
-        share_of_positions_above_half_drop=float(half.mean()),
+        centre_row=centre[0],
+        centre_column=centre[1],
+        centre_part=" ".join(middle.values()),
+        centre_to_border=min(map(to_border, centre, ink)),
+        share_of_positions_above_half_drop=float((drop >= 0.5 * drop.max()).mean()),
     )
 
 
@@ -65,18 +81,11 @@ def part_of(row: float, column: float, ink: tuple[np.ndarray, np.ndarray]) -> Re
     )
 
 
-def deepest(mask: np.ndarray) -> tuple[int, int]:
-    """A place in `mask` that is as far from its border as any: where its label goes."""
-    depth = distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
-    return np.unravel_index(depth.argmax(), depth.shape)
-
-
-def label_places(
-    given: np.ndarray, rows: np.ndarray, columns: np.ndarray
-) -> dict[int, tuple[float, float]]:
-    """Where each label of a map, R × C, is best printed: (row, column), in the units of both axes."""
-    places = {}
-    for label in np.unique(given):
-        row, column = deepest(given == label)
-        places[int(label)] = (float(rows[row]), float(columns[column]))
+def label_places(map_: Occlusion) -> dict[int, tuple[float, float]]:
+    """Where each label of a map is best printed: (row, column), as far from its border as any."""
+    places, middles = {}, centres(map_.starts, map_.patch)
+    for label in np.unique(map_.predicted):
+        depth = distance_transform_edt(np.pad(map_.predicted == label, 1))[1:-1, 1:-1]
+        row, column = np.unravel_index(depth.argmax(), depth.shape)
+        places[int(label)] = middles[row], middles[column]
     return places

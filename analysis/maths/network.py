@@ -4,18 +4,8 @@ The network is the three-convolution MNIST network of Chollet, *Deep Learning wi
 (Conv - ReLU - MaxPool) blocks without padding, then Flatten - Linear - ReLU - Linear.  Channels,
 kernels, pools and the hidden width come from a config mapping.
 
-    network = build(
-        {"channels": [32, 64, 64], "kernels": [3, 3, 3], "pool": [2, 2, 1], "hidden": 64}
-    )
-    history = train(network, images, labels, epochs=5, batch=64, rate=1e-3, seed=0)
-    p = predict(network, images)                            # (N, classes), rows sum to 1
-    fields = receptive_field(network, 28)
-
 Images are float32 in 0..1, (N, channels, rows, columns); labels are integers, (N,).
-Everything here is in memory: reading and writing weights belongs to the callers.
 """
-
-from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
@@ -88,24 +78,18 @@ class Field:
     stride: int
 
 
-@dataclass(frozen=True)
-class ReceptiveField:
-    """The fields of the spatial layers in order, and the input rows and columns never read."""
-
-    layers: tuple[Field, ...]
-    unread: tuple[int, ...]
-
-
-def receptive_field(network: nn.Sequential, pixels: int = 28) -> ReceptiveField:
-    """Size r and stride j of each convolution's and pool's receptive field, none of them padded.
+def receptive_field(
+    network: nn.Sequential, pixels: int = 28
+) -> tuple[list[Field], tuple[int, ...]]:
+    """Each convolution's and pool's receptive field, none of them padded, and the unread pixels.
 
     With square kernels of side k and stride s on square images (Araujo, Norris and Sim, *Computing
     Receptive Fields of Convolutional Neural Networks*, Distill 2019):
 
         r <- r + (k - 1) j        j <- j s
 
-    Walking back from the last map tells the pixels that no cell reads, which floor pooling and
-    strides cause.
+    for its size r and stride j. Walking back from the last map tells the rows, which are the
+    columns too, that no cell reads, which floor pooling and strides cause.
     """
     cells, size, stride = pixels, 1, 1
     fields, walks = [], []
@@ -118,7 +102,7 @@ def receptive_field(network: nn.Sequential, pixels: int = 28) -> ReceptiveField:
     read = np.arange(cells)
     for k, s in reversed(walks):
         read = np.unique(read[:, None] * s + np.arange(k))
-    return ReceptiveField(tuple(fields), tuple(np.setdiff1d(np.arange(pixels), read).tolist()))
+    return fields, tuple(np.setdiff1d(np.arange(pixels), read).tolist())
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,9 @@ memory is measured with white noise u, which the readout is asked to give back a
 ago.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +60,7 @@ class Reservoir:
         leak: float,
         input_scaling: float,
         density: float = 1.0,
-    ) -> Reservoir:
+    ) -> Self:
         """A random reservoir; U is uniform between −`input_scaling` and `input_scaling`."""
         W = random_square(units, spectral_radius, generator, density)
         U = generator.uniform(-1, 1, (units, inputs)) * input_scaling

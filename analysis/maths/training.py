@@ -5,8 +5,6 @@ recall (Hochreiter and Schmidhuber 1997, experiment 2: a symbol, distractors, an
 Arrays have time first: x is T×B×m.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,23 +1,10 @@
 """Shift images on their frame, count what is lost, and say how far a label holds.
 
-    shifted = shift(images, down=0, right=-4)            # (N, 1, rows, columns), four pixels left
-    lost = ink_outside(images, 0, -4)                    # (N,), share of the ink that left
-    held = reach(labels_along, true)                     # steps until the label first changes
-
 Images are float arrays, (..., rows, columns); 0 is empty paper.  Shifts are whole pixels, positive
 down and right.
 """
 
-from __future__ import annotations
-
 import numpy as np
-
-
-def window(length: int, by: int) -> tuple[slice, slice]:
-    """(from, to) along one axis: the part of a line that stays in the frame, and where it lands."""
-    by = int(np.clip(by, -length, length))
-    stays = slice(max(0, -by), length - max(0, by))
-    return stays, slice(stays.start + by, stays.stop + by)
 
 
 def shift(images: np.ndarray, down: int, right: int) -> np.ndarray:
@@ -25,11 +12,10 @@ def shift(images: np.ndarray, down: int, right: int) -> np.ndarray:
 
     y[i, j] = x[i - down, j - right] where that is in the frame, else 0.
     """
-    rows_from, rows_to = window(images.shape[-2], down)
-    columns_from, columns_to = window(images.shape[-1], right)
-    moved = np.zeros_like(images)
-    moved[..., rows_to, columns_to] = images[..., rows_from, columns_from]
-    return moved
+    rows, columns = images.shape[-2:]
+    around = [(0, 0)] * (images.ndim - 2) + [(abs(down),) * 2, (abs(right),) * 2]
+    top, left = abs(down) - down, abs(right) - right
+    return np.pad(images, around)[..., top : top + rows, left : left + columns]
 
 
 def ink_outside(

@@ -72,12 +72,14 @@ def of_the_engine(make: Change) -> Change:
 
 
 def upgrade(package: str) -> Change:
-    """Another version of the package is found first; what it does is the same."""
+    """Another version of the package is imported first; what it does is the same."""
 
     def change(folder: Path) -> None:
         installed = importlib.metadata.distribution(package)
         new = folder / f"site/{package}-999.dist-info"
         shutil.copytree(installed.locate_file(f"{package}-{installed.version}.dist-info"), new)
+        for name in (package, f"{package}.libs"):
+            (folder / "site" / name).symlink_to(installed.locate_file(name))
         version = f"\nVersion: {installed.version}\n"
         replace("METADATA", version, "\nVersion: 999\n")(new)
 
@@ -141,7 +143,10 @@ def commit(folder: Path, message: str) -> None:
 
 
 def check_out_again(folder: Path) -> None:
-    """All files of the commit deleted, and written anew by git: the same bytes, with new dates."""
+    """All files of the commit deleted, and written anew by git: the same bytes, with new dates.
+
+    Also where git was told to give text files the line ends of Windows.
+    """
     for name in git(folder, "ls-files", "-z").split("\0"):
         (folder / name).unlink() if name else None
-    git(folder, "checkout", "-q", "--", ".")
+    git(folder, "-c", "core.autocrlf=true", "checkout", "-q", "--", ".")

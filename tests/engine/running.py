@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from workings.build.store import OWN, key
+
 ROOT = Path(__file__).parents[2]
 # A report that has this file is built with it, as if it were typed: `--configfile tiny.yaml`.
 CONFIG = "tiny.yaml"
@@ -71,8 +73,8 @@ def build(
         timeout=900,
     )
     after = _runs(folder)
-    ended = {job: key for job, (key, *run) in after.items() if before.get(job) != (key, *run)}
-    restored = frozenset(job for job, key in ended.items() if key in kept)
+    ended = {job: run[0] for job, run in after.items() if before.get(job) != run}
+    restored = frozenset(job for job, place in ended.items() if place in kept)
     return Build(ran.returncode, ran.stdout, frozenset(ended) - restored, restored)
 
 
@@ -86,13 +88,17 @@ def _runs(folder: Path) -> dict[str, tuple[str, int, int]]:
         label = "page" if path.suffix == ".html" else label
         if path.parts[1] == "seeds":
             label = f"seed_{label} {path.parts[2]}"
-        found[label] = (manifest["key"], file.stat().st_ino, file.stat().st_mtime_ns)
+        found[label] = (
+            key(manifest["plan"], manifest["inputs"]),
+            file.stat().st_ino,
+            file.stat().st_mtime_ns,
+        )
     return found
 
 
 def _kept(store: Path) -> set[str]:
     """The keys of the store's entries."""
-    return {entry.parent.name + entry.name for entry in store.glob("??/*")}
+    return {entry.parent.name + entry.name for entry in store.glob(f"{OWN}/??/*")}
 
 
 def told(build: Build, kind: str) -> frozenset[str]:

@@ -51,6 +51,14 @@ REFUSED_AT_ONCE = {
         [f"{SHELL}:9: the section 'mas' has no template templates/sections/mas.tex.j2; did you mean "
          "'mass'? there is bills, doubled, frontmatter, mass"],
     ),
+    "a rule that no template can name": (
+        replace("Snakefile", "rule doubled:", "rule loop:"),
+        ["Snakefile: rule loop: a template cannot name it, for 'loop' has its own meaning there"],
+    ),
+    "a language that the engine does not know": (
+        replace("config/default.yaml", "keywords: [penguins]", "language: dk"),
+        ["config/default.yaml:7: report.language: the engine does not know the language 'dk'; it knows en, "],
+    ),
     "a data file that is gone": (
         remove("data/penguins.csv"),
         [f"Snakefile: rule {rule}: its input data/penguins.csv is not there, and no rule makes it"
@@ -75,7 +83,8 @@ REFUSED_BY_A_JOB = {
     ),
     "an undefined command of TeX": (
         append(MASS, "\n\\undefinedcommand\n"),
-        [f"(filled from {MASS}): TeX stopped: Undefined control sequence. \\undefinedcommand"],
+        [f"{MASS}:23 (build/sections/mass.tex:", "TeX stopped: Undefined control sequence. "
+         "\\undefinedcommand"],
     ),
     "a missing package of TeX": (
         replace(SHELL, "\\begin{document}", "\\usepackage{nosuch}\n\\begin{document}"),

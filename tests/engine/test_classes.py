@@ -26,13 +26,15 @@ from .running import ROOT, plain
 BIB = "report/references.bib"
 ROWS = 120
 REPORT = {
-    "title": "Bills of 50 % of the penguins",
+    "title": "Bills of 50 % of the penguins: make --cores 4 << in ,,x 'y' \"z\"",
     "subtitle": "A small report",
     "authors": [
         {"name": "Ada Łovelace", "affiliation": "Institute of Bills, London",
          "email": "ada_l@example.org", "orcid": "0000-0002-1825-0097"},
         {"name": "Zoë Hopper", "affiliation": "Institute of Bills, London"},
         {"name": "Carl Gauß", "affiliation": "Göttingen"},
+        {"name": "Lưu Nguyễn"},
+        {"name": "Ștefan Țuțea"},
     ],
     "keywords": ["penguins", "bills & beaks"],
     "language": "en-GB",
@@ -89,10 +91,11 @@ It follows from line \derivationline{{cell.a}}{{a}}.
 {PROSE}
 \begin{{longmeasuredtable}}{{long}}{{All of them. {TALL}}}{{lrr}}
 bird & length & square \\ \midrule
+\endhead
 {rows}
 \end{{longmeasuredtable}}
-\begin{{longmeasuredtable}}{{wide}}{{Wide and short.}}{{llll}}
-{wide} \\ \midrule
+\begin{{longmeasuredtable}}{{wide}}{{Wide, short and without a head.}}{{llll}}
+\endhead
 {wide} \\
 \end{{longmeasuredtable}}
 {PROSE} \Cref{{tab:long,tab:wide}}.
@@ -140,7 +143,10 @@ def draw() -> None:
 
 def make() -> None:
     """The report, as r.pdf."""
-    typeset.main({}, SimpleNamespace(shell="report/report.tex"), SimpleNamespace(report="r.pdf"))
+    config = {"report": {"engine": "pdflatex", "language": "en"}}
+    typeset.main(
+        config, SimpleNamespace(shell="report/report.tex"), SimpleNamespace(report="r.pdf")
+    )
 
 
 def run(*command: str) -> str:
@@ -165,20 +171,21 @@ def test_a_report_in_each_class_is_clean_and_complete(in_folder, monkeypatch, na
     text = run("pdftotext", "-layout", "r.pdf", "-")
     assert {int(row) for row in re.findall(r"\brow(\d+)\b", text)} == set(range(ROWS))
     assert len(re.findall(r"bird +length +square", text)) >= 2  # the head is repeated
-    for words in ("Bills of 50 % of the penguins", "43.9 mm", "Knuth", "We thank the penguins",
+    for words in (REPORT["title"], "Lưu Nguyễn", "Ștefan Țuțea", "43.9 mm", "Knuth", "We thank the penguins",
                   "Carl Gauß", "bills & beaks", "holds", "Göttingen"):  # fmt: skip
         assert plain(words) in plain(text)
     assert "1970" not in text
 
     reader = pypdf.PdfReader("r.pdf")
     assert reader.metadata.title == REPORT["title"]
-    assert reader.metadata.author == "Ada Łovelace, Zoë Hopper, Carl Gauß"
+    names = [author["name"] for author in REPORT["authors"]]
+    assert reader.metadata.author == ", ".join(names)
     assert reader.metadata.subject == "A small report"
     assert reader.metadata.keywords == "penguins, bills & beaks"
     assert reader.trailer["/Root"]["/Lang"] == "en-GB"
     assert list(reader.attachments) == ["lengths.json"]
     assert reader.xmp_metadata.dc_title == {"x-default": REPORT["title"]}
-    assert reader.xmp_metadata.dc_creator == [author["name"] for author in REPORT["authors"]]
+    assert reader.xmp_metadata.dc_creator == names
     assert reader.xmp_metadata.dc_subject == REPORT["keywords"]
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
 import os
-import subprocess
+import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from workings.build import commit, fingerprint
+from workings.commands import diff, reproduce
+from workings.messages import InputError
 from workings.page.ledger import Sources
 
 from .changing import commit as commit_all
@@ -75,20 +79,49 @@ def test_a_deleted_and_a_staged_file_are_named(repository):
     assert first == f"{SCRIPT} deleted" and second.startswith("analysis/ünï.py ")
 
 
-def test_where_there_is_no_commit_to_name_the_reason_is_told(repository, monkeypatch):
-    def why(folder: Path) -> str:
-        found = read(folder)
-        assert (found["sha"], found["date"], found["changed"]) == ("", "", [])
-        return found["why"]
+SAYS = "in a folder of which git says: fatal: "
+NO_COMMIT = {
+    "outside": (lambda folder: shutil.rmtree(folder / ".git"), "outside a git repository"),
+    "someone else's": (
+        lambda folder: (shutil.rmtree(folder / ".git"), commit_all(folder.parent, "all")),
+        "outside a git repository of its own",
+    ),
+    "no commit yet": (
+        lambda folder: (shutil.rmtree(folder / ".git"), git(folder, "init", "-q", "-b", "main")),
+        SAYS + "your current branch 'main' does not have any commits yet",
+    ),
+    "a broken HEAD": (
+        lambda folder: (folder / ".git/HEAD").write_text("x"),
+        SAYS + "not a git repository (or any of the parent directories): .git",
+    ),
+    "a broken index": (
+        lambda folder: (folder / ".git/index").write_text("x"),
+        SAYS + ".git/index: index file smaller than expected",
+    ),
+    "lost objects": (lambda folder: shutil.rmtree(folder / ".git/objects/"), SAYS + "not a git"),
+}
 
-    assert why(repository.parent) == "outside a git repository"
-    assert why(repository / "analysis") == "outside a git repository of its own"  # someone else's
-    subprocess.run(["git", "init", "-q", "-b", "main", "new"], check=True)
-    assert "git says: fatal: your current branch 'main' does not have any commits" in why(
-        Path("new")
-    )
+
+@pytest.mark.parametrize("how", NO_COMMIT)
+def test_where_there_is_no_commit_to_name_the_reason_is_told(repository, how, monkeypatch):
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")  # the words are the same in every language
+    make, why = NO_COMMIT[how]
+    make(repository)
+    found = read(repository)
+    assert found.pop("why").startswith(why) and not any(found.values())
+    monkeypatch.chdir(repository)
+    given = argparse.Namespace(base="HEAD", options=[], against=None, config=[])
+    for command in (diff, reproduce):
+        with pytest.raises(InputError, match=re.escape(f"this report is {why}")):
+            command.run(given)
     monkeypatch.setenv("PATH", str(repository))
-    assert why(repository) == "without git"
+    assert read(repository)["why"] == "without git"
+
+
+def test_a_name_that_is_no_text_is_told_as_far_as_it_is(repository):
+    Path(os.fsdecode(bytes(repository) + b"/analysis/\xe4.csv")).write_text("1")
+    (entry,) = read(repository)["changed"]
+    assert entry.startswith("analysis/\ufffd.csv ")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
@@ -113,7 +146,8 @@ def test_a_text_is_that_of_the_commit_while_the_code_is_the_same(repository, mon
     assert text() == "# a comment\n\n" + CODE + "B = 2\n"  # another: as in the folder
 
 
-def test_files_that_the_commit_lacks_are_left_out(repository):
+def test_a_file_that_the_commit_lacks_has_no_text_there(repository):
     sha = read(repository)["sha"]
-    assert commit.texts(sha, ["analysis/none.py", SCRIPT], repository) == {SCRIPT: CODE}
-    assert commit.texts("", [SCRIPT], repository) == {}
+    assert commit.text(sha, SCRIPT, repository) == CODE
+    assert commit.text(sha, "analysis/none.py", repository) is None
+    assert commit.text("", SCRIPT, repository) is None

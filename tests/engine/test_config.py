@@ -58,15 +58,15 @@ def report(in_folder) -> Path:
     return in_folder
 
 
-def loaded(text: str, overrides: dict | None = None) -> config.Configuration:
+def loaded(text: str, *settings: str) -> config.Configuration:
     """The configuration with `text` as the file of a person laid over it."""
     Path("mine.yaml").write_text(text, encoding="utf-8")
-    return config.load(["mine.yaml"], overrides)
+    return config.load(["mine.yaml"], settings)
 
 
-def refusal(text: str, overrides: dict | None = None) -> str:
+def refusal(text: str, *settings: str) -> str:
     with pytest.raises(InputError) as caught:
-        loaded(text, overrides)
+        loaded(text, *settings)
     return str(caught.value)
 
 
@@ -84,7 +84,7 @@ def test_the_engines_schema_is_one_and_its_defaults_hold():
 
 def test_later_files_and_the_command_line_win_and_each_key_has_its_place():
     text = "# mine\nlengths: {bin: 5, rate: 0.25}\nreport:\n  title: Bills\n"
-    found = loaded(text, {"lengths": {"rate": "1e-4", "outside": "false"}})
+    found = loaded(text, "lengths={rate: 1e-4}", "lengths={outside: false}")
     lengths = {"bin": 5, "rate": 1e-4, "outside": False, "sizes": [1, 2, 3]}
     assert found.values["lengths"] == lengths and found.values["report"]["title"] == "Bills"
     for key, place in {
@@ -182,6 +182,13 @@ FILES = {
     "lengths: 1\n---\nlengths: 2": ":2:1: not valid YAML: but found another document",
     "lengths: &a [*a]": ":1:14: not valid YAML: *a names no single value; write it out",
     "a: &a {b: 1}\nc: *a": ":2:4: not valid YAML: *a names no single value; write it out",
+    "seeds: {blocks: [lengths]}": ":1: seeds.blocks.0: the block 'lengths' has no key `seed`",
+    "store: {folder: 'a\\0b'}".replace(
+        "'", '"'
+    ): ':1: store.folder: "a\\u0000b"; expected a text, length',
+    "report: {keywords: ["
+    + "a, " * 30000
+    + "]}": ":1:60015: not valid YAML: more than 20000 values; data belongs",
     "lengths: " + "[" * 10**6: ":1:29: not valid YAML: more than 20 lists or blocks in one another",
     "just words": ": expected blocks such as 'report:', found 'just words'",
     **{
@@ -211,9 +218,15 @@ def test_the_meaning_of_the_key_is_told_and_every_misfit_listed_once():
     said = refusal("lengths: {rate: 40, bin: 40}\ncell: {rule: 1, parameters: {}}").splitlines()
     assert [line.split(": ")[1] for line in said] == ["lengths.bin", "lengths.rate", "cell.rule"]
     assert said[0].endswith("a whole number of mm, at least 1, at most 28 (width of a bar)")
-    said = refusal("", {"lengths": {"bin": "40", "ridge": 10**400}}).splitlines()
+    said = refusal("", "lengths={bin: 40, ridge: 1" + "0" * 400 + "}").splitlines()
     assert said[0].startswith("--config: lengths.bin: 40; expected a whole number of mm")
-    assert said[1].startswith("--config: lengths.ridge: 1000") and said[1].endswith("at least 0")
+    assert said[1] == "--config: lengths.ridge: Infinity; expected a number, at least 0"
+    for text, problem in {
+        "{bin: [}": ":1:8: not valid YAML: ", "{bin: 1, bin: 2}": ":1:10: not valid YAML: the key 'bin' is given",
+        "\udcff": ": not UTF-8 text",
+        "&a [*a]": ":1:5: not valid YAML: *a names no single value; write it out",
+    }.items():  # fmt: skip
+        assert refusal("", f"lengths={text}").startswith(f"--config lengths{problem}")
 
 
 def test_a_file_that_cannot_be_read_is_named(report):

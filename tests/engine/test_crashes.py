@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +23,7 @@ import pytest
 from workings.build.lock import LEFTOVER
 from workings.commands.reproduce import results
 
+from .changing import Change, append, git, replace
 from .running import build, command, environment
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are read from /proc")
@@ -170,3 +173,110 @@ def test_a_second_build_gets_one_clear_line_and_harms_nothing(fresh, finished):
     said, _ = running.communicate(timeout=600)
     assert running.returncode == 0, said
     check_finished(fresh, finished)
+
+
+# -- which result a build that was cut off leaves to the next --------------------------------------
+
+# Put into site/ and so imported first, it ends the job LABEL at one stage, and where WHOLE its build too.
+KILLER = """
+import importlib, json, os, sys
+
+def die(*given, **named):
+    if WHOLE:
+        os.kill(int(os.environ["WORKINGS_BUILD"]), 9)
+    os._exit(137)
+
+def before(place, name, calls=1):
+    held = getattr(place, name)
+    left = iter(range(calls - 1))
+    setattr(place, name, lambda *a, **k: held(*a, **k) if next(left, None) is not None else die())
+
+if "workings.job" in sys.orig_argv:
+    with open(f".snakemake/workings/plans/{sys.orig_argv[3]}.json") as file:
+        if json.load(file)["label"] == LABEL:
+            from workings.build import fingerprint, lock, manifests, plan, store
+            STAGE
+"""
+STAGES = {
+    "before it starts": "die()",
+    "in its start-up": "before(plan, 'read')",
+    "at the store": "before(store.Store, 'restore')",
+    "when it has computed": "before(fingerprint, 'located')",
+    "while it places its files": "before(os, 'replace', 2)",
+    "before its manifest": "before(manifests.Manifest, 'write')",
+    "at its end": "import atexit; atexit.register(die)",
+}
+STORES = ("empty", "with the wanted", "with an older")
+# What changed since the last build, and the first job that runs for it.
+CHANGES: dict[str, tuple[Change, str]] = {
+    "value": (replace("config/default.yaml", "bin: 1.0", "bin: 2.0"), "bills"),
+    "template": (append("templates/sections/bills.tex.j2", "\nAll said.\n"), "section bills"),
+    "data": (replace("data/penguins.csv", "Torgersen,39.1", "Torgersen,99.1"), "bills"),
+    "value, taken back": (replace("config/default.yaml", "bin: 1.0", "bin: 2.0"), "bills"),
+}
+# Each stage once, and each kind of store and change; the others are slow.
+QUICK = {8, 13, 27, 34, 47, 52, 66, 81}
+KILLS = [
+    pytest.param(*kill, n, marks=[] if n in QUICK else [pytest.mark.slow])
+    for n, kill in enumerate(itertools.product(STAGES, STORES, CHANGES))
+]
+
+
+@pytest.fixture(scope="module")
+def clean(finished, tmp_path_factory):
+    """A clean copy's folder, built after a change of that name."""
+    known: dict[str, Path] = {}
+
+    def folder(name: str) -> Path:
+        if name not in known:
+            generated = shutil.ignore_patterns("build", ".snakemake", ".cache", "report.pdf")
+            known[name] = tmp_path_factory.mktemp("clean") / "report"
+            shutil.copytree(finished, known[name], ignore=generated)
+            CHANGES[name][0](known[name])
+            assert build(known[name])
+        return known[name]
+
+    return folder
+
+
+@pytest.mark.parametrize(("stage", "store", "changed", "number"), KILLS)
+def test_after_a_kill_the_page_is_the_wanted_one(
+    built, finished, clean, stage, store, changed, number
+):
+    make, job = CHANGES[changed]
+    if store == "empty":
+        shutil.rmtree(built / ".cache")
+    elif store == "with the wanted":
+        shutil.copytree(clean(changed) / ".cache", built / ".cache", dirs_exist_ok=True)
+    make(built)
+    killer = built / "site/sitecustomize.py"
+    killer.parent.mkdir()
+    names = f"LABEL, WHOLE = {job if number % 3 else 'typeset'!r}, {number % 2 == 1}\n"
+    killer.write_text(names + KILLER.replace("STAGE", STAGES[stage]))
+    killed = build(built)
+    assert not killed or (stage, store) == ("when it has computed", "with the wanted"), killed.said
+    killer.unlink()
+    if changed.endswith("taken back"):
+        git(built, "checkout", "-q", "--", ".")
+        wanted = finished
+    else:
+        wanted = clean(changed)
+    done = build(built)
+    assert done, done.said[-3000:]
+    assert results(built) == results(wanted)
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["build", ".snakemake", ".snakemake/workings", ".snakemake/metadata", "report/report.pdf"],
+)
+def test_a_part_of_an_older_build_is_not_believed(finished, clean, tmp_path, part):
+    mixed = Path(shutil.copytree(clean("value"), tmp_path / "mixed"))
+    if (mixed / part).is_dir():
+        shutil.rmtree(mixed / part)
+        shutil.copytree(finished / part, mixed / part)
+    else:
+        shutil.copyfile(finished / part, mixed / part)
+    done = build(mixed)
+    assert done, done.said[-3000:]
+    assert results(mixed) == results(clean("value"))

@@ -14,6 +14,7 @@ from workings import cli
 from workings.commands import diff
 from workings.messages import InputError
 from workings.page import changes, marked
+from workings.page.tex import anchor, escape
 
 from .changing import commit, git, replace
 from .running import environment
@@ -64,7 +65,13 @@ def test_flipped_claims_and_citing_sentences_are_found():
         {"keys": ["job.x"], "sentence": "The loss is 1.05 of 50 % there."}
     ]
     assert changes.sentences(SECTION, {"job.other"}) == []
-    claimed = r"\claim{name}{Größe is \measured{job.Gr:f6::df:e}{s.3}{3}\,\%.}{holds}{3 > 2}"
+    hostile = escape("O'Neill *p [1cm] -- ~^\"`")
+    assert (
+        changes.readable(rf"See \measured{{a.b}}{{s.1}}{{{hostile}}}.")
+        == "See O'Neill *p [1cm] -- ~^\"`."
+    )
+    key = anchor("job.Größe")
+    claimed = rf"\claim{{name}}{{Größe is \measured{{{key}}}{{s.3}}{{3}}\,\%.}}{{holds}}{{3 > 2}}"
     assert changes.sentences(claimed, {"job.Größe"}) == [
         {"keys": ["job.Größe"], "sentence": "Größe is 3 %. holds 3 > 2"}
     ]
@@ -136,7 +143,7 @@ def test_a_base_that_is_none_is_refused(builds, monkeypatch):
     Path("base/measurements/job.json").write_text('{"x": ')
     assert refusal("base").startswith("base/measurements/job.json: not a whole JSON file")
     assert refusal("empty").startswith("empty: holds no measurements")
-    outside = "not a folder, and no commit can be looked up: outside a git repository"
+    outside = "no folder, and no commit either: this report is outside a git repository"
     assert refusal("HEAD") == f"HEAD: {outside}"
     commit(Path(), "first")
     assert refusal("nowhere") == "nowhere: neither a folder nor a commit of this repository"
@@ -155,8 +162,9 @@ def test_a_commit_of_another_owners_repository_is_refused_in_gits_words(in_folde
         monkeypatch.setenv(name, os.devnull)  # no safe.directory
     for path in (in_folder, in_folder / ".git"):
         os.chown(path, 12345, 12345)
-    assert "no commit can be looked up: git says: fatal: detected dubious ownership" in refusal(
-        "HEAD"
+    assert (
+        "this report is in a folder of which git says: fatal: detected dubious ownership"
+        in refusal("HEAD")
     )
 
 

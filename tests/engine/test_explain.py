@@ -68,5 +68,6 @@ def test_what_the_report_does_not_print_is_told(explained, capsys, monkeypatch, 
     said = "bills.maen: the report prints no such value; did you mean 'bills.mean'?"
     assert capsys.readouterr().err.startswith(f"workings: {said}")
     monkeypatch.chdir(tmp_path)
+    Path("Snakefile").touch()
     assert cli.main(["explain", "bills.mean"]) == 2
     assert "build/ledger.json is not there; build the report first" in capsys.readouterr().err

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pypdf
 import pytest
 
 from workings import figures
+from workings.messages import InputError
 
 POINTS = 72 / 25.4  # a millimetre
 
@@ -48,6 +51,17 @@ def test_the_text_is_set_in_the_documents_font_and_embedded(tmp_path):
         assert "WorkingsSans" in font["/BaseFont"]
 
 
+def test_letters_of_other_languages_are_drawn_or_named(tmp_path):
+    for words, lost in (
+        ("Größe Ω Жук", None),
+        ("王", r"hold '王' \(U\+738B\), which its typefaces"),
+    ):
+        figure, axes = figures.new("text", 30.0)
+        axes.set_title(words)
+        with pytest.raises(InputError, match=lost) if lost else contextlib.nullcontext():
+            figures.save(figure, tmp_path / "f.pdf")
+
+
 def test_pixels_are_enlarged_by_a_whole_factor():
     figure, axes = figures.new("margin", 45.0)
     image = np.array([[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]])
@@ -84,3 +98,16 @@ def contrast(one, other) -> float:
 @pytest.mark.parametrize("colour", [figures.ACCENT, figures.WARM, figures.GREY])
 def test_coloured_words_can_be_read_on_paper(colour):
     assert contrast(colour, "white") >= 4.5
+
+
+def test_numbers_have_the_decimal_mark_of_the_language(tmp_path, monkeypatch):
+    monkeypatch.setattr(figures, "MARK", ",")
+    figure, (linear, log) = figures.new("text", 30.0, ncols=2)
+    linear.plot([0, 1], [0.25, 0.75])
+    log.plot([1, 2], [0.2, 0.3])
+    log.set_yscale("log")
+    log.set_xlabel(figures.number(f"mean {0.5:.2f}, 28.11.2026, $2.5$"))
+    figures.save(figure, tmp_path / "f.pdf")
+    labels = [text.get_text() for axes in (linear, log) for text in axes.get_yticklabels()]
+    assert "0,4" in labels and log.get_xlabel() == "mean 0,50, 28.11.2026, $2{,}5$"
+    assert not any("." in label for label in labels)

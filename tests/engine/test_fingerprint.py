@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
+import sys
 
 import pytest
 from hypothesis import example, given, settings
@@ -45,7 +45,7 @@ def lines_of(tmp_path):
 def test_the_lines_name_code_packages_and_config(lines_of):
     lines = lines_of(config={"one": {"bin": 8, "sizes": [1, 2]}})
     assert [" ".join(line.split()[:2]) for line in lines] == [
-        "config one.bin", "config one.sizes", "code analysis/__init__.py",
+        "config one.bin", "config one.sizes", f"order {lines[2].split()[1]}", "code analysis/__init__.py",
         "code analysis/helpers/__init__.py", f"code {DEEP}", f"code {MIDDLE}", "code analysis/one.py",
         "package numpy", "package python",
     ]  # fmt: skip
@@ -142,15 +142,73 @@ def test_a_circle_of_imports_ends(lines_of):
     assert any(line.startswith(f"code {DEEP} ") for line in lines_of(circle))
 
 
-def test_another_version_of_a_package_changes_its_line_alone(lines_of, monkeypatch):
-    before = lines_of()
-    version = importlib.metadata.version
-    monkeypatch.setattr(
-        importlib.metadata, "version", lambda n: "99.0" if n == "numpy" else version(n)
-    )
-    fingerprint._releases.cache_clear()  # a build asks once
-    monkeypatch.setattr(fingerprint, "_releases", fingerprint._releases.__wrapped__)
-    assert set(lines_of()) - set(before) == {"package numpy 99.0"}
+# Where a module comes from: its file, below a folder of the path, and what stands beside it.
+INSTALLED = {"other-2.0.dist-info/METADATA": "Name: other\nVersion: 2.0\n"}
+INSTALLED |= {
+    "other-2.0.dist-info/INSTALLER": "pip\n",
+    "other-2.0.dist-info/top_level.txt": "lib\n",
+}
+SOURCE = {"lib.egg-info/PKG-INFO": "Name: lib\nVersion: 1.0\n"}
+ORIGINS = {
+    "installed": ("lib/__init__.py", INSTALLED, "package other 2.0"),
+    "a source tree": ("lib/__init__.py", {}, "package lib HASH"),
+    "a source tree with its metadata": ("lib/__init__.py", SOURCE, "package lib HASH"),
+    "a file": ("lib.py", {}, "package lib HASH"),
+    "a folder without __init__": ("lib/part.py", {}, "package lib HASH"),
+    "in place of one of the standard library": ("colorsys.py", {}, "package colorsys HASH"),
+}
+
+
+@pytest.fixture
+def brought(tmp_path, monkeypatch):
+    """The lines of a job that imports the module of a file, which comes first in the path."""
+
+    def lines(file: str, text: str, beside: dict[str, str]) -> list[str]:
+        folder = tmp_path / "path"
+        for name, content in (beside | {file: text}).items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(content)
+        root = tmp_path / "root"
+        (root / "analysis").mkdir(parents=True, exist_ok=True)
+        module = file.partition("/")[0].removesuffix(".py")
+        (root / "analysis/one.py").write_text(f"import {module}\n")
+        monkeypatch.syspath_prepend(folder)
+        monkeypatch.delitem(sys.modules, module, raising=False)
+        for known in vars(fingerprint).values():
+            getattr(known, "cache_clear", lambda: None)()  # as in a build of its own
+        return [
+            line for line in fingerprint.lines("analysis/one.py", {}, root) if "python" not in line
+        ]
+
+    return lines
+
+
+@pytest.mark.parametrize("origin", ORIGINS)
+def test_the_version_or_the_source_of_what_is_imported_is_named(brought, origin):
+    file, beside, line = ORIGINS[origin]
+    found = [brought(file, text, beside)[-1] for text in ("A = 1\n", "A = 2\n")]
+    if line.endswith("HASH"):
+        assert [one.rpartition(" ")[0] for one in found] == [line.rpartition(" ")[0]] * 2
+        assert found[0] != found[1]
+    else:
+        assert found == [line, line]
+
+
+def test_what_a_source_tree_imports_counts_too(brought):
+    found = [
+        brought("lib.py", "from deeper.part import A\n", {"deeper/part.py": f"A = {n}\n"})
+        for n in (1, 2)
+    ]
+    changed = set(found[1]) - set(found[0])
+    assert [fingerprint.keyed(line)[0] for line in changed] == ["package deeper"]
+
+
+@pytest.mark.parametrize("beside", ["helpers.py", "helpers/__init__.py", "helpers/part.py"])
+def test_what_lies_beside_the_report_is_its_code(lines_of, beside):
+    text = "from helpers import part\n"
+    before, after = (lines_of({"analysis/one.py": text, beside: f"part = {n}\n"}) for n in (1, 2))
+    changed = [line for line in after if line not in before]
+    assert [fingerprint.keyed(line)[0] for line in changed] == [f"code {beside}"]
 
 
 keys = st.text("abcxyz_", min_size=1, max_size=6)
@@ -173,15 +231,3 @@ def test_two_configurations_have_the_same_lines_only_if_they_are_the_same(one, o
     assert (sorted(lines(one)) == sorted(lines(other))) == (text[0] == text[1])
     assert all("\n" not in line and "\0" not in line for line in lines(one))
     assert len({fingerprint.keyed(line)[0] for line in lines(one)}) == len(lines(one))
-
-
-@pytest.mark.parametrize(
-    ("line", "keyed"),
-    [
-        ("config a.b = x = 1", ("config a.b", "x = 1")),
-        ("code analysis/a.py 3f2a", ("code analysis/a.py", "3f2a")),
-        ("package python 3.11-x86_64", ("package python", "3.11-x86_64")),
-    ],
-)
-def test_a_line_has_a_key(line, keyed):
-    assert fingerprint.keyed(line) == keyed

@@ -26,7 +26,7 @@ LAYERS = [
     {"workings.measurements", "workings.derive"},
     {"workings.build"},
     {"workings.config", "workings.figures", "workings.explore"},
-    {"workings.classes"},
+    {"workings.classes", "workings.languages"},
     {"workings.messages"},
 ]
 # What every report has.

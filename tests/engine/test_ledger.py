@@ -20,7 +20,8 @@ from .changing import commit, git
 
 
 def quote(key: str, value) -> dict:
-    return {"key": key, "value": value, "text": "…", "place": "templates/x.tex.j2:7", "format": {}}
+    more = {"number": None, "place": "templates/x.tex.j2:7", "format": {}}
+    return {"key": key, "value": value, "text": "…"} | more
 
 
 QUOTES = {
@@ -102,7 +103,9 @@ def report(in_folder) -> Path:
     return in_folder
 
 
-def run(repository: str | None = None, quotes: dict = QUOTES, **built) -> tuple[str, dict]:
+def run(
+    repository: str | None = None, quotes: dict = QUOTES, language: str = "en", **built
+) -> tuple[str, dict]:
     """What the job `ledger` writes: the section, and the whole."""
     for section, quoted in quotes.items():
         Path(f"{section}.json").write_text(json.dumps(quoted))
@@ -118,7 +121,7 @@ def run(repository: str | None = None, quotes: dict = QUOTES, **built) -> tuple[
         )
     }  # fmt: skip
     given = {
-        "jobs": jobs, "sections": LABELLED, "figures": ["lengths"], "report": {"repository": repository},
+        "jobs": jobs, "sections": LABELLED, "figures": ["lengths"], "report": {"repository": repository, "language": language, "engine": "pdflatex"},
         "commit": {"sha": "", "date": "", "why": "without git", "changed": []} | built,
         "places": {
             "files": ["config/default.yaml", "mine.yaml"],
@@ -186,11 +189,11 @@ def test_a_choice_is_traced_to_the_file_that_made_it():
     assert "mine.yaml:2" in text.replace(r"\allowbreak{}", "")
 
 
-def test_a_long_value_is_cut():
+def test_a_long_value_is_cut_and_a_number_has_the_languages_mark():
+    assert "43,9" in run(language="de")[0].replace(r"\allowbreak{}", "")
     text, _ = run(quotes=QUOTES | {"last": [quote("mass.maps", list(range(100)))]})
-    assert f"{json.dumps(list(range(100)))[: ledger.LONGEST - 2]} …" in re.sub(
-        r"\\\w+\{\}", "", text
-    )
+    shown = re.sub(r"\\\w+\{\}|[{}]", "", text)
+    assert f"{json.dumps(list(range(100)))[: ledger.LONGEST - 2]} …" in shown
 
 
 def test_a_link_names_commit_file_and_line_where_the_commit_has_the_code():

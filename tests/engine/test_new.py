@@ -65,8 +65,8 @@ def test_what_git_would_heed_is_dotted_and_nothing_is_left_out(capsys):
         (["über"], "'über': TeX and make cannot work"),
         (["r", "--class", "articel"], "--class articel: did you mean 'article'? known are scrartcl,"),
         (["r", "--class", "elsarticle[5p]"], "--class elsarticle[5p]: did you mean 'elsarticle'?"),
-        (["r", "--title", "数"], "--title: '数' holds '数' (U+6570), which the report's typeface"),
-        (["r", "--author", "Ada", "--author", "数"], "--author: '数' holds '数' (U+6570)"),
+        (["r", "--title", "עברית"], "--title: 'עברית' holds 'ע' (U+05E2), which is written from right"),
+        (["r", "--author", "Ada", "--author", "A\x07"], "--author: 'A\\x07' holds '\\x07' (U+0007)"),
     ],
 )  # fmt: skip
 def test_what_cannot_work_is_refused_and_leaves_nothing(arguments, message, capsys):

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workings import languages
 from workings.page.numbers import number
 
 
@@ -36,9 +37,9 @@ from workings.page.numbers import number
         ),
         (10**20, None, None, "100 000 000 000 000 000 000", r"100\,000\,000\,000\,000\,000\,000"),
         (12345.678, 1, "fixed", "12 345.7", r"12\,345.7"),
-        (0.5, 0, "fixed", "0", "0"),  # half to even, as IEEE 754 and Python round
+        (0.5, 0, "fixed", "0", "0"),  # half to even
         (1.5, 0, "fixed", "2", "2"),
-        (2.675, 2, "fixed", "2.67", "2.67"),  # 2.675 is stored as 2.67499…
+        (2.675, 2, "fixed", "2.68", "2.68"),  # as it is written, though stored as 2.67499…
         (9.995, 1, "fixed", "10.0", "10.0"),
         # zero has no sign, whether stored so or rounded to it
         (-0.0, 2, "fixed", "0.00", "0.00"),
@@ -77,6 +78,46 @@ def test_a_value_in_its_notation(value, digits, notation, plain, latex):
     assert (made.plain(), made.latex()) == (plain, latex)
 
 
+@pytest.mark.parametrize(
+    ("value", "printed"),  # with three digits, as per cent with one, in two significant digits
+    [
+        (0.0125, ("0.012", "1.2 %", "0.012")),
+        (-0.0125, ("-0.012", "-1.2 %", "-0.012")),
+        (0.0135, ("0.014", "1.4 %", "0.014")),
+        (0.00000499999, ("0.000", "0.0 %", "0.0000050")),
+        (2.5, ("2.500", "250.0 %", "2.5")),
+        (-0.0, ("0.000", "0.0 %", "0")),
+        (0.3333333333333333, ("0.333", "33.3 %", "0.33")),
+    ],
+)
+def test_a_half_is_rounded_by_one_rule_in_every_unit(value, printed):
+    made = number(value, 3), number(value, 1, "percent"), number(value, 2, "significant")
+    assert tuple(each.plain() for each in made) == printed
+    assert made[0].value == made[1].value  # what a reader takes both for
+
+
+def test_a_number_is_told_by_its_digits_in_whatever_unit():
+    told = [number(0.0125, 2, notation).value for notation in ("percent", "points")]
+    told += [number(123456.0, 2, "significant").value, number(5.1e41, 4).value]
+    assert list(map(str, told)) == ["0.0125", "0.0125", "1.2E+5", "5.1000E+41"]
+
+
+@pytest.mark.parametrize(
+    ("tag", "plain", "latex"),
+    [
+        ("en-GB", "12 345.5 mm", r"12\,345.5\,mm"),
+        ("de-AT", "12 345,5 mm", r"12\,345{,}5\,mm"),
+        ("de-CH", "12 345.5 mm", r"12\,345.5\,mm"),
+        ("fr", "12 345,5 mm", r"12\,345{,}5\,mm"),
+    ],
+)
+def test_the_decimal_mark_is_that_of_the_language(tag, plain, latex):
+    made = number(12345.5, 1, None, "mm", languages.look_up(tag))
+    assert (made.plain(), made.latex()) == (plain, latex)
+    points = number(0.012, 1, "points", language=languages.look_up("de")).plain()
+    assert points == "1,2 Prozentpunkte"
+
+
 def test_a_unit_follows_after_a_thin_space():
     assert number(8, unit="px").plain() == "8 px"
     assert number(8, unit="px").latex() == r"8\,px"
@@ -94,7 +135,7 @@ def test_exact_reads_back_as_the_same_float(value):
 @given(st.floats(-1e9, 1e9), st.integers(0, 12))
 def test_fixed_is_within_half_a_unit_of_its_last_place(value, digits):
     shown = Decimal(number(value, digits, "fixed").plain().replace(" ", ""))
-    assert abs(shown - Decimal(value)) <= Decimal(10) ** -digits / 2
+    assert abs(shown - Decimal(repr(value))) <= Decimal(10) ** -digits / 2
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import sys
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,7 +28,7 @@ HOSTILE = [
     " config a = 1",
 ]
 PLAN = Plan(
-    "lengths", "lengths", "analysis.lengths", {"data": "d.csv", "more": ["a", "b"]}, {"out": "o"},
+    "lengths", "analysis.lengths", {"data": "d.csv", "more": ["a", "b"]}, {"out": "o"},
     {"lengths": {"bin": 2, "titles": HOSTILE}}, ["config lengths.bin = 2"], "article",
 )  # fmt: skip
 
@@ -57,35 +58,38 @@ def params(in_folder, monkeypatch) -> Callable:
     """The params of a job of the scaffold, as its Snakefile asks for them in a dry run."""
     lay_down(in_folder / "r", "Penguins", ["Ada"], "article")
     monkeypatch.chdir("r")
-    monkeypatch.setattr(sys, "argv", ["snakemake", "-n"])
     for name in ("WORKINGS_CONFIG", "WORKINGS_STORE"):  # a report sets them; no later test has them
         monkeypatch.setenv(name, "")
+
+    rule = SimpleNamespace(input={"data": "data/penguins.csv"}, output={"out": "o"})
 
     def asked(name: str, *blocks: str, **config: dict) -> dict[str, str]:
         for known in (fingerprint.reached, fingerprint._parsed):
             known.cache_clear()  # as in a build of its own
-        given = SimpleNamespace(configfiles=[], config=config)
-        report = workflow.Report(SimpleNamespace(config_settings=given, rules=[]))
-        files = {"data": "data/penguins.csv"}
+        words = [f"{name}={json.dumps(block)}" for name, block in config.items()]
+        given = SimpleNamespace(configfiles=[], config_args=words)
+        report = workflow.Report(
+            SimpleNamespace(
+                config_settings=given,
+                output_settings=SimpleNamespace(dryrun=True),
+                get_rule=lambda name: rule,
+                dag=SimpleNamespace(forcefiles=[], forcerules=[]),
+            )
+        )
         return {
-            key: param({}, files, {"out": "o"}) if key == "plan" else param({})
+            key: param({}, rule.input, rule.output) if key == "plan" else param({})
             for key, param in report.job(name, *blocks).items()
         }
 
+    asked.rule = rule
     return asked
 
 
 def test_each_line_of_the_fingerprint_is_a_param_and_a_change_is_seen_in_its_own(params):
     before = params("bills")
     assert before["config bills.bin"] == "config bills.bin = 1.0"
-    assert {key.split()[0] for key in before} == {
-        "plan",
-        "config",
-        "code",
-        "style",
-        "package",
-        "class",
-    }
+    kinds = {"plan", "files", "config", "order", "code", "style", "package", "class"}
+    assert {key.split()[0] for key in before} == kinds
     assert {"code analysis/bills.py", "code workings/measurements.py"} < before.keys()
 
     def changed(**config) -> set[str]:
@@ -103,6 +107,22 @@ def test_each_line_of_the_fingerprint_is_a_param_and_a_change_is_seen_in_its_own
     assert changed() == {"plan", "class", "code analysis/penguins.py"}
 
 
+def test_the_names_of_files_and_the_order_of_keys_count(params):
+    def changed(make: Callable[[], None]) -> set[str]:
+        before = params("mass")
+        make()
+        return {key for key, line in params("mass").items() if line != before[key]}
+
+    named = params.rule.input
+    named["more"] = "a.csv"
+    assert changed(lambda: named.update(data="a.csv", more=named["data"])) == {"plan", "files"}
+    keys = re.findall(
+        r"^  (?:resamples|seed): .*\n", Path("config/default.yaml").read_text(), re.MULTILINE
+    )
+    other = replace("config/default.yaml", "".join(keys), "".join(reversed(keys)))
+    assert changed(lambda: other(Path())) == {"plan", "order"}
+
+
 def test_a_job_is_given_its_own_block_and_what_it_asks_for(params):
     def given(*blocks: str) -> set[str]:
         return {key for key in params("bills", *blocks) if key.startswith("config ")}
@@ -114,7 +134,13 @@ def test_a_job_is_given_its_own_block_and_what_it_asks_for(params):
 
 def test_a_job_that_does_not_draw_depends_on_no_style(params):
     Path("analysis/count.py").write_text("import csv\n\n\ndef main(config, inputs, outputs): ...\n")
-    assert {key.split()[0] for key in params("count")} == {"plan", "code", "package"}
+    assert {key.split()[0] for key in params("count")} == {
+        "plan",
+        "files",
+        "order",
+        "code",
+        "package",
+    }
 
 
 @pytest.mark.parametrize(

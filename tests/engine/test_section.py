@@ -34,7 +34,10 @@ def run(tmp_path, monkeypatch):
         Path("templates/sections/job.tex.j2").write_text(template)
         measurements.write("job.json", values)
         section.main(
-            {"report": {"claims": "fail", **report}, "job": {"bin": 2}},
+            {
+                "report": {"claims": "fail", "language": "en", "engine": "pdflatex", **report},
+                "job": {"bin": 2},
+            },
             SimpleNamespace(
                 template=["templates/sections/job.tex.j2"],
                 measurements=["job.json"],
@@ -53,14 +56,10 @@ def test_it_is_filled_from_measurements_choices_and_derivation(run):
     assert r"The \(h\)" in text
     place = "templates/sections/job.tex.j2:2"
     assert quotes == [
-        {
-            "key": "job.loss",
-            "value": 9.4348,
-            "text": "9.435",
-            "place": place,
-            "format": {"notation": "fixed", "digits": 3},
-        },
-        {"key": "config.job.bin", "value": 2, "text": "2", "place": place, "format": {}},
+        {"key": "job.loss", "value": 9.4348, "text": "9.435", "number": "9.435", "place": place}
+        | {"format": {"notation": "fixed", "digits": 3}},
+        {"key": "config.job.bin", "value": 2, "text": "2", "number": "2", "place": place}
+        | {"format": {}},
     ]
 
 

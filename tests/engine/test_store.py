@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from workings.build.store import Store, key, sum_of
+from workings.build.store import Store, key, located, sum_of
+from workings.messages import InputError
 
 
 def put(store: Store, folder: Path, name: str, size: int = 10) -> str:
     """Store one file of `size` times the name's letter under a key of that name."""
     path = folder / f"{name}.txt"
     path.write_text(name[0] * size)
-    place = key(name, [], {}, ["text"])
+    place = key(name, {})
     store.keep(place, {"text": str(path)}, {"text": sum_of(path)})
     return place
 
@@ -29,28 +30,20 @@ def test_what_was_kept_comes_back(tmp_path):
     store = Store(tmp_path / "store", 1)
     place = put(store, tmp_path, "a")
     assert got(store, tmp_path, place) == "a" * 10
-    assert got(store, tmp_path, key("b", [], {}, ["text"])) is None
-
-
-KEY = ("job", ["config job.bin = 8", "code a 1"], {"in": [("a.csv", "1"), ("b.csv", "2")]}, ["out"])
+    assert got(store, tmp_path, key("b", {})) is None
 
 
 @pytest.mark.parametrize(
-    ("place", "other", "same"),
+    ("plan", "inputs", "same"),
     [
-        (0, "job2", False),
-        (1, ["config job.bin = 9", "code a 1"], False),
-        (1, iter(["code a 1", "config job.bin = 8"]), True),
-        (2, {"in": [("a.csv", "1"), ("b.csv", "3")]}, False),
-        (2, {"in": [("a.csv", "1"), ("c.csv", "2")]}, False),
-        (2, {"in": [("b.csv", "2"), ("a.csv", "1")]}, False),  # the order of the files may count
-        (2, {"other": [("a.csv", "1"), ("b.csv", "2")]}, False),
-        (3, ["out", "figure"], False),
+        ("1", {"b.csv": "2", "a.csv": "1"}, True),
+        ("2", {"a.csv": "1", "b.csv": "2"}, False),
+        ("1", {"a.csv": "2", "b.csv": "1"}, False),
+        ("1", {"a.csv": "1"}, False),
     ],
 )
-def test_a_key_is_of_all_that_a_result_depends_on(place, other, same):
-    changed = [other if i == place else part for i, part in enumerate(KEY)]
-    assert (key(*changed) == key(*KEY)) is same
+def test_a_key_is_of_all_that_a_result_depends_on(plan, inputs, same):
+    assert (key(plan, inputs) == key("1", {"a.csv": "1", "b.csv": "2"})) is same
 
 
 @pytest.mark.parametrize(
@@ -60,7 +53,7 @@ def test_a_key_is_of_all_that_a_result_depends_on(place, other, same):
 def test_a_damaged_entry_is_noticed_and_removed(tmp_path, capsys, damage):
     store = Store(tmp_path / "store", 1)
     place = put(store, tmp_path, "a")
-    entry = tmp_path / "store" / place[:2] / place[2:]
+    entry = store.folder / place[:2] / place[2:]
     file, text = damage
     (entry / file).unlink() if text is None else (entry / file).write_text(text)
     assert got(store, tmp_path, place) is None
@@ -83,20 +76,120 @@ def test_the_least_recently_used_go_first(tmp_path):
     assert got(store, tmp_path, places["a"]) and got(store, tmp_path, places["c"])
 
 
-def test_a_store_that_cannot_be_written_costs_no_result(tmp_path, capsys):
-    (tmp_path / "store").write_text("a file where the folder should be")
-    put(Store(tmp_path / "store", 1), tmp_path, "a")
-    assert "the result is not stored" in capsys.readouterr().err
+FOREIGN = (
+    "ms/paper/thesis.tex",
+    "ab/data/x",
+    ".notes-old/k",
+    ".new-old/k",
+    "ab/" + "0" * 62 + "/k",
+)
+
+
+@pytest.mark.parametrize("inside", ["", "workings-store/"])
+def test_what_the_store_did_not_make_stays(tmp_path, capsys, inside):
+    files = [tmp_path / f"store/{inside}{name}" for name in FOREIGN]
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("mine" * 1000)
+        os.utime(file.parent, (0, 0))
+    store = Store(tmp_path / "store", 0.0001)
+    put(store, tmp_path, "a", 1000)
+    assert got(store, tmp_path, key("b", {})) is None
+    assert [file for file in files if not file.exists()] == []
+    assert ("nothing is stored (another made this folder)" in capsys.readouterr().err) == bool(
+        inside
+    )
+
+
+def test_a_link_out_of_the_store_is_not_followed(tmp_path):
+    store = Store(tmp_path / "store", 0.0001)
+    put(store, tmp_path, "a")
+    aside = tmp_path / "aside" / ("0" * 62)
+    aside.mkdir(parents=True)
+    (aside / "k").write_text("mine" * 1000)
+    (store.folder / "00").symlink_to(aside.parent)
+    (store.folder / "11").mkdir()
+    (store.folder / "11" / ("1" * 62)).symlink_to(aside)
+    put(store, tmp_path, "b")
+    assert (aside / "k").exists()
+
+
+@pytest.mark.parametrize("place", ["store", "store/workings-store", "store/workings-store/ab"])
+def test_a_store_that_cannot_be_written_costs_no_result(tmp_path, capsys, monkeypatch, place):
+    """A file is where a folder should be; it's told once in a build."""
+    store = Store(tmp_path / "store", 1)
+    monkeypatch.setenv("WORKINGS_NOTES", str(tmp_path))
+    monkeypatch.setattr(Store, "_place", lambda *_: store.folder / "ab/cd")
+    (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / place).write_text("a file")
+    for name in "ab":
+        assert got(store, tmp_path, put(store, tmp_path, name)) is None
+    assert capsys.readouterr().err.count("nothing is stored") == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_store_of_another_user_is_a_miss(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("WORKINGS_NOTES", "nowhere")
+    store = Store(tmp_path / "store", 1)
+    place = put(store, tmp_path, "a")
+    store.folder.chmod(0o700)
+    for folder in (tmp_path, *tmp_path.parents):
+        folder.chmod(folder.stat().st_mode | 0o055)
+    out = tmp_path / "out"
+    out.mkdir(mode=0o777)
+    os.seteuid(12345)
+    try:
+        assert store.restore(place, {"text": str(out / "text")}) is None
+        store.keep(place, {"text": str(tmp_path / "a.txt")}, {"text": "1"})
+    finally:
+        os.seteuid(0)
+    said = capsys.readouterr().err
+    assert "of another user" in said and "nothing is stored (Permission denied)" in said
+    assert got(store, tmp_path, place) == "a" * 10
+
+
+@pytest.mark.parametrize("inside", [lambda entry: entry / "text", lambda entry: entry])
+def test_a_folder_or_a_file_where_the_other_should_be_is_a_damage(tmp_path, capsys, inside):
+    store = Store(tmp_path / "store", 1)
+    place = put(store, tmp_path, "a")
+    path = inside(store.folder / place[:2] / place[2:])
+    if path.is_dir():
+        path.rename(tmp_path / "aside")
+        path.write_text("a file")
+    else:
+        path.unlink()
+        path.mkdir()
+    assert got(store, tmp_path, place) is None
+    assert "is damaged; the job runs again" in capsys.readouterr().err
+    assert got(store, tmp_path, put(store, tmp_path, "a")) == "a" * 10
+
+
+@pytest.mark.parametrize(
+    ("folder", "right"),
+    [(f, False) for f in ("/", ".", "..", "build", "report/x", "config", "link", "./analysis/..")]
+    + [(f, True) for f in (".cache/workings", "../shared", "/srv/store", "reports")],
+)
+def test_a_folder_of_the_report_is_no_store(in_folder, folder, right):
+    Path("link").symlink_to("build")
+    if right:
+        assert located(folder).is_absolute()
+    else:
+        with pytest.raises(InputError, match="is a folder of the report, or above it"):
+            located(folder)
 
 
 def test_what_a_killed_writer_left_is_swept_away(tmp_path):
     store = Store(tmp_path / "store", 1)
-    old, new = tmp_path / "store/.new-old", tmp_path / "store/.new-new"
-    for left in (old, new):
-        left.mkdir(parents=True)
-    os.utime(old, (0, 0))
     put(store, tmp_path, "a")
-    assert not old.exists() and new.exists()
+    old, new, other = (
+        store.folder / f".{name}" for name in ("new-abcdefgh", "old-abcdefgh", "mine-abcdefgh")
+    )
+    for left in (old, new, other):
+        left.mkdir()
+    for left in (old, other):
+        os.utime(left, (0, 0))
+    put(store, tmp_path, "b")
+    assert not old.exists() and new.exists() and other.exists()
 
 
 def hammer(folder: Path, worker: int) -> int:
@@ -116,6 +209,5 @@ def test_eight_writers_at_once_never_hand_out_a_wrong_file(tmp_path):
     with multiprocessing.get_context("fork").Pool(8) as pool:
         wrong = pool.starmap(hammer, [(tmp_path, worker) for worker in range(8)])
     assert wrong == [0] * 8
-    files = [file for file in (tmp_path / "store").glob("??/*/*") if file.is_file()]
-    assert files
-    assert list((tmp_path / "store").glob(".*-*")) == []
+    folder = tmp_path / "store/workings-store"
+    assert list(folder.glob("??/*/*")) and not list(folder.glob(".*-*"))

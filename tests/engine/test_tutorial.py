@@ -96,13 +96,14 @@ def test_the_tutorial_works_as_it_stands(tmp_path, programs):
             assert step.language == "diff"
             file = folder / named[-1][1]
             file.write_text(put(file.read_text(encoding="utf-8"), step.text), encoding="utf-8")
-    first, section, own, other_class = (pages[heading] for heading in sorted(pages))
+    first, section, own, other_class, derived = (pages[heading] for heading in sorted(pages))
     assert plain("How tea cools") in first and plain("Ada Lovelace") in first and "Gentoo" in first
     assert "Gentoo" in section and plain("A cup on a desk") in section
-    for text in (section, own, other_class):
+    assert plain("Which way is down?") in derived and "dL_dk" in derived
+    for text in (section, own, other_class, derived):
         assert plain("tea cooled from 84.0 °C to 43.2 °C in a room of 20 °C") in text
         assert plain("After half an hour nobody burns their mouth.") in text
-    for text in (own, other_class):
+    for text in (own, other_class, derived):
         assert "Gentoo" not in text and plain("Scala graduum caloris") in text
     for number, words in {
         5: ["tea.half_life = ", "analysis/tea.py:", "tea.room = 20.0", "data/tea.csv"],

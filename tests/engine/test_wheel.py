@@ -58,7 +58,8 @@ def python(wheel, tmp_path) -> Path:
 def test_the_wheel_holds_the_engine_and_nothing_else(wheel):
     files = {
         str(file.relative_to(ROOT))
-        for file in (ROOT / "workings").rglob("*")
+        for folder in ("workings", "snakemake_logger_plugin_workings")
+        for file in (ROOT / folder).rglob("*")
         if file.is_file() and "__pycache__" not in file.parts
     }
     kinds = {Path(file).suffix for file in files}

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from types import SimpleNamespace
 
 import numpy as np
-import pypdf
 import pytest
 import torch
 from torch import nn
@@ -15,7 +13,7 @@ from analysis import atlas
 from analysis.data import storage
 from analysis.maths import network as cnn
 from analysis.maths.occlusion import Occluder, occlude_dense
-from workings import measurements
+from tests.report import studies
 from workings.messages import InputError
 
 PATCH = {"digit": 6, "example": 1, "patch": 8, "stride": 4, "fill": 0.0, "outside": False}
@@ -59,7 +57,6 @@ def test_the_mean_drop_is_the_one_on_paper(known):
 def test_the_hot_spots_are_the_pixels(known):
     values = atlas.measure(known, 6, True)
     three, six, nine = (values["classes"][label] for label in (3, 6, 9))
-    assert (three["peak_row"], three["peak_column"]) == (5, 20)
     assert (three["vertical"], three["horizontal"]) == ("upper", "right")
     assert (six["vertical"], six["horizontal"]) == ("lower", "left")
     # mean ink of the 3s: 0.75 at (5, 20) and 1 at (12, 14); of the 6: 1 at (20, 8) and (12, 14)
@@ -73,6 +70,13 @@ def test_the_hot_spots_are_the_pixels(known):
     assert (nine["label"], nine["images"], nine["peak"], nine["vertical"]) == (9, 0, None, None)
     assert (values["strongest"]["label"], values["weakest"]["label"]) == (6, 3)
     assert values["own"]["others"] == 0 and values["own"]["correlation"] is None
+    # The 6 that is averaged rests on (20, 8), the lower left of its ink; the one of `own` does not count.
+    assert known.peaks[6].tolist() == [[0, 0, 0], [0, 0, 0], [1, 0, 0]]
+    assert known.peaks[3].tolist() == [[0, 0, 2], [0, 0, 0], [0, 0, 0]]
+    peaks = values["peaks"]
+    assert (peaks["images"], peaks["upper_right"]) == (1, 0)
+    assert peaks["most"] == {"part": "lower left", "images": 1}
+    assert peaks["rows"][2] == {"height": "lower", "left": 1, "central": 0, "right": 0}
 
 
 def test_a_class_is_compared_without_the_digit_itself():
@@ -84,7 +88,7 @@ def test_a_class_is_compared_without_the_digit_itself():
     ink = np.zeros((10, 28, 28))
     ink[6, 5:9, 5:9] = 3
     places = np.array([3.5, 7.5])
-    made = atlas.Atlas(drops, ink, counts, places, places, own, 0)
+    made = atlas.Atlas(drops, ink, counts, places, own, np.zeros((10, 3, 3), int), 0)
     values = atlas.measure(made, 6, True)["own"]
     assert values["others"] == 2
     assert values["correlation"] == pytest.approx(-1)
@@ -99,37 +103,20 @@ def test_a_class_is_compared_without_the_digit_itself():
     "changes", [{}, {"patch": 28, "stride": 1}, {"outside": True, "fill": 1.0, "stride": 7}]
 )
 def test_the_whole_job(tmp_path, trained, small_digits, changes):
-    config, network = trained
-    storage.save_digits(tmp_path / "d.npz", small_digits)
-    storage.save_network(tmp_path / "w.safetensors", network)
+    classifier, network = trained
     patch = PATCH | changes
-    outputs = SimpleNamespace(
-        measurements=tmp_path / "m.json", maps=tmp_path / "a.npz", figure=tmp_path / "f.pdf"
-    )
-    atlas.main(
-        {"atlas": {"per_class": 2}, "classifier": config, "occlusion": patch},
-        SimpleNamespace(digits=tmp_path / "d.npz", model=tmp_path / "w.safetensors"),
-        outputs,
-    )
-    images = small_digits["test_images"][:, None] / np.float32(255)
-    labels = small_digits["test_labels"].astype(int)
-    given = cnn.predict(network, images).argmax(1)
-    chosen = [i for i in storage.rightly_labelled(labels, given, 2) if labels[i] == 6]
-    assert chosen
-    maps = [
-        occlude_dense(
-            network, images[i], 6, patch["patch"], patch["stride"], patch["fill"], patch["outside"]
-        )
-        for i in chosen
-    ]
-    expected = np.mean([m.clean[6] - m.p_true for m in maps], axis=0)
-    with np.load(outputs.maps) as arrays:
-        np.testing.assert_allclose(arrays["mean_drop"][6], expected, atol=2e-6)
-    values = measurements.read(outputs.measurements)
-    assert values["classes"][6]["images"] == len(chosen)
-    assert values["positions"] == expected.size
-    box = pypdf.PdfReader(outputs.figure).pages[0].mediabox
-    assert float(box.width) == pytest.approx(163 / 25.4 * 72, abs=0.1)
+    config = {"atlas": {"per_class": 2}, "classifier": classifier, "occlusion": patch}
+    values = studies.run(atlas, tmp_path, config, small_digits, network)
+    data = studies.scaled(small_digits)
+    given = cnn.predict(network, data.test_images).argmax(1)
+    right = storage.rightly_labelled(data.test_labels, given, 2)
+    chosen = [i for i in right if data.test_labels[i] == 6]
+    where = {key: patch[key] for key in ("patch", "stride", "fill", "outside")}
+    drops = [occlude_dense(network, data.test_images[i], 6, **where).drop for i in chosen]
+    with np.load(tmp_path / "maps.npz") as arrays:
+        np.testing.assert_allclose(arrays["mean_drop"][6], np.mean(drops, axis=0), atol=2e-6)
+    assert values["classes"][6]["images"] == len(chosen) > 0
+    assert values["positions"] == drops[0].size
 
 
 def test_rightly_labelled_images():

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import gzip
-import subprocess
-import sys
 
 import pytest
 
 from analysis.data.make_subset import read_idx, write_idx
 from tests.engine.changing import (
     append,
-    commit,
     git,
     of_the_engine,
     replace,
     under_its_old_date,
     upgrade,
 )
-from tests.engine.running import CONFIG, build, environment
+from tests.engine.running import CONFIG, build
 from tests.engine.test_changes import (
     Reach,
     Subject,
@@ -134,17 +131,3 @@ def test_changed_data_without_its_sum_is_refused(built):
     done = build(built)
     assert done and not done.computed, done.said[-3000:]
     assert (built / "report/report.pdf").read_bytes() == before
-
-
-def test_what_changed_since_a_commit_is_told_without_computing_that_again(built):
-    REACHES["script"].make(built)
-    commit(built, "halve the grey")
-    assert build(built)
-    kept = sorted((built / ".cache").rglob("*"))
-    asked = [sys.executable, "-m", "workings.cli", "diff", "HEAD~1", "--configfile", CONFIG]
-    told = subprocess.run(asked, cwd=built, env=environment(built), capture_output=True, text=True)
-    assert told.returncode == 1, told.stderr[-2000:]
-    assert "moved: 1\n  digits.mean_grey: " in told.stdout
-    assert "  digits: " in told.stdout.partition("sentences that cite what moved: ")[2]
-    assert (built / "build/diff/report.pdf").exists()
-    assert sorted((built / ".cache").rglob("*")) == kept

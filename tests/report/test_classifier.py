@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import resource
-from types import SimpleNamespace
 
 import numpy as np
-import pypdf
 import pytest
 import torch
 
 from analysis import classifier
 from analysis.data import storage
 from analysis.maths import network as cnn
-from workings import measurements
+from tests.report import studies
 from workings.messages import InputError
 
 DEFAULT = {
@@ -22,62 +20,35 @@ DEFAULT = {
 }  # fmt: skip
 
 
-def run(folder, config, digits) -> SimpleNamespace:
-    folder.mkdir(exist_ok=True)
-    storage.save_digits(folder / "digits.npz", digits)
-    outputs = SimpleNamespace(
-        model=folder / "w.safetensors",
-        measurements=folder / "m.json",
-        figure=folder / "f.pdf",
-        confusion=folder / "c.pdf",
-    )
-    classifier.main({"classifier": config}, SimpleNamespace(digits=folder / "digits.npz"), outputs)
-    return outputs
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, small_digits):
-    config = {
-        **DEFAULT,
-        "channels": [4, 6, 6],
-        "hidden": 12,
-        "epochs": 2,
-        "batch": 20,
-        "rate": 0.01,
-    }
-    return config, run(tmp_path_factory.mktemp("classifier"), config, small_digits)
+    config = DEFAULT | {"channels": [4, 6, 6], "hidden": 12, "epochs": 2, "batch": 20, "rate": 0.01}
+    folder = tmp_path_factory.mktemp("classifier")
+    return config, folder, studies.run(classifier, folder, config, small_digits)
 
 
 def test_two_trainings_give_the_same_bytes(trained, small_digits, tmp_path):
-    config, first = trained
-    second = run(tmp_path / "again", config, small_digits)
-    for name in ("model", "measurements", "figure", "confusion"):
-        assert getattr(first, name).read_bytes() == getattr(second, name).read_bytes(), name
+    config, first, _ = trained
+    studies.run(classifier, tmp_path, config, small_digits)
+    assert studies.Files(first).all() == studies.Files(tmp_path).all()
 
 
 def test_another_seed_gives_other_weights(trained, small_digits, tmp_path):
-    config, first = trained
-    other = run(tmp_path / "other", {**config, "seed": 2}, small_digits)
-    assert first.model.read_bytes() != other.model.read_bytes()
+    config, first, _ = trained
+    studies.run(classifier, tmp_path, config | {"seed": 2}, small_digits)
+    assert studies.Files(first).model.read_bytes() != studies.Files(tmp_path).model.read_bytes()
 
 
 def test_the_measurements_describe_the_training(trained, small_digits):
-    config, outputs = trained
-    values = measurements.read(outputs.measurements)
-    network = storage.load_network(outputs.model, config)
-    digits = torch.from_numpy(small_digits["test_images"] / np.float32(255))[:, None]
+    config, folder, values = trained
+    network = storage.load_network(studies.Files(folder).model, config)
+    data = studies.scaled(small_digits)
     with torch.no_grad():
-        given = network(digits).argmax(1).numpy()
-    assert values["test_correct"] == int((given == small_digits["test_labels"]).sum())
+        given = network(torch.from_numpy(data.test_images)).argmax(1).numpy()
+    assert values["test_correct"] == int((given == data.test_labels).sum())
     assert values["test_correct"] + values["test_wrong"] == values["test_images"] == 30
     assert values["last_epoch_loss"] < values["first_epoch_loss"]
     assert values["parameters"] == sum(p.numel() for p in network.parameters())
-
-
-def test_the_figures_have_their_size(trained):
-    for name in ("figure", "confusion"):
-        box = pypdf.PdfReader(getattr(trained[1], name)).pages[0].mediabox
-        assert float(box.width) == pytest.approx(112 / 25.4 * 72, abs=0.1)
 
 
 def test_weights_come_back_bit_for_bit(tmp_path, small_classifier):
@@ -88,6 +59,16 @@ def test_weights_come_back_bit_for_bit(tmp_path, small_classifier):
     for name, weight in network.state_dict().items():
         assert torch.equal(weight, back.state_dict()[name])
     assert not back.training
+
+
+def test_the_untrained_network_is_the_one_that_training_began_with(small_classifier):
+    trained, untrained = (
+        storage.new_network(small_classifier), storage.untrained_network(small_classifier)
+    )  # fmt: skip
+    images, labels = np.zeros((1, 1, 28, 28), np.float32), np.zeros(1, int)
+    cnn.train(trained, images, labels, epochs=1, batch=1, rate=1e-9, seed=small_classifier["seed"])
+    for name, weight in untrained.state_dict().items():
+        torch.testing.assert_close(weight, trained.state_dict()[name], atol=1e-7, rtol=0)
 
 
 def test_a_network_that_leaves_no_pixel_is_refused_with_its_key(small_classifier):
@@ -102,7 +83,7 @@ TRUE = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
 GIVEN = [0, 1, 2, 3, 4, 9, 6, 7, 8, 7]  # a 5 taken for a 9, a 9 for a 7
 
 
-def measured(monkeypatch, true, given) -> tuple[dict, np.ndarray]:
+def measured(monkeypatch, true, given) -> dict:
     """What the job measures of a network that gives these labels."""
     monkeypatch.setattr(cnn, "predict", lambda network, images: np.eye(10)[given])
     labels = np.array(true)
@@ -112,11 +93,11 @@ def measured(monkeypatch, true, given) -> tuple[dict, np.ndarray]:
 
 
 def test_a_confusion_made_by_hand(monkeypatch):
-    values, confusion = measured(monkeypatch, TRUE, GIVEN)
+    values = measured(monkeypatch, TRUE, GIVEN)
     expected = np.eye(10, dtype=int)
     expected[5, 5] = expected[9, 9] = 0
     expected[5, 9] = expected[9, 7] = 1
-    assert np.array_equal(confusion, expected)
+    assert np.array_equal(values["confusion"], expected)
     assert (values["test_correct"], values["test_wrong"], values["test_accuracy"]) == (8, 2, 0.8)
     # Wilson (1927) for 8 of 10: 0.490 to 0.943
     assert values["test_accuracy_low"] == pytest.approx(0.4902, abs=5e-5)
@@ -126,21 +107,22 @@ def test_a_confusion_made_by_hand(monkeypatch):
 
 
 def test_rows_are_true_labels_and_columns_given_ones(monkeypatch):
-    values, confusion = measured(monkeypatch, [5, 5, 5, 9, 9], [9, 9, 5, 9, 5])
+    values = measured(monkeypatch, [5, 5, 5, 9, 9], [9, 9, 5, 9, 5])
+    confusion = values["confusion"]
     assert (confusion[5, 9], confusion[9, 5]) == (2, 1)
     assert values["most_confused"] == {"true": 5, "given": 9, "count": 2}
 
 
 def test_no_confusion_at_all(monkeypatch):
-    values, confusion = measured(monkeypatch, TRUE, TRUE)
+    values = measured(monkeypatch, TRUE, TRUE)
     assert values["most_confused"]["count"] == values["test_wrong"] == 0
     assert values["test_accuracy_high"] == pytest.approx(1.0)
-    figure = classifier.draw_confusion(confusion)
+    figure = classifier.draw_confusion(values["confusion"])
     classifier.figures.plt.close(figure)
 
 
 def test_what_the_default_network_never_reads(monkeypatch):
-    values, _ = measured(monkeypatch, TRUE, TRUE)
+    values = measured(monkeypatch, TRUE, TRUE)
     assert values["parameters"] == 93_322
     # 28 → 26 → 13 → 11 → 5 (of 10 rows) → 3: the last row read is 2·(2·4 + 1 + 2) + 1 + 2 = 25
     assert list(values["unread_rows"]) == list(values["unread_columns"]) == [26, 27]

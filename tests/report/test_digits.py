@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 from analysis import digits
 from analysis.data import storage
 from analysis.data.make_subset import first_of_each_class, read_idx, write_idx
+from tests.report import studies
 from workings import measurements
 from workings.messages import InputError
 
@@ -38,11 +40,9 @@ CHOSEN = {
 
 
 def run(to: Path, **changes) -> tuple[storage.Digits, dict]:
-    outputs = SimpleNamespace(
-        digits=to / "digits.npz", measurements=to / "m.json", figure=to / "f.pdf"
-    )
-    digits.main({"digits": {**CHOSEN, **changes}}, SimpleNamespace(embedded=EMBEDDED), outputs)
-    return storage.load_digits(outputs.digits), measurements.read(outputs.measurements)
+    files = studies.Files(to)
+    digits.main({"digits": CHOSEN | changes}, SimpleNamespace(embedded=EMBEDDED), files)
+    return storage.load_digits(files.digits), measurements.read(files.measurements)
 
 
 # -- the embedded subset ---------------------------------------------------------------------------
@@ -111,34 +111,36 @@ def test_a_damaged_file_is_named_with_the_remedy(tmp_path, damage, place):
         file.write_bytes(b"")
     word = "damaged: its sha256 is "
     with pytest.raises(InputError, match=rf"{file.name}: {word}.*'git checkout .*{file.name}'"):
-        digits.load_embedded(files)
+        digits.check_sums(files)
 
 
 # -- the whole set ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("packed", [False, True])
-def test_idx_files_in_the_folder_are_found(tmp_path, small_digits, packed):
-    folder = tmp_path / "idx"
-    folder.mkdir()
+def lay_out(folder: Path, arrays: dict, packed: bool = False, dotted: bool = False) -> Path:
+    """The four IDX files of these arrays in a folder."""
+    folder.mkdir(parents=True)
     for name, array in IDX.items():
-        content = write_idx(small_digits[array])
+        name, content = name.replace("-idx", ".idx") if dotted else name, write_idx(arrays[array])
         if packed:
             (folder / f"{name}.gz").write_bytes(gzip.compress(content))
         else:
             (folder / name).write_bytes(content)
+    return folder
+
+
+@pytest.mark.parametrize("dotted", [False, True])
+@pytest.mark.parametrize("packed", [False, True])
+def test_idx_files_in_the_folder_are_found(tmp_path, small_digits, packed, dotted):
+    folder = lay_out(tmp_path / "idx", small_digits, packed, dotted)
     data, _ = run(tmp_path, source="full", folder=str(folder))
     assert np.array_equal(np.round(data.train_images[:, 0] * 255), small_digits["train_images"])
     assert np.array_equal(data.test_labels, small_digits["test_labels"])
-    assert sorted(p.name for p in folder.iterdir())[0].startswith("t10k")  # and left as it was
-    assert len(list(folder.iterdir())) == 4
+    assert len(list(folder.iterdir())) == 4  # and left as it was
 
 
 def test_torchvisions_own_folder_is_found(tmp_path, small_digits):
-    raw = tmp_path / "root/MNIST/raw"
-    raw.mkdir(parents=True)
-    for name, array in IDX.items():
-        (raw / name).write_bytes(write_idx(small_digits[array]))
+    lay_out(tmp_path / "root/MNIST/raw", small_digits)
     data, _ = run(tmp_path, source="full", folder=str(tmp_path / "root"))
     assert np.array_equal(data.train_labels, small_digits["train_labels"])
 
@@ -162,15 +164,72 @@ def test_no_files_and_no_network_is_one_clear_message(tmp_path):
     assert said.startswith(f"{tmp_path / 'none'}: ")
     assert "train-images-idx3-ubyte" in said and "digits.source: embedded" in said
     assert caught.value.key == "digits.folder"
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize(
+    ("folder", "said"),
+    [
+        ("/", "but others, so nothing is downloaded into it"),
+        (".", "but others"),
+        ("full", "but others"),
+        ("file", "is a file; a folder is right"),
+        ("file/below", "file is a file; a folder is right"),
+        ("locked/below", "cannot be written, since .*locked cannot"),
+    ],
+)
+def test_nothing_is_written_into_a_folder_that_is_not_right(tmp_path, monkeypatch, folder, said):
+    for name in ("full", "locked"):
+        (tmp_path / name).mkdir()
+    for name in ("full/thesis.tex", "file"):
+        (tmp_path / name).write_text("mine")
+    honest = os.access  # which lets root write anywhere
+    monkeypatch.setattr(os, "access", lambda p, mode: p.name != "locked" and honest(p, mode))
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(InputError, match=said) as caught:
+        digits.load("MNIST", Path(folder))
+    assert caught.value.key == "digits.folder"
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_what_is_downloaded_is_put_there_whole(tmp_path, small_digits, monkeypatch):
+    def download(url, download_root, filename, md5):
+        folder = Path(download_root)
+        if not any(folder.iterdir()):
+            for name, array in IDX.items():
+                (folder / name).write_bytes(write_idx(small_digits[array]))
+
+    mnist = digits.torchvision_datasets().mnist
+    monkeypatch.setattr(mnist, "download_and_extract_archive", download)
+    (tmp_path / "idx").mkdir()
+    for _ in range(2):  # the second time from there
+        arrays = digits.load("MNIST", tmp_path / "idx")
+        assert np.array_equal(arrays["test_labels"], small_digits["test_labels"])
+        monkeypatch.delattr(mnist, "download_and_extract_archive", raising=False)
+    assert len(list((tmp_path / "idx/MNIST/raw").iterdir())) == 4
+
+
+@pytest.mark.parametrize("fault", ["32 pixels", "a label too few", "a label of 10"])
+def test_files_of_another_kind_are_refused(tmp_path, small_digits, fault):
+    changed = dict(small_digits)
+    if fault == "32 pixels":
+        changed["test_images"] = np.zeros((30, 32, 32), np.uint8)
+    elif fault == "a label too few":
+        changed["train_labels"] = changed["train_labels"][:-1]
+    else:
+        changed["test_labels"] = changed["test_labels"] + np.uint8(1)
+    folder = lay_out(tmp_path / "idx", changed)
+    with pytest.raises(InputError, match="as many pictures of 28 × 28 pixels as labels") as caught:
+        run(tmp_path, source="full", folder=str(folder))
+    assert caught.value.key == "digits.folder"
 
 
 @pytest.mark.usefixtures("no_network")
 @pytest.mark.parametrize("fault", ["one missing", "truncated", "not gzip", "half a gzip"])
 def test_an_incomplete_folder_is_one_clear_message(tmp_path, small_digits, fault):
-    folder = tmp_path / "idx"
-    folder.mkdir()
-    for name, array in IDX.items():
-        (folder / name).write_bytes(write_idx(small_digits[array]))
+    folder = lay_out(tmp_path / "idx", small_digits)
     labels = folder / "t10k-labels-idx1-ubyte"
     if fault == "truncated":
         labels.write_bytes(labels.read_bytes()[:-5])

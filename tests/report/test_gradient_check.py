@@ -8,21 +8,17 @@ from types import SimpleNamespace
 import numpy as np
 import pypdf
 import pytest
-import yaml
 
 from analysis import gradient_check
 from workings import config as settings
 from workings import measurements
 from workings.derive.checks import check_gradients
 from workings.derive.expression import alone
-from workings.derive.proofs import prove_cell
+from workings.derive.proofs import PROVED, prove_cell
 from workings.derive.recurrence import Recurrence
 from workings.messages import InputError
 
 ROOT = Path(__file__).parents[2]
-PRINTED = yaml.safe_load((ROOT / "config/original.yaml").read_text(encoding="utf-8"))["rnn"][
-    "central_differences"
-]
 DEFAULT = settings.read_yaml(ROOT / "config/default.yaml")
 CONFIG = {
     "recurrence": DEFAULT["recurrence"],
@@ -61,22 +57,6 @@ def test_the_derived_gradients_pass(recorded):
     assert float(figure.pages[0].mediabox.width) == pytest.approx(112 / 25.4 * 72, abs=0.1)
 
 
-def test_the_differences_of_the_original(recorded):
-    by_hand = recorded[0]["by_hand"]
-    (first, second), spacing = by_hand["components"], np.spacing(9.43)
-    for value, key in (
-        (first["minus"], "loss_b1_minus"),
-        (first["plus"], "loss_b1_plus"),
-        (second["minus"], "loss_b2_minus"),
-        (second["plus"], "loss_b2_plus"),  # one rounding beside, whichever tanh the original had
-    ):
-        assert abs(value - float(PRINTED[key])) <= spacing
-    # A rounding of a loss, divided by 2ε, is all by which the quotients may differ.
-    assert repr(first["gradient"]) == PRINTED["dL_db1"]
-    assert abs(second["gradient"] - float(PRINTED["dL_db2"])) <= spacing / 2e-4
-    assert 7 < by_hand["digits"] < 11
-
-
 def test_by_hand_is_the_quotient_of_a_known_function():
     block = {"cell": "h = k**3", "loss": "h", "parameters": {"k": 2}, "steps": 1}
     table = gradient_check.by_hand(Recurrence.from_config(block), "k", 0.5)
@@ -92,7 +72,7 @@ def test_by_hand_is_the_quotient_of_a_known_function():
 def test_every_shipped_cell_is_proved_and_passes_its_checks(file):
     cell = Recurrence.from_config(settings.read_yaml(file)["recurrence"])
     assert {row.verdict for row in check_gradients(cell).rows} == {"agrees"}
-    assert all(proof.holds for proof in prove_cell(cell))
+    assert {proof.verdict for proof in prove_cell(cell)} == {PROVED}
 
 
 @pytest.mark.parametrize("parameter", ["b", "W", "U", "V", "c"])

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
-import pypdf
 import pytest
 
 from analysis import patch_search
@@ -16,8 +13,6 @@ from analysis.patch_search import Searched, measure, passed_over
 from tests.report import studies
 from workings import measurements
 from workings.messages import InputError
-
-CONFIG = {"per_class": 2, "largest": 12}
 
 # -- which images ----------------------------------------------------------------------------------
 
@@ -41,16 +36,16 @@ def test_wrongly_labelled_images_before_the_last_that_is_chosen(wrong, per_class
 # -- what is counted -------------------------------------------------------------------------------
 
 
-def flip(label: int, size: int, was: int) -> FlippingPatch:
-    return FlippingPatch(size, row=3, column=4, was=was, label=label, p=0.75, positions=2)
+def flip(label: int, size: int) -> FlippingPatch:
+    return FlippingPatch(size, row=3, column=4, label=label, p=0.75, positions=2)
 
 
 SEARCHED = [
-    Searched(0, 6, flip(4, 9, 6)),
-    Searched(1, 6, flip(0, 4, 6)),
+    Searched(0, 6, flip(4, 9)),
+    Searched(1, 6, flip(0, 4)),
     Searched(2, 6, None, recomputed=5),
-    Searched(3, 1, flip(7, 3, 1)),
-    Searched(4, 0, flip(4, 20, 0)),
+    Searched(3, 1, flip(7, 3)),
+    Searched(4, 0, flip(4, 20)),
     Searched(5, 1, None, recomputed=1),
 ]
 
@@ -67,7 +62,6 @@ def test_the_counts_of_a_search_made_by_hand():
         {"label": 0, "digits": 1},
     ]
     assert (values["digit_searched"], values["digit_flipped"], values["never"]) == (3, 2, 2)
-    assert values["images_by_size"] == [0, 0, 1, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]
     assert (values["images_at_the_smallest"], values["squares"]) == (
         1,
         28**2 + sum(n**2 for n in range(9, 28)),
@@ -99,8 +93,8 @@ def test_a_digit_that_never_flips_or_was_not_searched(six, own):
 
 def test_equal_medians_are_equally_easy_and_a_class_that_never_flips_is_hardest():
     searched = [
-        Searched(0, 6, flip(4, 5, 6)), Searched(1, 3, flip(5, 5, 3)),
-        Searched(2, 8, flip(2, 7, 8)), Searched(3, 7, None),
+        Searched(0, 6, flip(4, 5)), Searched(1, 3, flip(5, 5)),
+        Searched(2, 8, flip(2, 7)), Searched(3, 7, None),
     ]  # fmt: skip
     values = measure(searched, 0, 0, 12, 6, [])
     assert (values["easiest"], values["hardest"]) == ([3, 6], [7])
@@ -161,39 +155,24 @@ def test_brute_force_gives_the_same_labels_anywhere(trained, small_digits, index
 
 @pytest.fixture
 def job(tmp_path, trained, small_digits, monkeypatch):
-    """Run the job in a folder of its own; each run returns the bytes of its measurements."""
-    config, network = trained
-    storage.save_digits(tmp_path / "d.npz", small_digits)
-    storage.save_network(tmp_path / "w.safetensors", network)
-    monkeypatch.chdir(tmp_path)
+    """Run the job in a folder of its own."""
 
-    def run(count: int = 1, **changes) -> bytes:
+    def run(folder=tmp_path, count: int = 1, **changes) -> dict:
         monkeypatch.setenv("WORKINGS_THREADS", str(count))
-        patch_search.main(
-            {
-                "patch_search": {"per_class": None, "largest": 12, **changes},
-                "classifier": config,
-                "occlusion": {"digit": 6, "example": 1},
-            },
-            SimpleNamespace(digits=tmp_path / "d.npz", model=tmp_path / "w.safetensors"),
-            SimpleNamespace(
-                measurements=tmp_path / "m.json",
-                figure=tmp_path / "f.pdf",
-                moves=tmp_path / "moves.pdf",
-            ),
-        )
-        return (tmp_path / "m.json").read_bytes()
+        config = {
+            "patch_search": {"per_class": None, "largest": 12, **changes},
+            "classifier": trained[0],
+            "occlusion": {"digit": 6, "example": 1},
+        }
+        return studies.run(patch_search, folder, config, small_digits, trained[1])
 
     return run
 
 
 @pytest.mark.parametrize("per_class", [1, None])
-def test_the_whole_job(job, tmp_path, trained, small_digits, per_class):
-    job(per_class=per_class)
-    network = trained[1]
-    values = measurements.read(tmp_path / "m.json")
-    images = small_digits["test_images"][:, None] / np.float32(255)
-    labels = small_digits["test_labels"].astype(int)
+def test_the_whole_job(job, trained, small_digits, per_class):
+    values, network, data = job(per_class=per_class), trained[1], studies.scaled(small_digits)
+    images, labels = data.test_images, data.test_labels
     given = cnn.predict(network, images).argmax(1)
     chosen = storage.rightly_labelled(labels, given, per_class)
     if given[16] == 6 and 16 not in chosen:
@@ -211,30 +190,17 @@ def test_the_whole_job(job, tmp_path, trained, small_digits, per_class):
         assert values["own"]["size"] == brute[16][0]
         assert values["own"]["positions"] == brute[16][1]
         assert min(r["smallest"] for r in values["own"]["reached"]) == brute[16][0]
-    for file, width in (("f.pdf", 163), ("moves.pdf", 112)):
-        box = pypdf.PdfReader(tmp_path / file).pages[0].mediabox
-        assert float(box.width) == pytest.approx(width / 25.4 * 72, abs=0.1)
 
 
-def test_several_processes_give_the_same_bytes(job):
-    assert job(count=2) == job(count=1)
+def test_several_processes_give_the_same_bytes(job, tmp_path):
+    for count in (1, 2):
+        job(tmp_path / str(count), count)
+    assert studies.Files(tmp_path / "1").all() == studies.Files(tmp_path / "2").all()
 
 
-def test_a_network_that_is_always_wrong_is_refused(tmp_path, trained, small_digits, monkeypatch):
-    config, network = trained
+def test_a_network_that_is_always_wrong_is_refused(job, small_digits, monkeypatch):
     wrong = np.eye(10)[(small_digits["test_labels"].astype(int) + 1) % 10]
     monkeypatch.setattr(cnn, "predict", lambda network, images: wrong)
-    storage.save_digits(tmp_path / "d.npz", small_digits)
-    storage.save_network(tmp_path / "w.safetensors", network)
-    monkeypatch.setenv("WORKINGS_THREADS", "1")
     with pytest.raises(InputError, match="the network labels no test image rightly") as caught:
-        patch_search.main(
-            {
-                "patch_search": CONFIG,
-                "classifier": config,
-                "occlusion": {"digit": 6, "example": 0},
-            },
-            SimpleNamespace(digits=tmp_path / "d.npz", model=tmp_path / "w.safetensors"),
-            SimpleNamespace(),
-        )
+        job(per_class=2)
     assert caught.value.key == "classifier.epochs"

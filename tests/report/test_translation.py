@@ -1,17 +1,14 @@
 """The job translation: a network whose label is a known function of the shift."""
 
-import json
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from analysis import translation as job
-from analysis.data import storage
 from analysis.maths import network as cnn
 from analysis.maths.translation import shift
+from tests.report import studies
 from workings.messages import InputError
 
 CLASSIFIER = {"channels": [3, 4, 5], "kernels": [3, 3, 3], "pool": [2, 2, 1], "hidden": 8}
@@ -54,6 +51,7 @@ def test_how_far_the_label_holds_in_each_direction():
     assert values["directions"]["left"]["next_label"] == 7
     assert values["directions"]["up"]["next_label"] is None
     assert values["holds_in_all_directions_up_to"] == values["holds_in_the_square_up_to"] == 2
+    assert values["holds_to_both_sides_up_to"] == 2
     assert values["shifts_with_the_label"] == 6 * 13
     assert values["other_labels"] == [{"label": 7, "shifts": 7 * 13}]
 
@@ -98,7 +96,7 @@ def test_grid_agrees_with_shifting_one_by_one():
 def test_the_whole_test_set_along_each_direction():
     images = np.stack([stroke(column) for column in (11, 12, 13, 14, 2)])
     true = np.ones(5, dtype=np.int64)
-    along = job.along_directions(nn.Sequential(Columns(11, 16)), images, 4)
+    along = job.along_directions(nn.Sequential(Columns(11, 16)), images, 4, (26, 27))
     values = job.measure_test_set(along, true)
     directions = values["directions"]
     assert values["accuracy"] == 4 / 5
@@ -109,35 +107,22 @@ def test_the_whole_test_set_along_each_direction():
     assert directions["left"]["median_held"] == 1.5  # of 0, 1, 2, 3: the fifth is wrong in place
     assert directions["left"]["first_shift_with_most_wrong"] == 3
     assert directions["up"]["first_shift_with_most_wrong"] is None
-    assert directions["left"]["images_that_lose_ink_at_farthest"] == 1
+    assert directions["left"]["share_that_lose_ink_at_farthest"] == 1 / 5
     assert values["weakest_direction"] == "left"
+    # Rows 4 … 24 moved down by 4 reach row 28, and by 2 the row 26, which nobody reads.
+    assert (along["down"].lost[2] == 0).all() and (along["down"].unseen[2] > 0).all()
+    assert directions["down"]["share_that_lose_ink_at_farthest"] == 1
+    assert directions["down"]["accuracy_at_farthest_with_all_ink"] is None
 
 
-def test_the_job_writes_its_files_and_refuses_an_example_that_is_not_there(tmp_path):
-    generator = np.random.default_rng(0)
-    arrays = {
-        f"{part}_{kind}": array
-        for part in ("train", "test")
-        for kind, array in (
-            ("images", generator.integers(0, 255, (20, 28, 28)).astype(np.uint8)),
-            ("labels", (np.arange(20) % 10).astype(np.uint8)),
-        )
-    }
-    storage.save_digits(tmp_path / "digits.npz", arrays)
-    net = cnn.build(CLASSIFIER)
-    cnn.initialise(net, torch.Generator().manual_seed(1))
-    storage.save_network(tmp_path / "model.safetensors", net)
-    inputs = SimpleNamespace(digits=tmp_path / "digits.npz", model=tmp_path / "model.safetensors")
-    outputs = SimpleNamespace(
-        measurements=tmp_path / "m.json", figure=tmp_path / "f.pdf", accuracy=tmp_path / "a.pdf"
-    )
-    config = {"translation": CONFIG | {"farthest": 2}, "classifier": CLASSIFIER}
-    job.main(config, inputs, outputs)
-    values = json.loads(outputs.measurements.read_text())
+def test_the_job_writes_its_files_and_refuses_an_example_that_is_not_there(
+    tmp_path, trained, small_digits
+):
+    config = {"translation": CONFIG | {"farthest": 2}, "classifier": trained[0]}
+    values = studies.run(job, tmp_path, config, small_digits, trained[1])
     assert values["one_digit"]["shifts"] == 25
     assert [at["shift"] for at in values["pictures"]] == [-4, 0, 4]
-    assert outputs.figure.read_bytes()[:4] == outputs.accuracy.read_bytes()[:4] == b"%PDF"
-    config["translation"] = CONFIG | {"example": 2}
-    with pytest.raises(InputError, match="from 0 to 1") as refused:
-        job.main(config, inputs, outputs)
+    config["translation"] = CONFIG | {"example": 3}
+    with pytest.raises(InputError, match="from 0 to 2") as refused:
+        studies.run(job, tmp_path, config)
     assert refused.value.key == "translation.example"

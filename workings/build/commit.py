@@ -7,9 +7,8 @@ engine where it is in the same repository. A Python file counts as changed when 
 
 from __future__ import annotations
 
+import os
 import subprocess
-import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 
 from workings.build import fingerprint
@@ -26,78 +25,65 @@ def read(root: Path = Path()) -> dict:
         `sha` and `date` (a day) of the commit; `changed`, each path that differs with a hash of its
         content; `why`, where there is no commit to name, the reason: git's own where it gives one.
     """
-    found, reason = git(root, "log", "-1", "--format=%H %cs")
-    top, _ = git(root, "rev-parse", "--show-toplevel")
-    sha, _, date = (found or b"").decode().strip().partition(" ")
-    # A folder inside someone else's repository has no commit of its own.
-    if top and Path(top.decode().strip()).resolve() != root.resolve():
-        sha, reason = "", "outside a git repository of its own"
-    if not sha and reason.startswith("git says"):
-        reason = f"in a folder of which {reason}"
-    if not sha:
-        return {"sha": "", "date": "", "changed": [], "why": reason}
-    status, _ = git(
-        root, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", *COUNTS
-    )
-    paths = sorted(entry[3:].decode() for entry in (status or b"").split(b"\0") if entry)
-    committed = texts(sha, [path for path in paths if path.endswith(".py")], root)
-    changed = [path for path in paths if _differs(path, committed.get(path), root)]
-    changed = [f"{path} {_hash(root / path)}" for path in changed]
+    none = {"sha": "", "date": "", "changed": []}
+    told = {}
+    for name, question in {
+        "commit": ("log", "-1", "--format=%H %cs"),
+        "top": ("rev-parse", "--show-toplevel"),
+        "status": ("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", *COUNTS),
+    }.items():  # fmt: skip
+        told[name], reason = git(root, *question)
+        if reason:
+            return none | {"why": reason}
+    if Path(os.fsdecode(told["top"]).strip()).resolve() != root.resolve():
+        return none | {"why": "outside a git repository of its own"}  # but in someone else's
+    sha, _, date = told["commit"].decode().strip().partition(" ")
+    paths = sorted(os.fsdecode(entry[3:]) for entry in told["status"].split(b"\0") if entry)
+    changed = [f"{path} {_hash(root / path)}" for path in paths if _differs(path, sha, root)]
+    # A name that is not UTF-8 text is printed as far as it is.
+    changed = [os.fsencode(line).decode("utf-8", errors="replace") for line in changed]
     return {"sha": sha, "date": date, "changed": changed, "why": ""}
 
 
-def texts(sha: str, paths: Iterable[str], root: Path = Path()) -> dict[str, str]:
-    """The texts of files at a commit; a file that it does not have is left out."""
-    paths = list(paths)
-    if not (sha and paths):
-        return {}
-    asked = "".join(f"{sha}:{path}\n" for path in paths).encode()
-    answer = git(root, "cat-file", "--batch", asked=asked)[0] or b""
-    found = {}
-    for path in paths:
-        head, _, answer = answer.partition(b"\n")
-        kind = head.split()
-        if len(kind) == 3 and kind[1] == b"blob":
-            size = int(kind[2])
-            found[path] = answer[:size].decode("utf-8", errors="replace")
-            answer = answer[size + 1 :]
-    return found
+def text(sha: str, path: str, root: Path = Path()) -> str | None:
+    """The text of a file at a commit; None where it does not have the file."""
+    found, _ = git(root, "cat-file", "blob", f"{sha}:{path}") if sha else (None, "")
+    return None if found is None else found.decode("utf-8", errors="replace")
 
 
-def git(root: Path, *arguments: str, asked: bytes | None = None) -> tuple[bytes | None, str]:
-    """What git says, or nothing and the reason."""
+def git(root: Path, *arguments: str) -> tuple[bytes | None, str]:
+    """What git says, or nothing and the reason, as it goes on after “the report is”."""
     try:
         run = subprocess.run(
             ["git", "-c", "core.quotepath=off", *arguments],
             cwd=root,
-            input=asked,
             capture_output=True,
             timeout=60,
+            env=os.environ | {"LC_ALL": "C"},  # its words may be printed
         )
     except FileNotFoundError:
         return None, "without git"
     except (OSError, subprocess.TimeoutExpired) as error:
-        return None, f"git: {error}"
+        return None, f"in a folder of which git says nothing: {error}"
     if run.returncode == 0:
         return run.stdout, ""
     said = run.stderr.decode("utf-8", errors="replace").strip().partition("\n")[0]
-    if "not a git repository" in said:
+    folders = [root.resolve(), *root.resolve().parents]
+    if "not a git repository" in said and not any((f / ".git").exists() for f in folders):
         return None, "outside a git repository"
     short = said.partition(" at '")[0]  # without the folder, since it may be printed
-    return None, f"git says: {short}"
+    return None, f"in a folder of which git says: {short}"
 
 
-def _differs(path: str, committed: str | None, root: Path) -> bool:
-    """Whether the file differs in what counts; `committed` is a Python file's text at the commit."""
+def _differs(path: str, sha: str, root: Path) -> bool:
+    """Whether a file that git calls changed differs in what counts."""
+    committed = text(sha, path, root) if path.endswith(".py") else None
     if committed is None or not (root / path).is_file():
         return True
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder, Path(path).name)
-        copy.write_text(committed, encoding="utf-8")
-        try:
-            return fingerprint.code_hash(copy) != fingerprint.code_hash(root / path)
-        except InputError:
-            return True
+    try:
+        return fingerprint.hash_of(committed.encode(), path) != fingerprint.code_hash(root / path)
+    except InputError:
+        return True
 
 
 def _hash(path: Path) -> str:

@@ -16,14 +16,18 @@ seen. A job that draws also depends on the style of the figures and on the class
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
 import importlib.metadata
+import importlib.util
 import json
 import platform
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterator, Mapping
 from functools import cache
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +44,7 @@ def lines(script: str, config: Mapping[str, Any], root: Path = Path()) -> list[s
     code, packages = reached(script, root)
     return [
         *(f"config {key} = {value}" for key, value in flat(config)),
+        f"order {short(json.dumps([key for key, _ in flat(config)]))}",
         *(f"code {label} {code_hash(located(label, root))}" for label in sorted(code)),
         *(f"style {label} {digest}" for label, digest in (_style() if FIGURES in code else ())),
         *(f"package {name} {version}" for name, version in _versions(packages)),
@@ -100,22 +105,35 @@ def code_hash(path: Path) -> str:
     return _parsed(path)[0]
 
 
+def hash_of(source: bytes, file: str) -> str:
+    """The `code_hash` of a file's content."""
+    return _parse(source, file)[0]
+
+
 @cache
-def _parsed(path: Path) -> tuple[str, tuple[ast.Import | ast.ImportFrom, ...]]:
-    """The hash of the file's code, and its imports.
+def _parsed(path: Path) -> tuple[str, list[ast.Import | ast.ImportFrom]]:
+    return _parse(path.read_bytes(), str(path))
+
+
+def _parse(source: bytes, file: str) -> tuple[str, list[ast.Import | ast.ImportFrom]]:
+    """The hash of the code, and its imports.
 
     Raises:
         InputError: it is not Python.
     """
     try:
-        code = syntax.tree(path.read_text(encoding="utf-8"), str(path))
+        code = syntax.tree(source, file)
     except SyntaxError as error:
         said = ": ".join(filter(None, [error.msg, (error.text or "").strip()]))
-        raise InputError(f"{path}:{error.lineno or 1}: not Python: {said}") from None
-    except ValueError as error:  # no UTF-8, or a null byte
-        raise InputError(f"{path}: not Python: {error}") from None
-    imports = tuple(n for n in ast.walk(code) if isinstance(n, ast.Import | ast.ImportFrom))
-    return hashlib.sha256(ast.dump(code).encode()).hexdigest()[:12], imports
+        raise InputError(f"{file}:{error.lineno or 1}: not Python: {said}") from None
+    imports = [node for node in ast.walk(code) if isinstance(node, ast.Import | ast.ImportFrom)]
+    return short(ast.dump(code)), imports
+
+
+def short(content: str | bytes) -> str:
+    """Enough of the sha256 of a content to tell it from others."""
+    content = content.encode() if isinstance(content, str) else content
+    return hashlib.sha256(content).hexdigest()[:12]
 
 
 def _names(node: ast.Import | ast.ImportFrom, label: str) -> set[str]:
@@ -134,11 +152,20 @@ def _files_of(module: str, root: Path) -> list[str]:
     Where `from a import b` names a function, a.b has no file of its own, but a's package has.
     """
     parts = module.split(".")
-    if parts[0] not in (REPORT, ENGINE.name) and not (root / f"{parts[0]}.py").is_file():
+    if not (parts[0] in (REPORT, ENGINE.name) or _is_beside(parts[0], root)):
         return []
     labels = ["/".join([*parts[:n], "__init__.py"]) for n in range(1, len(parts) + 1)]
     labels.append("/".join(parts) + ".py")
     return [label for label in labels if located(label, root).is_file()]
+
+
+def _is_beside(name: str, root: Path) -> bool:
+    """Whether a job, which looks in the report's folder first, imports the module from there."""
+    place = root / name
+    if place.is_dir() and not (place / "__init__.py").is_file():
+        found = _found(name)  # a folder alone comes after every real module
+        return found is None or found.origin is None
+    return place.is_dir() or place.with_suffix(".py").is_file()
 
 
 def flat(config: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
@@ -154,30 +181,73 @@ def flat(config: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]
 def _style() -> tuple[tuple[str, str], ...]:
     """What the look of every figure depends on: (label, hash)."""
     files = [ENGINE / "style/workings.mplstyle", *sorted((ENGINE / "style/fonts").glob("*.ttf"))]
-    return tuple((file.name, hashlib.sha256(file.read_bytes()).hexdigest()[:12]) for file in files)
-
-
-@cache
-def _distributions() -> Mapping[str, list[str]]:
-    return importlib.metadata.packages_distributions()
-
-
-@cache
-def _releases(package: str) -> tuple[tuple[str, str], ...]:
-    """(distribution, version) of what provides the package; mostly both have one name.
-
-    Only where they don't is the whole list of installed files read, which takes long.
-    """
-    try:
-        return ((package, importlib.metadata.version(package)),)
-    except importlib.metadata.PackageNotFoundError:
-        names = _distributions().get(package, [])
-        return tuple((name, importlib.metadata.version(name)) for name in names)
+    return tuple((file.name, short(file.read_bytes())) for file in files)
 
 
 def _versions(packages: frozenset[str]) -> list[tuple[str, str]]:
     # On another kind of processor the same code may round otherwise.
     found = {("python", f"{sys.version_info[0]}.{sys.version_info[1]}-{platform.machine()}")}
-    for package in packages - set(sys.stdlib_module_names):
-        found.update(_releases(package))
+    waiting, seen = [*packages], set()
+    while waiting:
+        if (name := waiting.pop()) not in seen:
+            seen.add(name)
+            versions, imports = _brought(name)
+            found.update(versions)
+            waiting += imports
     return sorted(found)
+
+
+@cache
+def _brought(name: str) -> tuple[frozenset[tuple[str, str]], frozenset[str]]:
+    """What `import name` brings: of what is installed (distribution, version), else (name, hash).
+
+    A source tree that stands in the path, or behind an editable installation, says nothing by its
+    version, so its files count, and what they import in their turn.
+    """
+    spec = _found(name)
+    if spec is None or _is_standard(spec):
+        return frozenset(), frozenset()
+    places = [Path(p) for p in spec.submodule_search_locations or [spec.origin]]
+    beside = str(places[0].parent)
+    installed = _installed([name], beside) or _installed(_distributions().get(name, []), beside)
+    if installed:
+        return installed, frozenset()
+    files = [f for place in places for f in ([place] if place.is_file() else place.rglob("*"))]
+    files = sorted(f for f in files if f.is_file() and f.suffix != ".pyc")
+    imports = set()
+    for file in files:
+        if file.suffix == ".py":
+            with contextlib.suppress(InputError):  # what is not Python nobody imports
+                imports.update(*(_names(node, f"{name}/") for node in _parsed(file)[1]))
+    content = b"".join(file.name.encode() + file.read_bytes() for file in files)
+    return frozenset({(name, short(content))}), frozenset(one.partition(".")[0] for one in imports)
+
+
+def _installed(names: list[str], folder: str) -> frozenset[tuple[str, str]]:
+    """(distribution, version) of those that an installer put into the folder."""
+    return frozenset(
+        (name, one.version)
+        for name in names
+        for one in importlib.metadata.distributions(name=name, path=[folder])
+        if one.read_text("INSTALLER")
+    )
+
+
+def _found(name: str) -> ModuleSpec | None:
+    try:
+        return importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return None
+
+
+def _is_standard(spec: ModuleSpec) -> bool:
+    if spec.origin in ("built-in", "frozen"):
+        return True
+    standard = sysconfig.get_path("stdlib")
+    return spec.name in sys.stdlib_module_names and (spec.origin or "").startswith(standard)
+
+
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    """The distributions by the modules that they bring; read only where the names differ."""
+    return importlib.metadata.packages_distributions()

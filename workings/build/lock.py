@@ -44,6 +44,7 @@ def begin_build() -> None:
         os.write(lock, str(os.getpid()).encode())
     _held.append(lock)
     os.environ["WORKINGS_BUILD"] = str(os.getpid())
+    os.environ["WORKINGS_BEGAN"] = str(time.time() - 2)  # dates of files are coarse
     _wait_for_orphans()
     for folder in (BUILD.parent, Path("report")):
         for path in folder.rglob(".*"):

@@ -26,8 +26,7 @@ class Plan:
     """What a job is given.
 
     Args:
-        rule: the rule's name.
-        label: the job's name for people: the rule's, with the section or the seed where it has one.
+        label: the job's name for people, with the section or the seed where it has one.
         module: the module whose `main` does the work.
         inputs: paths by their names in the rule.
         outputs: a path for each name.
@@ -36,7 +35,6 @@ class Plan:
         document: the class of the document that its figures are drawn for; empty where it draws none.
     """
 
-    rule: str
     label: str
     module: str
     inputs: Mapping[str, str | list[str]]

@@ -6,7 +6,7 @@ import ast
 from functools import lru_cache
 
 
-def tree(source: str, file: str = "<unknown>") -> ast.Module:
+def tree(source: str | bytes, file: str = "<unknown>") -> ast.Module:
     """The syntax tree of `source` without its docstrings."""
     whole = ast.parse(source, filename=file)
     for node in ast.walk(whole):

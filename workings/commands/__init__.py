@@ -12,7 +12,9 @@ from workings.messages import InputError
 def hold_in_a_report() -> None:
     """Refuse a folder that is no report's, where there is nothing to build."""
     if not Path("Snakefile").is_file():
-        raise InputError("Snakefile: not there; run this in the folder of a report")
+        above = [str(f) for f in Path.cwd().parents if (f / "Snakefile").is_file()][:1]
+        hint = f", which may be {above[0]}" if above else ""
+        raise InputError(f"Snakefile: not there; run this in the folder of a report{hint}")
 
 
 def snakemake(options: list[str], folder: Path = Path()) -> tuple[int, str]:

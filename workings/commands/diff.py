@@ -25,7 +25,7 @@ from typing import Any
 
 from workings import config as configuration
 from workings import terminal
-from workings.build.commit import git
+from workings.build import commit
 from workings.commands import hold_in_a_report, snakemake
 from workings.measurements import read
 from workings.messages import InputError, say
@@ -133,7 +133,7 @@ def built(base: str, options: list[str]) -> Iterator[Path]:
     sha = _commit(base)
     with tempfile.TemporaryDirectory(prefix="workings-base-") as parent:
         tree = Path(parent, "tree")
-        added, reason = git(Path(), "worktree", "add", "--detach", "--quiet", str(tree), sha)
+        added, reason = commit.git(Path(), "worktree", "add", "--detach", "--quiet", str(tree), sha)
         if added is None:
             raise InputError(f"{base} cannot be checked out: {reason}")
         try:
@@ -142,7 +142,7 @@ def built(base: str, options: list[str]) -> Iterator[Path]:
             build(tree, options, f"{base} does not build")
             yield tree / "build"
         finally:
-            git(Path(), "worktree", "remove", "--force", str(tree))
+            commit.git(Path(), "worktree", "remove", "--force", str(tree))
 
 
 def build(folder: Path, options: list[str], failed: str) -> None:
@@ -158,13 +158,13 @@ def build(folder: Path, options: list[str], failed: str) -> None:
 
 def _commit(base: str) -> str:
     """The full name of the commit `base`."""
-    found, _ = git(Path(), "rev-parse", "--verify", "--quiet", f"{base}^{{commit}}")
+    if why := commit.read()["why"]:
+        raise InputError(f"{base}: no folder, and no commit either: this report is {why}")
+    found, _ = commit.git(Path(), "rev-parse", "--verify", "--quiet", f"{base}^{{commit}}")
     if found is not None:
         return found.decode().strip()
-    shallow, refused = git(Path(), "rev-parse", "--is-shallow-repository")
-    if shallow is None:
-        raise InputError(f"{base}: not a folder, and no commit can be looked up: {refused}")
-    if shallow.strip() == b"true":
+    shallow, _ = commit.git(Path(), "rev-parse", "--is-shallow-repository")
+    if shallow and shallow.strip() == b"true":
         raise InputError(
             f"{base}: not in this clone, which is shallow; 'git fetch --unshallow' brings all commits"
         )
@@ -184,13 +184,16 @@ def run(given: argparse.Namespace) -> int:
         str(Path(word).resolve()) if word.endswith((".yaml", ".yml")) else word
         for word in given.options
     ]
+    if not Path(given.base).is_dir():
+        _commit(given.base)  # which is refused before anything is built
     build(Path(), options, "this report does not build")
     with built(given.base, options) as base:
         found = compare(base, BUILD)
         OUT.mkdir(parents=True, exist_ok=True)
         pages = side_by_side(found["figures"], base, BUILD)
         (OUT / "figures.html").write_text(pages, encoding="utf-8")
-        note = marked.write(base, BUILD, OUT / "report.pdf")
+        engine = configuration.load().values["report"]["engine"]
+        note = marked.write(base, BUILD, OUT / "report.pdf", engine)
     text = describe(found, given.base)
     (OUT / "changes.txt").write_text(text, encoding="utf-8")
     (OUT / "changes.json").write_text(
@@ -221,11 +224,8 @@ def _measured(build: Path) -> dict[str, Any]:
 
 
 def _claims(build: Path) -> list[dict]:
-    return [
-        c
-        for path in sorted((build / "claims").glob("*.json"))
-        for c in json.loads(path.read_text())
-    ]
+    files = sorted((build / "claims").glob("*.json"))
+    return [claim for path in files for claim in read(path, list)]
 
 
 def _upwards(keys: set[str]) -> set[str]:

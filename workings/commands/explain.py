@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from workings.commands import hold_in_a_report
 from workings.measurements import read
 from workings.messages import InputError, did_you_mean
 from workings.page import changes
@@ -57,7 +58,8 @@ def explained(key: str, ledger: dict) -> list[str]:
 
 def _sentences(row: dict) -> Iterator[tuple[str, str]]:
     for use in row.get("uses", ()):
-        text = Path(f"build/sections/{use['section']}.tex").read_text(encoding="utf-8")
+        path = Path(f"build/sections/{use['section']}.tex")
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
         mark = f"{{{use['anchor']}}}"
         said = [changes.readable(each) for each in changes.split(text) if mark in each]
         yield use["place"], said[0] if said else use["text"]
@@ -68,7 +70,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace) -> int:
+    hold_in_a_report()
     if not LEDGER.exists():
         raise InputError(f"{LEDGER} is not there; build the report first: snakemake --cores 4")
-    print("\n".join(explained(given.key, read(LEDGER))))
+    try:
+        lines = explained(given.key, read(LEDGER))
+    except (KeyError, TypeError):
+        raise InputError(
+            f"{LEDGER}: not the ledger of a build; delete it and build again"
+        ) from None
+    print("\n".join(lines))
     return 0

@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from workings import config as configuration
+from workings.commands import hold_in_a_report
 from workings.measurements import read
 from workings.page import document, ledger, lint, template
 
@@ -21,8 +23,9 @@ def findings() -> tuple[list[lint.Finding], list[str]]:
     shell = document.read(Path("report/report.tex"))
     names = [f"sections/{name}.tex.j2" for name in shell.sections if name != "ledger"]
     files = [Path(f) for f in dict.fromkeys(f for name in names for f in template.partials(name))]
-    found = lint.of_templates(files, shell.references)
-    quotes = {path.stem: read(path) for path in sorted(Path("build/quotes").glob("*.json"))}
+    engine = configuration.load().values["report"]["engine"]
+    found = lint.of_templates(files, shell.references, shell.biber, engine)
+    quotes = {path.stem: read(path, list) for path in sorted(Path("build/quotes").glob("*.json"))}
     jobs = {job for name in names for job in template.needs(name).jobs} - {"seeds"}
     measured = {job: Path(f"build/measurements/{job}.json") for job in jobs}
     if not quotes or not all(path.exists() for path in measured.values()):
@@ -35,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None: ...
 
 
 def run(given: argparse.Namespace) -> int:
+    hold_in_a_report()
     found, notes = findings()
     for line in [*map(str, found), *(f"workings: {note}" for note in notes)]:
         print(line)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from workings import classes
 from workings.messages import InputError, did_you_mean
-from workings.page.tex import escape
+from workings.page import letters
 
 SCAFFOLD = Path(__file__).parents[1] / "scaffold"
 DOTTED = ("gitignore", "gitattributes", "github")  # stored without the dot that git would heed
@@ -37,9 +37,11 @@ def lay_down(folder: Path, title: str, authors: list[str], document_class: str) 
         raise InputError(
             f"{folder}: there is something already; name a folder that is new or empty"
         )
-    for option, text in (("--title", title), *(("--author", author) for author in authors)):
+    texts = [title, *authors]
+    engine = letters.LUALATEX if any(map(letters.missing, texts)) else letters.PDFLATEX
+    for option, text in zip(["--title", *("--author" for _ in authors)], texts, strict=True):
         try:
-            escape(text)
+            letters.refuse(text, engine)
         except InputError as error:
             raise InputError(f"{option}: {error}") from None
     known = [name for name in classes.CLASSES if "[" not in name]
@@ -55,6 +57,7 @@ def lay_down(folder: Path, title: str, authors: list[str], document_class: str) 
         "@preamble@": classes.opening(document_class, "report/references.bib"),
         "@bibliography@": classes.references(document_class, "report/references.bib"),
         "@engine@": _engine(),
+        "@typesetter@": engine,
     }
     for source in sorted(SCAFFOLD.rglob("*")):
         if not source.is_file() or "__pycache__" in source.parts:

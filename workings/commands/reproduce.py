@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 from workings import terminal
-from workings.build.commit import git
+from workings.build import commit
 from workings.build.store import sum_of
 from workings.commands import hold_in_a_report, snakemake
 from workings.measurements import read
@@ -73,6 +73,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     hold_in_a_report()
+    if given.against and not (given.against.is_dir() and given.against.name == "build"):
+        raise InputError(
+            f"{given.against}: no folder named build, with report/report.pdf beside it"
+        )
+    if why := commit.read()["why"]:
+        raise InputError(f"there is no commit to build: this report is {why}")
     with tempfile.TemporaryDirectory(prefix="workings-") as temporary:
         place = Path(temporary)
         builds = {
@@ -97,7 +103,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _clone(folder: Path) -> Path:
-    cloned, reason = git(Path(), "clone", "--quiet", ".", str(folder))
+    cloned, reason = commit.git(Path(), "clone", "--quiet", ".", str(folder))
     if cloned is None:
-        raise InputError(f"the last commit cannot be checked out: {reason}")
+        raise InputError(f"the last commit cannot be cloned: this report is {reason}")
     return folder

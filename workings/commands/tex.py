@@ -13,17 +13,23 @@ import subprocess
 from pathlib import Path
 
 from workings import classes
+from workings import config as configuration
 from workings.messages import InputError, say
-from workings.page import document
-from workings.page.typeset import FOR_BIBER, FOR_HOUSE, NEEDED
+from workings.page import document, letters
+from workings.page.typeset import FOR_BIBER, FOR_HOUSE, FOR_LUALATEX, NEEDED
 
 
-def needed(report: document.Document) -> dict[str, str]:
+def needed(report: document.Document, engine: str = letters.PDFLATEX) -> dict[str, str]:
     """The programs and files that the report needs, with their Debian packages."""
     known = classes.CLASSES.get(report.name)
-    house = report.layout == classes.HOUSE
-    of_class = {f"{report.name}.cls": known.package} if known else {}
-    return NEEDED | of_class | (FOR_HOUSE if house else {}) | (FOR_BIBER if report.biber else {})
+    found = NEEDED | ({f"{report.name}.cls": known.package} if known else {})
+    for asked, files in (
+        (report.layout == classes.HOUSE, FOR_HOUSE),
+        (report.biber, FOR_BIBER),
+        (engine == letters.LUALATEX, FOR_LUALATEX),
+    ):
+        found |= files if asked else {}
+    return found
 
 
 def missing(files: dict[str, str]) -> dict[str, str]:
@@ -80,6 +86,7 @@ def run(given: argparse.Namespace) -> int:
         f"{name}.cls": known.package for name, known in classes.CLASSES.items() if "[" not in name
     }
     every["chromium"] = "chromium"
-    files = needed(document.read(Path("report/report.tex")))
+    engine = configuration.load().values["report"]["engine"]
+    files = needed(document.read(Path("report/report.tex")), engine)
     install(files | (every if given.all else {}))
     return 0

@@ -37,8 +37,9 @@ def seen() -> dict[str, tuple[int, int]]:
     for source in map(Path, SOURCES):
         for path in [source] if source.is_file() else source.rglob("*"):
             if path.is_file() and path.suffix not in MADE and path.name[0] != ".":
-                status = path.stat()
-                found[str(path)] = (status.st_mtime_ns, status.st_size)
+                with contextlib.suppress(FileNotFoundError):  # gone meanwhile
+                    status = path.stat()
+                    found[str(path)] = (status.st_mtime_ns, status.st_size)
     return found
 
 

@@ -1,7 +1,7 @@
 """The numbers that a program runs on.
 
-Double precision, complex double precision (for the complex step), any number of digits by mpmath, and
-symbols by sympy (for the proofs).
+Double precision, complex double precision (for the complex step), and any number of digits by mpmath;
+exact.py has those of the proofs.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from typing import Any
 
 import mpmath
 import numpy as np
-import sympy
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Arithmetic:
     """Numbers of one kind."""
 
@@ -38,6 +37,11 @@ class Arithmetic:
             result[index] = self.number(Fraction(value))
         return result
 
+    def power(self, u: np.ndarray, p: Fraction) -> np.ndarray:
+        if p == 2:
+            return u * u
+        return u ** (int(p) if p.denominator == 1 else self.number(p))
+
     def zeros(self, shape: tuple[int, ...]) -> np.ndarray:
         return self.array(np.zeros(shape, dtype=int))
 
@@ -53,12 +57,6 @@ COMPLEX = Arithmetic(
     lambda value: complex(float(value)),
     lambda function: function.complexes or function.floats,
     lambda u: u.real.max(-1, keepdims=True),
-)
-SYMBOLIC = Arithmetic(
-    object,
-    lambda value: sympy.Rational(value.numerator, value.denominator),
-    lambda function: np.frompyfunc(function.symbols, 1, 1),
-    lambda u: 0,
 )
 
 

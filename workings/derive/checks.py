@@ -12,7 +12,7 @@ For every parameter p the reverse-mode gradient dL/dp is compared with
     multiprecision          the reverse mode in many digits, against central differences there
 
 Agreement of a and b is the relative difference max|a - b| / max|b| over the components of a parameter,
-and its digits -log10. With many parameters, components give way to random directions of signs.
+and its digits -log10. With many parameters or steps, components give way to random directions of signs.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ TOLERANCES = {
 COMPLEX_STEP = 1e-30
 STEPS = tuple(10.0 ** (-k / 2) for k in range(3, 11))  # 3e-2 ... 1e-5
 FINER_STEPS = tuple(10.0 ** (-k / 2) for k in range(11, 27))  # where the loss bends within 1e-5
-MANY_PARAMETERS = 1000  # beyond: directions instead of components
+MOST_BY_COMPONENT = 2000  # steps x components of all parameters; beyond: random directions
+MOST_SENSITIVE = 1000  # components, whose sensitivities forward mode carries all at once
 DIRECTIONS = 3
 MOST_MULTIPRECISION_WORK = 400_000  # steps x components of all parameters and lines
 
@@ -120,10 +121,10 @@ def digits_of(difference: float, most: float = 16.0) -> float:
 
 
 def directions(cell: Recurrence, parameter: str) -> list[Array]:
-    """What a gradient is projected on: unit vectors, or random signs if the cell has many parameters."""
+    """What a gradient is projected on: unit vectors or, where these take long, random signs."""
     shape = cell.shape(parameter)
     size = int(np.prod(shape))
-    if cell.size <= MANY_PARAMETERS:
+    if size <= DIRECTIONS or cell.steps * cell.size <= MOST_BY_COMPONENT:
         return [row.reshape(shape) for row in np.eye(size)]
     random = np.random.default_rng([0, *parameter.encode()])
     return [random.choice([-1.0, 1.0], size=shape) for _ in range(DIRECTIONS)]
@@ -186,7 +187,7 @@ def forward_gradient(cell: Recurrence, parameter: str, along: Sequence[Array]) -
     Along a direction d, the sensitivity to the scalar s of p + s d at s = 0.
     """
     run = cell.forward()
-    if cell.size <= MANY_PARAMETERS:
+    if cell.size <= MOST_SENSITIVE:
         return _projected(cell.forward_mode(run, parameter)[LOSS].sum(axis=0), along)
     results = []
     for d in along:
@@ -226,6 +227,7 @@ def torch_gradients(cell: Recurrence) -> tuple[float, dict[str, Array]]:
         "softmax": lambda u: torch.softmax(u, -1),
         "log_sum_exp": lambda u: torch.logsumexp(u, -1),
         "transpose": lambda A: A.T,
+        "max": lambda u, v: torch.where(u > v, u, v),  # torch's own halves the slope between equals
         "concatenate": lambda *parts: torch.cat([part.reshape(-1) for part in parts]),
         "power": lambda u, p: u ** float(p),
         "index": lambda u, i: u[i],

@@ -11,10 +11,12 @@ Functions and powers of vectors act element by element. Components are counted f
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
-from dataclasses import dataclass, field
+import json
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -155,6 +157,11 @@ class Derivation:
             ],
         }
 
+    def write(self, path: str | Path) -> None:
+        """Put what a section prints into a file."""
+        text = json.dumps(self.printed(), indent=1, ensure_ascii=False)
+        Path(path).write_text(text, encoding="utf-8")
+
     def largest_residual(self) -> float:
         """The largest difference, relative to 1 + |value|, between a line's equation run by itself on
         the values of the names in it, and the result that the line prints."""
@@ -288,13 +295,31 @@ class _Builder:
 
     # --- the parts
 
+    def parts(self) -> list[Part]:
+        return [
+            self.definition(),
+            self.forward_pass(),
+            self.jacobians(),
+            self.reverse(),
+            self.immediate(),
+            *self.if_asked(),
+        ]
+
+    def if_asked(self) -> list[Part]:
+        """Forward mode by some parameters, and a step along the gradient of one."""
+        update = self.cell.update
+        forward = [self.forward_mode(parameter) for parameter in self.cell.forward_parameters]
+        return [*forward, *([self.update(*update)] if update else [])]
+
+    def given(self) -> list[Line]:
+        """The parameters and constants."""
+        arrays = self.cell.parameters | self.cell.constants
+        return [Line(name, symbol(name), (self.matrix(a),), a) for name, a in arrays.items()]
+
     def definition(self) -> Part:
-        cell = self.cell
-        lines = [self.symbolic(name, formula) for name, formula in cell.lines.items()]
+        lines = [self.symbolic(name, formula) for name, formula in self.cell.lines.items()]
         total = Tex(rf"\sum_{{t=0}}^{{{self.T - 1}}} \ell_{{t}}", 6)
-        lines.append(Line("total_loss", "L", (total,)))
-        for name, array in (cell.parameters | cell.constants).items():
-            lines.append(Line(name, symbol(name), (self.matrix(array),), array))
+        lines += [Line("total_loss", "L", (total,)), *self.given()]
         heading = "The cell, its loss and its parameters"
         return self.part("definition", heading, lines, steps=False)
 
@@ -443,35 +468,92 @@ class _Builder:
 
     def names(self) -> list[tuple[str, str]]:
         """What each name is."""
+        own = self.own_names(" of step t", "computed at step t")
+        loss = (self.cell.meaning or {}).get(LOSS, "the loss of step t alone")
+        return [
+            *own,
+            (symbol(LOSS, "t"), loss),
+            ("L", "the total loss, the sum over the steps"),
+            (
+                r"\frac{\partial^{+} v_{t}}{\partial u_{t}}",
+                "the immediate derivative of one line of the cell, all other names held fixed",
+            ),
+            (
+                r"\frac{dL}{du_{t}}",
+                "the total derivative of the total loss: through step t and all later steps",
+            ),
+            (
+                r"\frac{\partial \ell_{t}}{\partial u_{t}}",
+                "the derivative of the loss of step t through step t alone, the earlier state held fixed",
+            ),
+            (
+                r"\frac{dv_{t}}{dp}",
+                "the total derivative by a parameter: through step t and all earlier steps",
+            ),
+        ]
+
+    def own_names(self, when: str, computed: str) -> list[tuple[str, str]]:
+        """What each name is that the cell has, but its loss."""
         cell = self.cell
-        words = {INPUT: "the input of step t", TARGET: "the target of step t"}
+        words = {INPUT: f"the input{when}", TARGET: f"the target{when}"}
         words = {name: words[name] for name in cell.sequences}
         words |= dict.fromkeys(cell.parameters, "a parameter")
         words |= dict.fromkeys(cell.constants, "a fixed number, not differentiated")
-        words |= dict.fromkeys(cell.lines, "computed at step t")
+        words |= dict.fromkeys(cell.lines, computed)
         words |= dict.fromkeys(cell.initial_state, "a state, carried from step to step")
-        words |= {LOSS: "the loss of step t alone"} | dict(cell.meaning or {})
-        own = [
-            (self.label(name, "t"), f"{words[name]} ({describe(cell.shape(name))})")
-            for name in words
+        words |= cell.meaning or {}
+        return [
+            (self.label(name, "t"), f"{word} ({describe(cell.shape(name))})")
+            for name, word in words.items()
             if name != LOSS
         ]
+
+
+class _Function(_Builder):
+    """What has one step and no state is a function: no step is printed, and its loss is L."""
+
+    def label(self, name: str | Derivative, t: str) -> str:
+        if name == LOSS:
+            return TOTAL
+        return super().label(name, t) if isinstance(name, Derivative) else symbol(name)
+
+    def line(self, name: str | Derivative, formula: Node, step: int) -> Line:
+        return replace(super().line(name, formula, step), name=str(name))
+
+    def parts(self) -> list[Part]:
+        self.raw |= {total(name): array[None] for name, array in self.gradients.parameters.items()}
         return [
-            *own,
-            (symbol(LOSS, "t"), words[LOSS]),
-            ("L", "the total loss, the sum over the steps"),
-            *_DERIVATIVES.items(),
+            self.part("definition", "What is given", self.given()),
+            self.numbers("forward_pass", "The function", self.cell.lines),
+            self.jacobians(),
+            self.numbers("reverse", "Reverse mode: backpropagation", self.cell.adjoint_lines()),
+            *self.if_asked(),
         ]
 
+    def numbers(self, name: str, heading: str, formulas: Mapping[Any, Node]) -> Part:
+        """Each formula with its numbers."""
+        return self.part(
+            name, heading, [self.line(n, formula, 0) for n, formula in formulas.items()]
+        )
 
-_DERIVATIVES = {
-    r"\frac{\partial^{+} v_{t}}{\partial u_{t}}": "the immediate derivative of one line of the cell, "
-    "all other names held fixed",
-    r"\frac{dL}{du_{t}}": "the total derivative of the total loss: through step t and all later steps",
-    r"\frac{\partial \ell_{t}}{\partial u_{t}}": "the derivative of the loss of step t through step t "
-    "alone, the earlier state held fixed",
-    r"\frac{dv_{t}}{dp}": "the total derivative by a parameter: through step t and all earlier steps",
-}
+    def _jacobian(self, name: str, leaf: str, formula: Node) -> list[Line]:
+        general, *numbers = super()._jacobian(name, leaf, formula)
+        return [replace(line, name=general.name) for line in numbers] or [general]
+
+    def forward_mode(self, parameter: str) -> Part:
+        heading = f"Forward mode: the sensitivity to \\({symbol(parameter)}\\)"
+        return self.numbers(f"forward_mode.{parameter}", heading, self.tangents[parameter])
+
+    def names(self) -> list[tuple[str, str]]:
+        return [
+            *self.own_names("", "computed"),
+            ("L", (self.cell.meaning or {}).get(LOSS, "the loss")),
+            (
+                r"\frac{\partial^{+} v}{\partial u}",
+                "the derivative of one line alone, all other names held fixed",
+            ),
+            (r"\frac{dv}{du}", "the total derivative, along every path"),
+        ]
 
 
 def _without(names: Set[Derivative], lines: dict[Derivative, Node]) -> dict[Derivative, Node]:
@@ -495,17 +577,9 @@ def derive(cell: Recurrence, run: Run | None = None, *, digits: int = 4) -> Deri
     digits: decimals of the numbers that are not exact.
     """
     run = run or cell.forward()
-    build = _Builder(cell, run, cell.reverse(run), digits)
-    parts = [
-        build.definition(),
-        build.forward_pass(),
-        build.jacobians(),
-        build.reverse(),
-        build.immediate(),
-        *(build.forward_mode(parameter) for parameter in cell.forward_parameters),
-        *([build.update(*cell.update)] if cell.update else []),
-    ]
-    return Derivation(tuple(parts), tuple(build.names()))
+    kind = _Function if cell.steps == 1 and not cell.states else _Builder
+    build = kind(cell, run, cell.reverse(run), digits)
+    return Derivation(tuple(build.parts()), tuple(build.names()))
 
 
 def readings(cell: Recurrence, run: Run, parameter: str) -> dict[str, np.ndarray]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
 from typing import Any
@@ -15,20 +15,24 @@ from workings.derive.expression import (
     INPUT,
     LOSS,
     TARGET,
+    TOTAL,
     ExpressionError,
+    Position,
+    Shape,
     describe,
     names_in,
     number_from,
 )
-from workings.derive.grammar import is_name, parse_assignments, parse_formula
-from workings.derive.operations import FUNCTIONS
+from workings.derive.grammar import check_name, in_ascii, parse_assignments, parse_formula
+from workings.derive.typesetting import symbol
 from workings.messages import InputError
 
 _KEYS = {
     "cell", "loss", "parameters", "constants", "initial_state", "inputs", "targets", "steps",
     "forward_mode", "update", "name", "meaning",
 }  # fmt: skip
-_DERIVATIVE_NAME = re.compile(r"d\w*_d\w+|carry_\w+")
+_DERIVATIVE_NAME = re.compile(r"d\w*_d\w+")
+MOST_NUMBERS = 250_000  # of one array
 
 
 @contextmanager
@@ -74,6 +78,7 @@ def read(config: Mapping[str, Any]) -> dict[str, Any]:
             if sequences[name].ndim == 0:
                 raise ExpressionError(f"{key}: expected a list with one entry per step")
     lines = _lines(config, [*parameters, *constants, *sequences], initial)
+    _check_printed([*parameters, *constants], [*lines, *sequences])
     meaning = _mapping(config, "meaning")
     for name in meaning:
         if name not in {*parameters, *constants, *sequences, *lines}:
@@ -98,46 +103,75 @@ def read(config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _mapping(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = config.get(key) or {}
-    if not isinstance(value, Mapping):
-        raise ExpressionError(f"{key}: expected `name: value` pairs, got {value!r:.60}")
-    return value
+def _mapping(config: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """The values under a key by their names, which are in ASCII."""
+    given = config.get(key) or {}
+    if not isinstance(given, Mapping):
+        raise ExpressionError(f"{key}: expected `name: value` pairs, got {given!r:.60}")
+    values = {}
+    for name, value in given.items():
+        check_name(name, key)
+        if in_ascii(name) in values:
+            raise ExpressionError(f"{key}: `{name}` is there twice")
+        values[in_ascii(name)] = value
+    return values
 
 
 def _group(config: Mapping[str, Any], key: str) -> dict[str, np.ndarray]:
     """The named arrays under a key."""
     arrays = {}
     for name, value in _mapping(config, key).items():
-        _check_name(name, key)
+        _check_meaning(name, key)
         arrays[name] = _array(value, f"{key}, {name}")
         if arrays[name].ndim > 2:
             raise ExpressionError(f"{key}, {name}: more than two indices")
     return arrays
 
 
-def _array(value: object, what: str, depth: int = 0) -> np.ndarray:
+def _array(value: object, what: str) -> np.ndarray:
     """An array of exact numbers from nested lists, or an array of floats as it is."""
-    if depth > 3:
-        raise ExpressionError(f"{what}: nested more deeply than a sequence of matrices")
     if isinstance(value, np.ndarray):
         if value.dtype == object:
             return value
         if not np.issubdtype(value.dtype, np.number) or not np.isfinite(value).all():
             raise ExpressionError(f"{what}: expected finite numbers")
         return value.astype(np.float64)
+    if (count := _count(value)) > MOST_NUMBERS:
+        raise ExpressionError(f"{what}: {count:,} numbers; at most {MOST_NUMBERS:,} are read")
+    numbers: list[Fraction] = []
+    shape = _read_into(numbers, value, what)
+    array = np.empty(len(numbers), dtype=object)
+    array[:] = numbers
+    return array.reshape(shape)
+
+
+def _count(value: object, depth: int = 0) -> int:
+    """How many numbers nested lists hold."""
+    if not isinstance(value, list | tuple) or depth > 3:
+        return 1
+    inner = any(isinstance(part, list | tuple) for part in value[:1])
+    return sum(_count(part, depth + 1) for part in value) if inner else len(value)
+
+
+def _read_into(numbers: list[Fraction], value: object, what: str, depth: int = 0) -> Shape:
+    """The shape of a number or of nested lists, whose numbers are put into a list."""
+    if depth > 3:
+        raise ExpressionError(f"{what}: nested more deeply than a sequence of matrices")
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
     if not isinstance(value, list | tuple):
-        return np.array(number_from(value, what), dtype=object)
+        numbers.append(number_from(value, what))
+        return ()
     if not value:
         raise ExpressionError(f"{what} is empty")
-    parts = [_array(part, f"{what}[{i}]", depth + 1) for i, part in enumerate(value)]
-    for i, part in enumerate(parts):
-        if part.shape != parts[0].shape:
+    shapes = []
+    for i, part in enumerate(value):
+        shapes.append(_read_into(numbers, part, f"{what}[{i}]", depth + 1))
+        if shapes[i] != shapes[0]:
             raise ExpressionError(
-                f"{what}: element 0 is {describe(parts[0].shape)}, "
-                f"but element {i} is {describe(part.shape)}"
+                f"{what}: element 0 is {describe(shapes[0])}, but element {i} is {describe(shapes[i])}"
             )
-    return np.stack(parts)
+    return (len(value), *shapes[0])
 
 
 def _lines(
@@ -150,7 +184,7 @@ def _lines(
     known = [*given, *(f"{state}_prev" for state in initial)]
     lines = dict(parse_assignments(cell, known))
     for name, formula in lines.items():
-        _check_name(name, "cell", formula.position[0])
+        _check_meaning(name, "cell", (formula.position[0], 1))
     for state in initial:
         if state not in lines:
             raise ExpressionError(f"initial_state: the cell has no line `{state} = ...`")
@@ -161,14 +195,28 @@ def _lines(
     return lines
 
 
-def _check_name(name: object, group: str, line: int | None = None) -> None:
-    position = (line, 1) if line else None
-    if not is_name(name):
-        raise ExpressionError(f"{name!r} cannot be a name: letters, digits and _ only", None, group)
-    if name in FUNCTIONS or name in (INPUT, TARGET, LOSS) or name.endswith("_prev"):
+def _check_meaning(name: str, group: str, position: Position | None = None) -> None:
+    """Refuse a name that means something else."""
+    if name in (INPUT, TARGET, LOSS, TOTAL, "l") or name.endswith("_prev"):
         raise ExpressionError(f"`{name}` has a fixed meaning and cannot be given", position, group)
     if _DERIVATIVE_NAME.fullmatch(name):
         raise ExpressionError(f"`{name}` looks like a derivative", position, group)
+
+
+def _check_printed(fixed: Iterable[str], timed: Iterable[str]) -> None:
+    """Refuse two names that the page would print alike: `h_t`, say, beside a line `h`."""
+    printed: dict[str, str] = {}
+    for name in [*timed, *fixed]:
+        text = symbol(name) if name in fixed else symbol(name, "t")
+        if re.fullmatch(r"[Ie]_\{\d+\}|K_\{\d+,\d+\}", text):
+            raise ExpressionError(
+                f"`{name}` would be printed like a matrix or vector of zeros and ones"
+            )
+        for alike in (text, re.sub(r"_\{\d+\}$", "_{t}", text)):
+            if alike in printed:
+                other = printed[alike]
+                raise ExpressionError(f"`{other}` and `{name}` would be printed alike: rename one")
+        printed[text] = name
 
 
 def _steps(config: Mapping[str, Any]) -> int:
@@ -180,18 +228,20 @@ def _steps(config: Mapping[str, Any]) -> int:
         if not isinstance(steps, int) or isinstance(steps, bool) or steps < 1:
             raise ExpressionError(f"steps: expected a whole number from 1, got {steps!r:.60}")
         lengths["steps"] = steps
-    if not lengths:
+    if not lengths and config.get("initial_state"):
         raise ExpressionError("give `inputs`, `targets` or `steps`: the number of steps is unknown")
     for (one, m), (other, n) in itertools.pairwise(lengths.items()):
         if m != n:
             raise ExpressionError(f"{one} has {m} steps, but {other} has {n}")
-    return next(iter(lengths.values()))
+    return next(iter(lengths.values()), 1)
 
 
 def _forward(config: Mapping[str, Any], parameters: Mapping[str, Any]) -> tuple[str, ...]:
     """The parameters whose sensitivities are derived forwards too."""
     forward = config.get("forward_mode") or []
-    for name in forward if isinstance(forward, list | tuple) else [forward]:
+    forward = forward if isinstance(forward, list | tuple) else [forward]
+    forward = [in_ascii(name) if isinstance(name, str) else name for name in forward]
+    for name in forward:
         if not isinstance(name, str) or name not in parameters:
             raise ExpressionError(f"forward_mode: `{name}` is not a parameter")
         if forward.count(name) > 1:
@@ -209,7 +259,7 @@ def _update(
     if not isinstance(update, Mapping) or set(update) != {"parameter", "rate"}:
         raise ExpressionError("update: expected `parameter` and `rate`")
     name = update["parameter"]
-    if not isinstance(name, str) or name not in parameters:
+    if not isinstance(name, str) or in_ascii(name) not in parameters:
         known = ", ".join(parameters)
         raise ExpressionError(f"update: `{name}` is not a parameter; there are {known}")
-    return name, number_from(update["rate"], "update, rate")
+    return in_ascii(name), number_from(update["rate"], "update, rate")

@@ -8,12 +8,54 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any, ClassVar
 
 INPUT, TARGET, LOSS = "x", "target", "loss"  # the names that a cell is given, and that it gives
 TOTAL, LATER = "L", "later"  # the loss of all steps, and of those after the step
 LARGEST = 10**300  # any number; double precision ends at 1.8e308
+GREEK = dict(  # letter -> name; one that looks like a Latin letter is not among them
+    zip(
+        "αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΦΨΩ",
+        [
+            "alpha",
+            "beta",
+            "gamma",
+            "delta",
+            "epsilon",
+            "zeta",
+            "eta",
+            "theta",
+            "iota",
+            "kappa",
+            "lambda",
+            "mu",
+            "nu",
+            "xi",
+            "pi",
+            "rho",
+            "sigma",
+            "tau",
+            "upsilon",
+            "phi",
+            "chi",
+            "psi",
+            "omega",
+            "Gamma",
+            "Delta",
+            "Theta",
+            "Lambda",
+            "Xi",
+            "Pi",
+            "Sigma",
+            "Phi",
+            "Psi",
+            "Omega",
+        ],
+        strict=True,
+    )
+)
 NUMBER = re.compile(
     r"\d{1,40}(\.\d{0,40})?([eE][+-]?\d{1,3})?|\.\d{1,40}([eE][+-]?\d{1,3})?", re.ASCII
 )
@@ -223,6 +265,8 @@ def number_from(value: object, what: str) -> Fraction:
     """
     if isinstance(value, Fraction):
         return value
+    if type(value) in (int, float) and abs(value) <= LARGEST:
+        return Fraction(*Decimal(str(value)).as_integer_ratio())
     text = str(value).strip() if not isinstance(value, bool) else ""
     unsigned = text[1:] if text[:1] in "+-" else text
     top, slash, bottom = unsigned.partition("/")

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import keyword
 import re
 import warnings
 from collections.abc import Collection
@@ -22,6 +23,7 @@ from fractions import Fraction
 
 from workings.derive import operations as op
 from workings.derive.expression import (
+    GREEK,
     LARGEST,
     NUMBER,
     ExpressionError,
@@ -48,9 +50,27 @@ _BINARY = {
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
 
 
-def is_name(text: object) -> bool:
-    """Whether `text` can name a variable: ASCII letters, digits and `_`, a letter first, 40 at most."""
-    return isinstance(text, str) and _NAME.fullmatch(text) is not None
+def in_ascii(name: str) -> str:
+    """A name with the names of its Greek letters: α is alpha, W_α is W_alpha."""
+    return "".join(GREEK.get(letter, letter) for letter in name)
+
+
+def check_name(name: object, place: str, position: Position | None = None) -> None:
+    """Raises ExpressionError unless `name` can name a variable.
+
+    It takes ASCII and Greek letters, digits and `_`, a letter first, 40 at most.
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(in_ascii(name)):
+        raise ExpressionError(
+            f"{name!r:.60} cannot be a name: letters, digits and _ only", position, place
+        )
+    if keyword.iskeyword(name):
+        hint = "; write λ" if name == "lambda" else ""
+        raise ExpressionError(
+            f"`{name}` is a word of the grammar and cannot be a name{hint}", position, place
+        )
+    if name in op.FUNCTIONS:
+        raise ExpressionError(f"`{name}` is a function and cannot be a name", position, place)
 
 
 def parse_formula(
@@ -94,11 +114,8 @@ def parse_assignments(
             or not isinstance(statement.targets[0], ast.Name)
         ):
             raise ExpressionError("expected `name = formula`", position, place)
-        name = statement.targets[0].id
-        if not is_name(name):
-            raise ExpressionError(f"`{name}` cannot be a name", position, place)
-        if name in op.FUNCTIONS:
-            raise ExpressionError(f"`{name}` is a function and cannot be assigned", position, place)
+        check_name(statement.targets[0].id, place, position)
+        name = in_ascii(statement.targets[0].id)
         if name in known:
             raise ExpressionError(f"`{name}` already has a value", position, place)
         node = _Reader(line, known, place, number, shift).read(statement.value)
@@ -122,9 +139,9 @@ def _check_text(text: object, place: str, line: int, offset: int) -> None:
         )
     for column, character in enumerate(text, start=1):
         # Python would take a mathematical bold W, or a full-width one, for the plain letter.
-        if not (character == "\t" or " " <= character <= "~"):
+        if not (character == "\t" or " " <= character <= "~" or character in GREEK):
             raise ExpressionError(
-                f"the character U+{ord(character):04X} is not allowed: plain ASCII only",
+                f"the character U+{ord(character):04X} is not allowed: plain ASCII and Greek letters only",
                 (line, offset + column),
                 place,
             )
@@ -137,6 +154,9 @@ def _parse(text: str, mode: str, place: str, line: int, shift: int) -> ast.AST:
             tree = ast.parse(text, mode=mode)
     except SyntaxError as error:
         column = shift + max(error.offset or 1, 1)
+        for word in re.finditer(r"\w+", text):
+            if keyword.iskeyword(word[0]):
+                check_name(word[0], place, (line, shift + word.start() + 1))
         raise ExpressionError(f"not a formula: {error.msg}", (line, column), place) from None
     except (ValueError, MemoryError, RecursionError, OverflowError):
         raise ExpressionError("nested too deeply to be read", (line, shift + 1), place) from None
@@ -158,7 +178,11 @@ class _Reader:
         self.place, self.line, self.shift = place, line, shift
 
     def position(self, node: ast.expr) -> Position:
-        return (self.line, self.shift + node.col_offset + 1)
+        return (self.line, self.shift + len(self.before(node.col_offset)) + 1)
+
+    def before(self, bytes_: int) -> str:
+        """The text up to a place that is counted in bytes, as Python does."""
+        return self.text.encode()[:bytes_].decode()
 
     def refuse(self, message: str, node: ast.expr) -> ExpressionError:
         return ExpressionError(message, self.position(node), self.place)
@@ -186,7 +210,7 @@ class _Reader:
         raise self.refuse(f"`{source}` is not part of a formula", node)
 
     def number(self, node: ast.Constant) -> Number:
-        source = self.text[node.col_offset : node.end_col_offset]
+        source = ast.get_source_segment(self.text, node)
         if NUMBER.fullmatch(source) is None:
             raise self.refuse(f"`{source}` is not a decimal number", node)
         return self.exact(Fraction(source), node)
@@ -197,8 +221,9 @@ class _Reader:
         return Number(value, self.position(node))
 
     def name(self, node: ast.Name) -> Name:
-        if node.id in self.names:
-            return Name(node.id, self.position(node))
+        name = in_ascii(node.id)
+        if name in self.names:
+            return Name(name, self.position(node))
         if node.id.endswith("_prev"):
             state = node.id.removesuffix("_prev")
             message = f"the state `{state}` has no initial value: add it to initial_state"

@@ -68,7 +68,7 @@ def plus(u: Node | None, v: Node | None) -> Node | None:
     """u + v, where None stands for zero."""
     if u is None or v is None:
         return v if u is None else u
-    return Add(u, v)
+    return times(TWO, u) if u == v else Add(u, v)
 
 
 def minus(u: Node) -> Node:
@@ -86,6 +86,8 @@ def times(u: Node, v: Node) -> Node:
     match u, v:
         case Number(value=a), Number(value=b):
             return Number(a * b)
+        case Number(value=a), Multiply(Number(value=b), w):
+            return times(Number(a * b), w)
         case Number(), Add(w, Number() as c) | Subtract(w, Number() as c):  # 2 (y - 1/2) = 2 y - 1
             return type(v)(times(u, w), times(u, c))
     for one, other in ((u, v), (v, u)):
@@ -94,6 +96,14 @@ def times(u: Node, v: Node) -> Node:
         if one == Number(Fraction(-1)):
             return minus(other)
     return Multiply(u, v)
+
+
+def over(u: Node, v: Node) -> Node:
+    """u / v element by element."""
+    match u, v:
+        case Number(value=a), Number(value=b) if b:
+            return Number(a / b)
+    return Divide(u, v)
 
 
 def matmul(A: Node, B: Node) -> Node:
@@ -206,7 +216,6 @@ class ByElements(Rule):
 
     slopes: ClassVar[Callable[[ByElements, Node, Shapes], list[Node | None]]]  # None for zero
     signs: ClassVar[tuple[int, ...]] = (1, 1)  # of the slopes
-    whole: ClassVar[bool] = False  # to sympy a function of its own, not a formula of exponentials
     shape = lambda self, u: u
 
     def pullback(self, g: Node, z: Node, of: Shapes) -> list[Node | None]:
@@ -238,24 +247,27 @@ class Pair(ByElements):
 
     apply: ClassVar[np.ufunc]
     infix: ClassVar[tuple[str, int]]  # how it is written in the language, and how tightly it holds
+    written: ClassVar[str] = "{} {infix[0]} {}"
+    function = lambda self, on: self.apply
     shape = lambda self, u, v: u if u == v or v == () else v if u == () else None
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        operands = ("u v", "s u", "u s", "s r", "A B", "s A", "A s")
-        cls.cases = tuple(pair.replace(" ", f" {cls.infix[0]} ") for pair in operands)
+        operands = ("uv", "su", "us", "sr", "AB", "sA", "As")
+        cls.cases = tuple(cls.written.format(*pair, infix=cls.infix) for pair in operands)
 
     def value(self, on: Operands) -> Callable:
         """Scalars over time (T,) may meet vectors (T, n) and matrices (T, m, n)."""
         if not any(
             timed and rank < on.rank for rank, timed in zip(on.ranks, on.timed, strict=True)
         ):
-            return self.apply
+            return self.function(on)
+        function = self.function(on)
         i, j = (
             (slice(None), *[None] * (on.rank - rank)) if timed else ()
             for rank, timed in zip(on.ranks, on.timed, strict=True)
         )
-        return lambda u, v: self.apply(u[i] if i else u, v[j] if j else v)
+        return lambda u, v: function(u[i] if i else u, v[j] if j else v)
 
     def text(self) -> tuple[str, int]:
         symbol, level = self.infix
@@ -296,7 +308,7 @@ class Divide(Pair):
     """z = u / v, with the slopes 1/v and -u/v^2."""
 
     apply, infix, signs = np.divide, ("/", 2), (1, -1)
-    slopes = lambda self, z, of: [Divide(ONE, self.v), Divide(self.u, power(self.v, 2))]
+    slopes = lambda self, z, of: [over(ONE, self.v), Divide(self.u, power(self.v, 2))]
 
     def tex(self, show: Any) -> Any:
         if show.shapes(self.v) == ():
@@ -324,9 +336,7 @@ class Power(ByElements):
     ]
     tex = lambda self, show: show.power(self.u, self.i)
 
-    def value(self, on: Operands) -> Callable:
-        p = int(self.i) if self.i.denominator == 1 else on.numbers.number(self.i)
-        return (lambda u: u * u) if p == 2 else (lambda u: u**p)
+    value = lambda self, on: lambda u: on.numbers.power(u, self.i)
 
     def text(self) -> tuple[str, int]:
         p = self.i if self.i >= 0 and self.i.denominator == 1 else f"({self.i})"
@@ -352,7 +362,6 @@ class Function(ByElements):
     floats: ClassVar[Callable]  # f of an array of floats
     complexes: ClassVar[Callable | None] = None  # of complex numbers, where `floats` does not do
     digits = classmethod(lambda cls, context, u: getattr(context, cls.kind)(u))  # by mpmath
-    symbols = classmethod(lambda cls, u: cls.f.subs(X, u))
     value = lambda self, on: on.numbers.function(type(self))
     slopes = lambda self, z, of: [self.slope(z)]
 
@@ -370,7 +379,7 @@ class Sigmoid(Function):
     f, floats = 1 / (1 + sympy.exp(-X)), scipy.special.expit
     slope = lambda self, z: Multiply(z, Subtract(ONE, z))
     digits = lambda context, u: 1 / (1 + context.exp(-u))
-    whole, cases = True, ("sigmoid(A)",)
+    cases = ("sigmoid(A)",)
     tex = lambda self, show: show.function(r"\sigma", self.u, 2)
 
     @staticmethod
@@ -383,7 +392,7 @@ class Sigmoid(Function):
 class Softplus(Function):
     """log(1 + e^u); its slope is the sigmoid, where 1 - e^-z would cancel."""
 
-    f, whole = sympy.log(1 + sympy.exp(X)), True
+    f = sympy.log(1 + sympy.exp(X))
     digits = lambda context, u: context.ln(1 + context.exp(u))
     slope = lambda self, z: Sigmoid(self.u)
 
@@ -446,7 +455,29 @@ class Step(Function):
     f, arity = sympy.Piecewise((1, X > 0), (0, True)), 0
     floats = lambda u: np.where(np.real(u) > 0, 1.0, 0.0)
     digits = lambda context, u: context.one if u > 0 else context.zero
+    slope = lambda self, z: ZERO
     slopes = lambda self, z, of: [None]
+
+
+class Max(Pair):
+    """The larger of u and v; where they are equal, v, and it alone is what moves z."""
+
+    arity, infix, written = 2, ("max", 5), "{infix[0]}({}, {})"
+    chosen = lambda self: Step(Subtract(self.u, self.v))
+    slopes = lambda self, z, of: [self.chosen(), Subtract(ONE, self.chosen())]
+    text = Rule.text
+    tex = lambda self, show: show.joined(show(self.u), show(self.v).enclosed(", ")).bracketed(
+        r"\max", 3
+    )
+
+    def function(self, on: Operands) -> Callable:
+        step, one = on.numbers.function(Step), on.numbers.number(Fraction(1))
+
+        def larger(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+            chosen = step(np.subtract(u, v))
+            return np.multiply(chosen, u) + np.multiply(np.subtract(one, chosen), v)
+
+        return larger
 
 
 # --- scalars of vectors ----------------------------------------------------------------------------
@@ -557,6 +588,8 @@ class Matmul(Rule):
                 return "@ multiplies by a matrix; write * for a scalar"
             case (_,), (_,):
                 return "@ wants a matrix on its left; write dot or outer for two vectors"
+            case (_,), (_, _):
+                return "@ wants a matrix on its left; write transpose(A) @ u for u times A"
         return None
 
     def value(self, on: Operands) -> Callable:

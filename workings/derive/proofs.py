@@ -1,216 +1,291 @@
-r"""The rules of differentiation, proved with symbols.
+r"""The rules of differentiation, and the two modes, proved.
 
-Every operation is computed on arrays of symbols and differentiated component by component with sympy.
-Our rules (operations.py) give the same derivatives as formulas, which are computed on the same
-symbols. A rule holds if the difference simplifies to exactly zero:
+What is proved of a cell, for one step, is that each formula of its derivatives is right, whatever
+the numbers are: all names of the step (inputs, targets, parameters, constants, the previous state,
+what the lines above compute) are independent symbols, and so are all derivatives that the formula
+takes over from other lines or from the neighbouring step,
 
-    tangent     J I - \partial z_i / \partial u_k = 0
-    pullback    J^T g - sum_i g_i \partial z_i / \partial u_k = 0    with symbols g_i
+    immediate   \partial^+ v/\partial u of a line v = f(..., u, ...)     is  D_u f
+    reverse     dL/du, from the symbols g_w = dL/dw of the lines w that use u, and c_u of the later steps,
+                    is  sum_w (D_u f_w)^T g_w, + c_u for a state
+    forward     dv/dp, from the symbols S_u = du/dp of the names u that v uses,
+                    is  sum_u (D_u f_v) S_u + D_p f_v
 
-and a cell if this is so for each of its lines, and for the states after two steps, by each parameter.
+D is the derivative by dual numbers (exact.py). The difference of both sides, contracted with symbols
+for all its free indices, expands to exactly zero.
+
+Why this suffices for T steps: a run of the cell is one evaluation procedure, whose elementary functions are its
+lines, step after step. The sweeps that combine elementary tangents and adjoints in this way give the derivatives
+of the whole, by the chain rule and induction over the lines and steps, forwards from du/dp = 0 of the
+initial state, and backwards from dL/dl = 1 and c = 0 after the last step, where c_u is dL/du_prev of the
+step after (Griewank and Walther 2008, sec. 3.1-3.2; Werbos 1990). The symbols stand for any incoming
+sensitivity or adjoint, so the induction step holds for every T.
+
+Functions are opaque: with `prove_operations`, where sympy differentiates each of them itself, the
+statements hold wherever the functions are differentiable: for relu, step and max off their kinks.
+
+A statement whose symbols run out of their budget is not proved: it is tried at `POINTS` random points modulo
+a prime, where also the values of opaque functions are drawn at random. A false one of degree d passes
+at a point with probability d / 2^61 at most (Schwartz 1980; Zippel 1979). The budget counts
+operations and terms, not time, so the verdict is the same everywhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from math import prod
+from typing import Any
 
 import numpy as np
 import sympy
 
-from workings.derive.arithmetic import SYMBOLIC
-from workings.derive.expression import LOSS, Name, Operation, Shape, Shapes, names_in, plain, total
-from workings.derive.grammar import parse_formula
-from workings.derive.operations import Function, Rule, Sum, by_itself
+from workings.derive.exact import Exact, along, at_point, symbols
+from workings.derive.expression import (
+    LOSS,
+    Derivative,
+    Name,
+    Node,
+    Operation,
+    Shapes,
+    alone,
+    from_later,
+    names_in,
+    total,
+)
+from workings.derive.operations import Function, Matmul, X
 from workings.derive.program import evaluate
 from workings.derive.recurrence import Recurrence
 
-PROVED_UP_TO = 3  # components of a state; a symbolic proof of a larger cell takes long
+MOST_OPERATIONS = 1_500  # of scalars, in a statement about symbols
+MOST_TERMS = 20_000  # of its expanded difference
+MOST_COMPONENTS = 100  # of a parameter, to prove forward mode by it where nobody asks for that
+MOST_AT_A_POINT = 3_000_000  # operations; a statement that takes more is not tried
+POINTS = 2
+
+PROVED, TRIED, UNTRIED, REFUTED = "proved", "tried at points", "not tried", "refuted"
 
 # Every operation with every kind of operand it takes, at n = 2 (and A, B, w of 3 columns, so that a
 # transposed matrix would not fit).
 CASES = tuple(case for operation in Operation.kinds.values() for case in operation.cases)
 
-_SHAPES: dict[str, Shape] = {
-    "s": (), "r": (), "u": (2,), "v": (2,), "w": (3,), "A": (2, 3), "B": (2, 3),
-}  # fmt: skip
+_SHAPES = {"s": (), "r": (), "u": (2,), "v": (2,), "w": (3,), "A": (2, 3), "B": (2, 3)}
 
 
 @dataclass(frozen=True)
 class Proof:
-    """What was to be proved, of which rule, and whether the difference is exactly zero."""
+    """What was to be proved, and what became of it."""
 
     statement: str
-    rule: str
-    holds: bool
+    verdict: str
 
 
-def symbols_for(name: str, shape: Shape) -> np.ndarray:
-    """An array of real symbols, name_0, name_1, ..."""
-    array = np.empty(shape, dtype=object)
-    for index in np.ndindex(shape):
-        array[index] = sympy.Symbol("_".join([name, *map(str, index)]), real=True)
-    return array
+def settle(statement: str, operations: int, difference: Callable[[Exact], Any]) -> Proof:
+    """Prove that a difference is zero; where that takes too much, try it at points.
 
-
-def is_zero(expression: sympy.Expr) -> bool:
-    """Whether an expression is exactly zero.
-
-    By expanding and, where that is not enough, simplifying; an expression that is not zero at a point
-    is refused before that.
+    operations: how many it takes to compute the difference in given exact numbers.
     """
-    expression = sympy.sympify(expression)
-    if expression == 0 or sympy.expand(expression) == 0:
-        return True
-    free = sorted(expression.free_symbols, key=str)
-    point = {x: sympy.Rational(2 * k + 3, 7 + k) for k, x in enumerate(free)}
-    value = _whole_functions_as_numbers(expression.subs(point)).evalf(30)
-    if value.is_number and abs(value) > 1e-15:
-        return False
-    return sympy.simplify(expression) == 0
+    if operations <= MOST_OPERATIONS and is_zero(difference(symbols())):
+        return Proof(statement, PROVED)
+    if operations > MOST_AT_A_POINT:
+        return Proof(statement, UNTRIED)
+    tried = (np.ravel(difference(at_point(k))) for k in range(POINTS))
+    holds = all(getattr(part, "n", part) == 0 for parts in tried for part in parts)
+    return Proof(statement, TRIED if holds else REFUTED)
 
 
-def _whole_functions_as_numbers(expression: sympy.Expr) -> sympy.Expr:
-    for name, function in WHOLE_FUNCTIONS.items():
-        expression = expression.replace(
-            lambda part, name=name: part.func.__name__ == name,
-            lambda part, function=function: function.symbols(part.args[0]),
-        )
-    return expression
+def is_zero(difference: Any) -> bool:
+    """Whether all of these expressions are exactly zero, as far as the budget goes.
+
+    By expanding and, where that is not enough, over a common denominator.
+    """
+    parts = [sympy.sympify(part) for part in np.ravel(difference)]
+    for _ in range(2):
+        if sum(map(_terms, parts)) > MOST_TERMS:
+            return False
+        parts = [part for part in map(sympy.expand, parts) if part != 0]
+        parts = [sympy.fraction(sympy.together(part))[0] for part in parts]
+    return not parts
 
 
-def _same(ours: np.ndarray, by_components: np.ndarray) -> bool:
-    pairs = zip(np.ravel(ours), np.ravel(by_components), strict=True)
-    return all(is_zero(a - b) for a, b in pairs)
+@lru_cache(100_000)
+def _terms(expression: sympy.Expr) -> int:
+    """How many terms an expression has when it is expanded, at most."""
+    if expression.is_Add:
+        return sum(map(_terms, expression.args))
+    if expression.is_Mul:
+        return prod(map(_terms, expression.args))
+    if expression.is_Pow and expression.exp.is_Integer and expression.exp > 0:
+        return min(_terms(expression.base), MOST_TERMS) ** min(int(expression.exp), 99)
+    return 1
 
 
-def component_jacobian(values: np.ndarray, by: np.ndarray) -> np.ndarray:
-    """The derivative of every component by every symbol, (components of values, symbols)."""
-    rows = [[sympy.diff(z, x) for x in np.ravel(by)] for z in np.ravel(values)]
-    return np.array(rows, dtype=object).reshape(np.size(values), np.size(by))
+def operations_of(formulas: list[Node], of: Shapes) -> int:
+    """How many operations on scalars it takes to evaluate formulas; equal parts count once."""
+    seen: set[Node] = set()
+
+    def count(node: Node) -> int:
+        node = node.quicker() if isinstance(node, Matmul) else node
+        if node in seen:
+            return 0
+        seen.add(node)
+        inner = of(node.A)[-1] if isinstance(node, Matmul) else 1
+        return inner * prod(of(node)) + sum(map(count, getattr(node, "arguments", ())))
+
+    return sum(map(count, formulas))
 
 
-def prove_formula(formula: Rule, sizes: Mapping[str, Shape]) -> list[Proof]:
-    """Both rules of an operation on names of the given shapes, for each of its operands."""
-    own = Shapes(dict(sizes))(formula)
-    shapes = Shapes({**sizes, "g": own})
-    values = {name: symbols_for(name, shape) for name, shape in shapes.names.items()}
-    z = evaluate(formula, values, shapes, SYMBOLIC)
-    pulls = formula.pullback(Name("g"), formula, shapes)
-    proofs = []
-    for k, operand in enumerate(formula.arguments):
-        tangents = [None] * len(formula.arguments)
-        tangents[k] = by_itself(sizes[operand.name])
-        rules = (formula.tangent(tangents, formula, shapes), pulls[k])
-        tangent, pulled = (evaluate(rule, values, shapes, SYMBOLIC) for rule in rules)
-        jacobian = component_jacobian(z, values[operand.name])
-        proofs += _both(
-            f"{plain(formula)} by {operand.name}", jacobian, tangent, pulled, values["g"]
-        )
-    return proofs
-
-
-def _both(
-    statement: str, jacobian: np.ndarray, tangent: np.ndarray, pulled: np.ndarray, g: np.ndarray
-) -> list[Proof]:
-    return [
-        Proof(statement, "tangent", _same(tangent, jacobian)),
-        Proof(statement, "pullback", _same(pulled, np.ravel(g) @ jacobian)),
-    ]
+# --- the rules of the operations -------------------------------------------------------------------
 
 
 def prove_operations(cases: tuple[str, ...] = CASES) -> list[Proof]:
-    """The rules of every operation of the language, for every kind of operand."""
+    """Both rules of every operation, for every kind of operand, and the slope of every function."""
     proofs = []
-    for text in cases:
-        formula = parse_formula(text, _SHAPES)
-        # an operand that is itself a formula is proved apart, and here gets a name
-        inner = {f"M{i}": a for i, a in enumerate(formula.arguments) if not isinstance(a, Name)}
-        names = {argument: Name(name) for name, argument in inner.items()}
-        arguments = tuple(names.get(argument, argument) for argument in formula.arguments)
-        sizes = _SHAPES | {name: Shapes(_SHAPES)(argument) for name, argument in inner.items()}
-        proofs += prove_formula(formula.applied_to(*arguments), sizes)
-        proofs += [proof for part in inner.values() for proof in prove_formula(part, _SHAPES)]
+    for case in cases:
+        names = _SHAPES.keys() & set(re.findall(r"\w+", case))
+        parameters = {name: np.ones(_SHAPES[name]) for name in sorted(names)}
+        cell = Recurrence.from_config(
+            {"cell": f"z = {case}", "loss": "sum(z)", "parameters": parameters}
+        )
+        proofs += [*_immediate(cell, ["z"]), *_reverse(cell, total, cell.parameters)]
+        if isinstance(cell.lines["z"], Function):
+            proofs.append(prove_slope(type(cell.lines["z"])))
     return proofs
 
 
-def _opaque(function: type[Function]) -> type[sympy.Function]:
-    """f as a function of its own, with the derivative that `prove_operations` has proved for it."""
-
-    def fdiff(self: sympy.Function, argindex: int = 1) -> sympy.Expr:
-        known, slope = {"u": self.args[0], "z": self}, function(Name("u")).slope(Name("z"))
-        return evaluate(slope, known, Shapes({"u": (), "z": ()}), SYMBOLIC).item()
-
-    return type(function.kind, (sympy.Function,), {"fdiff": fdiff})
+def prove_slope(f: type[Function]) -> Proof:
+    """f' of a function, against that of sympy."""
+    written = f(Name("x")).slope(f(Name("x")))
+    difference = sympy.diff(f.f, X) - _in_sympy(written)
+    return Proof(f"the slope of {f.kind}", PROVED if sympy.simplify(difference) == 0 else REFUTED)
 
 
-# sigmoid and softplus stay whole: without this, sympy would have to be told to see 1/(1 + exp(-x)) again
-WHOLE_FUNCTIONS = {f.kind: f for f in Function.__subclasses__() if f.whole}
-_OPAQUE = {f: _opaque(f) for f in WHOLE_FUNCTIONS.values()}
-WHOLE = replace(
-    SYMBOLIC,
-    function=lambda f: np.frompyfunc(_OPAQUE.get(f, f.symbols), 1, 1),
-)
+def _in_sympy(node: Node) -> sympy.Expr:
+    """A formula of x, with sympy's own functions."""
+    own = symbols()
+    own.function = lambda f: np.frompyfunc(lambda u: f.f.subs(X, u), 1, 1)
+    return evaluate(node, {"x": X}, Shapes({"x": ()}), own).item()
 
 
-def prove_cell(cell: Recurrence, steps: int = 2) -> list[Proof]:
-    """The immediate Jacobians of every line, and the states after `steps` steps by each parameter.
-
-    Nothing for a cell whose states are longer than `PROVED_UP_TO`: only the rules that it is made of
-    are proved.
-    """
-    if any(size > PROVED_UP_TO for a in cell.initial_state.values() for size in a.shape):
-        return []
-    proofs = []
-    names = {name: symbols_for(name, shape) for name, shape in cell.shapes.names.items()}
-    for name, formula in cell.lines.items():
-        z, g = evaluate(formula, names, cell.shapes, WHOLE), symbols_for("g", cell.shape(name))
-        # the output of a line is written by its name: put back what it stands for
-        known = {**names, name: z, total(name): g}
-        pulls = cell.immediate_pulls(name, Name(total(name)))
-        for leaf in names_in(formula):
-            rules = (cell.jacobian_formula(name, leaf), pulls[leaf])
-            tangent, pulled = (evaluate(r, known, cell.gradient_shapes, WHOLE) for r in rules)
-            jacobian = component_jacobian(z, names[leaf])
-            proofs += _both(f"{name} by {leaf}", jacobian, tangent, pulled, g)
-    return proofs + _prove_steps(cell, steps)
+def _value(formula: Node | None, values: Any, of: Shapes, numbers: Exact) -> Any:
+    return 0 if formula is None else evaluate(formula, values, of, numbers)
 
 
-def _prove_steps(cell: Recurrence, steps: int) -> list[Proof]:
-    """d(state after some steps)/dp by forward mode, all numbers symbols; the loss is left out."""
-    if not cell.initial_state:
-        return []
-    last = max(list(cell.lines).index(state) for state in cell.initial_state)
-    lines = {name: cell.lines[name] for name in list(cell.lines)[: last + 1]}
-    first = next(iter(cell.initial_state))
-    used = {leaf for formula in lines.values() for leaf in names_in(formula)}
-    short = replace(
-        cell,
-        lines={**lines, LOSS: Sum(Name(first))},
-        steps=steps,
-        parameters={k: v for k, v in cell.parameters.items() if k in used},
-        inputs=_first(cell.inputs, steps),
-        targets=_first(cell.targets, steps),
+def _times(formula: Node | None, d: np.ndarray, values: Any, of: Shapes, numbers: Exact) -> Any:
+    """A Jacobian, given by its formula, times a direction; flat."""
+    return (
+        0
+        if formula is None
+        else evaluate(formula, values, of, numbers).reshape(-1, d.size) @ d.ravel()
     )
-    parameters = {name: symbols_for(name, a.shape) for name, a in short.parameters.items()}
-    run = short.forward(parameters, WHOLE)
-    proofs = []
-    for name, symbols in parameters.items():
-        sensitivity = short.forward_mode(run, name)
-        for state in cell.initial_state:
-            if state in sensitivity:
-                jacobian = component_jacobian(run[state][-1], symbols)
-                holds = _same(sensitivity[state][-1], jacobian)
-                statement = f"{state} after {steps} steps by {name}"
-                proofs.append(Proof(statement, "forward mode", holds))
-    gradients = short.reverse(run)
-    for name, symbols in parameters.items():
-        holds = _same(gradients[name], component_jacobian(run.loss, symbols))
-        statement = f"the sum of {first} over {steps} steps by {name}"
-        proofs.append(Proof(statement, "reverse mode", holds))
-    return proofs
 
 
-def _first(rows: np.ndarray | None, steps: int) -> np.ndarray | None:
-    """The rows of the first steps; where there are fewer, from the beginning again."""
-    return None if rows is None else np.resize(rows, (steps, *rows.shape[1:]))
+def _dot(a: Any, b: Any) -> Any:
+    return np.sum(np.ravel(a) * np.ravel(b))
+
+
+# --- the formulas of a cell --------------------------------------------------------------------------
+
+
+def prove_cell(cell: Recurrence) -> list[Proof]:
+    """Every formula of the derivatives of a cell: immediate, reverse and forward."""
+    inner = [name for name in [*cell.lines, *cell.states] if name != LOSS]
+    return [
+        *_immediate(cell, cell.lines),
+        *_reverse(cell, total, [*inner, *cell.parameters]),
+        *_reverse(cell, alone, inner),
+        *_forward(cell),
+    ]
+
+
+def _values(cell: Recurrence, numbers: Exact, computed: Any) -> dict[Any, np.ndarray]:
+    """All names as unknowns, but some lines as what they compute from these."""
+    values = {name: numbers.unknowns(name, shape) for name, shape in cell.shapes.names.items()}
+    for name in cell.lines:
+        if name in computed:
+            values[name] = evaluate(cell.lines[name], values, cell.shapes, numbers)
+    return values
+
+
+def _immediate(cell: Recurrence, lines: Iterable[str]) -> Iterator[Proof]:
+    for v in lines:
+        line = cell.lines[v]
+        for u in names_in(line):
+            formula = cell.jacobian_formula(v, u)
+
+            def difference(numbers: Exact, v=v, u=u, line=line, formula=formula):
+                values = _values(cell, numbers, {v})
+                d = numbers.unknowns("d", cell.shape(u))
+                slope = along(line, values, {u: d}, cell.shapes, numbers)
+                return _times(formula, d, values, cell.shapes, numbers) - slope
+
+            count = operations_of([line, *([formula] if formula else [])], cell.shapes)
+            yield settle(f"{v} by {u}", count, difference)
+
+
+def _reverse(
+    cell: Recurrence, d: Callable[[str], Derivative], names: Iterable[str]
+) -> Iterator[Proof]:
+    """dL/du of these names; or dl/du, of one step alone."""
+    formulas = cell.adjoint_lines(through_time=d is total)
+    for u in names:
+        users = [w for w, line in cell.lines.items() if u in names_in(line)]
+        formula = formulas.get(d(u))
+
+        def difference(numbers: Exact, u=u, users=users, formula=formula):
+            values = _values(cell, numbers, users)
+            known = {name: numbers.unknowns(name, cell.shape(name.by)) for name in formulas}
+            direction, later = (numbers.unknowns(x, cell.shape(u)) for x in ("d", "later"))
+            known |= {d(LOSS): numbers.number(1), from_later(u): later}
+            ours = _value(formula, values | known, cell.gradient_shapes, numbers)
+            right = [
+                _dot(
+                    known[d(w)], along(cell.lines[w], values, {u: direction}, cell.shapes, numbers)
+                )
+                for w in users
+                if d(w) in known
+            ]
+            if d is total and u in cell.initial_state:
+                right.append(_dot(later, direction))
+            return _dot(ours, direction) - sum(right)
+
+        used = [cell.lines[w] for w in users] + ([formula] if formula else [])
+        yield settle(str(d(u)), operations_of(used, cell.gradient_shapes), difference)
+
+
+def _forward(cell: Recurrence) -> Iterator[Proof]:
+    """dv/dp of every line; by a large parameter only where that is derived for the page."""
+    for p, array in cell.parameters.items():
+        if array.size > MOST_COMPONENTS and p not in cell.forward_parameters:
+            continue
+        formulas, of = cell.tangent_lines(p)
+        reached = cell.reached(p)
+        for v in cell.lines:
+            if v in reached:
+                yield _tangent(cell, v, p, formulas.get(Derivative(v, p)), of, reached)
+
+
+def _tangent(
+    cell: Recurrence, v: str, p: str, formula: Node | None, of: Shapes, reached: set[str]
+) -> Proof:
+    """dv/dp of one line."""
+    line = cell.lines[v]
+
+    def difference(numbers: Exact):
+        values, e = _values(cell, numbers, {v}), numbers.unknowns("e", cell.shape(p))
+        slopes = {p: e}
+        for u in names_in(line):
+            if u in reached:
+                name = Derivative(u, p)
+                values[name] = numbers.unknowns(name, of.names[name])
+                slopes[u] = _times(Name(name), e, values, of, numbers).reshape(cell.shape(u))
+        slope = along(line, values, slopes, cell.shapes, numbers)
+        return _times(formula, e, values, of, numbers) - slope
+
+    return settle(
+        f"{Derivative(v, p)}",
+        operations_of([line, *([formula] if formula else [])], of),
+        difference,
+    )

@@ -13,16 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from workings.derive.expression import LOSS, TARGET, Name, Node, Number, Shapes
+from workings.derive.expression import GREEK, LOSS, TARGET, Name, Node, Number, Shapes
 
 MOST_ROWS = 8  # beyond: the first three and the last
 LINE_WIDTH = 58  # in digits: 112 mm hold 60 at 10.5 pt
 ROOM = LINE_WIDTH - 14  # for a matrix, beside a short left-hand side
 
-_GREEK = re.compile(
-    "alpha|beta|gamma|delta|epsilon|zeta|eta|theta|kappa|lambda|mu|nu|xi|pi|rho|sigma|tau|phi|chi|psi|"
-    "omega|Gamma|Delta|Theta|Lambda|Xi|Pi|Sigma|Phi|Psi|Omega"
-)
 _ACCENTS = {"hat": r"\hat", "tilde": r"\tilde", "bar": r"\bar"}
 
 
@@ -61,17 +57,17 @@ class Tex:
         """With an exponent; self must hold as tightly as a symbol."""
         if self.parts:  # a bracket that may be broken
             return replace(self.enclosed("", f"^{{{exponent}}}"), level=4)
-        twice = "^{(" in self.text and not self.text.startswith((r"\begin", r"\left"))
+        twice = re.search(r"\^{[(*]", self.text) and not self.text.startswith((r"\begin", r"\left"))
         base = f"{{{self.text}}}" if twice else self.text  # h^{(2)} has an exponent already
         return Tex(f"{base}^{{{exponent}}}", self.width + 1)
 
 
 def symbol(name: str, t: str | None = None) -> str:
     """The LaTeX of a name, with the step `t` as a subscript: W_f -> W_{f}, h1 -> h^{(1)}_{t}."""
-    if name == TARGET:
-        name = "tau"
     if name == LOSS:
         return r"\ell" + (f"_{{{t}}}" if t is not None else "")
+    if name == TARGET:
+        return "y^{*}" + (f"_{{{t}}}" if t is not None else "")
     base, *rest = name.split("_")
     accents = [part for part in rest if part in _ACCENTS]
     below = [part for part in rest if part and part not in _ACCENTS]
@@ -87,7 +83,7 @@ def symbol(name: str, t: str | None = None) -> str:
 
 
 def _word(text: str) -> str:
-    if _GREEK.fullmatch(text):
+    if text in GREEK.values():
         return "\\" + text
     return text if len(text) <= 1 or text.isdigit() else rf"\mathrm{{{text}}}"
 
@@ -102,10 +98,11 @@ def symbol_width(text: str) -> float:
 
 
 def later(t: str, by: int) -> str:
-    """`t` and -1 -> `t-1`; `3` and 1 -> `4`."""
-    if by == 0:
-        return t
-    return f"{t}{by:+d}" if not t.lstrip("-").isdigit() else str(int(t) + by)
+    """`t` and -1 -> `t-1`, `t+1` and -1 -> `t`; `3` and 1 -> `4`."""
+    if not t.startswith("t"):
+        return str(int(t) + by)
+    by += int(t[1:] or 0)
+    return f"t{by:+d}" if by else "t"
 
 
 def number_latex(value: Any, digits: int) -> str:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from workings.page.tex import anchor
+from workings.page.tex import anchor, unescaped
 
 
 def leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
@@ -90,7 +90,7 @@ def sentences(section: str, keys: set[str]) -> list[dict]:
 
 def readable(tex: str) -> str:
     """A sentence of TeX as plain words."""
-    text = re.sub(r"\\measured\{[^{}]*\}\{[^{}]*\}", "", tex)
+    text = re.sub(r"\\measured\{[^{}]*\}\{[^{}]*\}", "", unescaped(tex))
     text = re.sub(r"\\(?:\w*claim|\w+figure|begin\{\w+\})\{[^{}]*\}", "", text)  # their names
     text = re.sub(r"\\(?:c|C)ref\{[^{}]*\}", "…", text)
     text = re.sub(r"\\[,;!]", " ", text)

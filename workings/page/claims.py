@@ -17,9 +17,8 @@ from jinja2.visitor import NodeTransformer
 
 from workings.messages import InputError
 from workings.page.filters import FORMATS
-from workings.page.numbers import number
 from workings.page.tex import TeX, code, escape, one_line
-from workings.page.values import Value, Writer, place, raw, texts
+from workings.page.values import Shown, Value, Writer, place, raw
 
 _SIGNS = {
     "lt": ("<", r"\ensuremath{<}"), "lteq": ("<=", r"\ensuremath{\le}"),
@@ -187,7 +186,8 @@ def claim(
         }
     )
     command = "refutedclaim" if shown == "refuted" else "claim"
-    return TeX(f"\\{command}{{{name}}}{{{said}}}{{{shown}}}{{{evidence}}}\n")
+    verdict = escape(writer.language.word(shown))
+    return TeX(f"\\{command}{{{name}}}{{{said}}}{{{verdict}}}{{{evidence}}}\n")
 
 
 def _other(writer: Writer, mark: str, marks: tuple[str, ...], says: Callable[[str], str]) -> str:
@@ -220,16 +220,17 @@ def _evidence(writer: Writer, condition: list[tuple], reads: Mapping[str, Any]) 
     held += [more for kind, _, more in condition if kind == "const"]
     numbers = [v for v in held if isinstance(v, int | float) and not isinstance(v, bool)]
 
-    def shown(kind: str, written: str, more: Any) -> tuple[str, str]:
+    def shown(kind: str, written: str, more: Any) -> Shown:
         if kind == "sign":
-            return written, more
+            word = more.strip(" (")
+            return Shown(written, more.replace(word, writer.language.word(word)))
         if kind == "const":
-            return _words(more, numbers)
+            return _words(writer, more, numbers)
         if written not in reads:
-            return written, code(written)
+            return Shown(written, code(written))
         value = reads[written]
         if not isinstance(value, Value):  # loop.index and its like
-            return _words(value, numbers)
+            return _words(writer, value, numbers)
         if value.key is None:
             raise InputError(
                 f"`{written}` was computed before; a claim shows the values that it reads, so "
@@ -237,23 +238,23 @@ def _evidence(writer: Writer, condition: list[tuple], reads: Mapping[str, Any]) 
             )
         formatted = value.format.notation or value.format.unit
         held = len(value) if more else value.raw
-        plain, tex = texts(value) if formatted else _words(held, numbers)
-        return plain, writer.quote(value, tex)
+        made = writer.texts(value) if formatted else _words(writer, held, numbers)
+        return made._replace(tex=writer.quote(value, *made[1:]))
 
     return "".join(shown(*piece)[not writer.plain] for piece in condition)
 
 
-def _words(value: Any, numbers: list[float]) -> tuple[str, str]:
+def _words(writer: Writer, value: Any, numbers: list[float]) -> Shown:
     """A value in evidence: its characters and its TeX.
 
     A long number is cut to four digits, or to as many as tell it from the others that were read.
     """
     if isinstance(value, bool) or value is None:
-        value = str(value).lower()
+        value = writer.language.word(str(value).lower())
     elif isinstance(value, list | Mapping):
-        value = f"{len(value)} items"
+        value = f"{len(value)} {writer.language.word('items')}"
     if isinstance(value, str):
-        return value, escape(value)
+        return Shown(value, escape(value))
     digits, notation = None, "exact"
     if isinstance(value, float) and (len(repr(value)) > 8 or "e" in repr(value)):
         cut = lambda number, digits: float(f"{number:.{digits}g}")  # noqa: E731
@@ -263,8 +264,7 @@ def _words(value: Any, numbers: list[float]) -> tuple[str, str]:
         )
         digits = next(n for n in range(1, 18) if cut(value, n) == cut(value, digits))
         notation = "significant" if 1e-3 < abs(value) < 1e6 else "scientific"
-    made = number(value, digits, notation)
-    return made.plain(), made.latex()
+    return writer.number(value, digits, notation)
 
 
 # -- what an editor asks of a condition ------------------------------------------------------------

@@ -7,13 +7,14 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from jinja2 import Undefined
+from jinja2 import Undefined, pass_environment
 from jinja2.runtime import LoopContext
 
 from workings.messages import InputError, did_you_mean
-from workings.page.numbers import number
 from workings.page.tex import TeX, anchor, code, escape
-from workings.page.values import Value, Writer, numeric, raw, texts
+from workings.page.values import Value, Writer, numeric, raw
+
+ROWS, COLUMNS = 50, 20  # of a matrix on the page; workings.sty says the second to amsmath
 
 
 def _value(thing: Any, name: str) -> Value:
@@ -31,10 +32,6 @@ def _notation(name: str, notation: str) -> Callable:
 
 
 def _unit(thing: Any, unit: str) -> Value:
-    try:
-        escape(unit)
-    except InputError as error:
-        raise InputError(f"the unit {error}; spell it out: ohm, micrometres") from None
     return _value(thing, "unit").formatted(unit=unit)
 
 
@@ -57,38 +54,49 @@ def _tex(thing: Any) -> TeX:
     return TeX(value)
 
 
-def plural(count: Any, one: str, more: str | None = None) -> str:
-    """The word for so many: `one`, or `more` (by default with an s); of a list, for its length."""
+def _word(writer: Writer, count: Any, one: str, more: str | None) -> str:
+    """The word for so many: `one`, or `more` (in English by default with an s)."""
+    if more is None and not writer.language.is_english:
+        raise InputError(f"'{one}' needs its plural: ('{one}', '…')")
     held = raw(count)
     number = len(held) if isinstance(held, list) else numeric(count)
-    return one if number == 1 else more or f"{one}s"
+    return one if writer.language.is_one(number) else more or f"{one}s"
+
+
+@pass_environment
+def _plural(environment: Any, count: Any, one: str, more: str | None = None) -> str:
+    """The word for so many; of a list, for its length."""
+    return _word(environment.writer, count, one, more)
 
 
 def _of(thing: Any, one: str, more: str | None = None) -> Value:
     """A number, or the length of a list, with the word for so many."""
-    word = plural(thing, one, more)
 
     def shape(writer: Writer, value: Value) -> str:
+        word = _word(writer, value, one, more)
         if isinstance(value.raw, list):
-            made = number(len(value.raw))
-            count = made.plain() if writer.plain else writer.quote(value, made.latex())
+            shown = writer.number(len(value.raw))
+            count = shown.plain if writer.plain else writer.quote(value, *shown[1:])
         else:
             count = writer.link(value)
-        return TeX(count + (" " if writer.plain else "~") + escape(word))
+        return TeX(f"{count} {word}" if writer.plain else f"{count}~{escape(word)}")
 
     return _value(thing, "of").shaped(shape)
 
 
-def in_words(items: list[str]) -> TeX:
+def _in_words(writer: Writer, items: list[str]) -> TeX:
     """a, b and c."""
-    return TeX(" and ".join([", ".join(items[:-1]), items[-1]] if items[1:] else items))
+    last = f" {writer.language.word('and')} "
+    return TeX(last.join([", ".join(items[:-1]), items[-1]] if items[1:] else items))
 
 
-def _comma(loop: Any) -> str:
+@pass_environment
+def _comma(environment: Any, loop: Any) -> str:
     """What stands between an item and the next where a loop lists them: a, b and c."""
     if not isinstance(loop, LoopContext):
         raise InputError(f"{raw(loop)!r:.40} is no loop, which '| comma' is for: loop | comma")
-    return "" if loop.last else " and " if loop.revindex == 2 else ", "
+    last = f" {environment.writer.language.word('and')} "
+    return "" if loop.last else last if loop.revindex == 2 else ", "
 
 
 def _items(thing: Any, name: str, part: str | None) -> list[Value]:
@@ -101,9 +109,11 @@ def _items(thing: Any, name: str, part: str | None) -> list[Value]:
 
 def _each(thing: Any, part: str | None = None) -> Value:
     """A list in words, each item linked."""
-    return _value(thing, "each").shaped(
-        lambda writer, value: in_words([writer.link(item) for item in _items(value, "each", part)])
-    )
+
+    def shape(writer: Writer, value: Value) -> str:
+        return _in_words(writer, [writer.link(item) for item in _items(value, "each", part)])
+
+    return _value(thing, "each").shaped(shape)
 
 
 def _matrix(thing: Any, row: bool = False) -> Value:
@@ -113,9 +123,14 @@ def _matrix(thing: Any, row: bool = False) -> Value:
         lines = _items(value, "matrix", None)
         if not isinstance(lines[0].raw, list):
             lines = [lines] if row else [[line] for line in lines]
-        cells = [[texts(cell)[not writer.plain] for cell in line] for line in lines]
+        if len(lines) > ROWS or max(len(line) for line in lines) > COLUMNS:
+            raise InputError(
+                f"'{value.key}' is too large for a formula, which has room for {ROWS} rows and "
+                f"{COLUMNS} columns; let the job choose a part, or draw it"
+            )
+        cells = [[writer.texts(cell)[not writer.plain] for cell in line] for line in lines]
         if writer.plain:
-            return escape("; ".join(" ".join(line) for line in cells))
+            return TeX("; ".join(" ".join(line) for line in cells))
         body = r" \\ ".join(" & ".join(line) for line in cells)
         return writer.quote(value, rf"\begin{{bmatrix}} {body} \end{{bmatrix}}")
 
@@ -123,7 +138,8 @@ def _matrix(thing: Any, row: bool = False) -> Value:
 
 
 def _spread(thing: Any) -> Value:
-    """“97.6 % ± 0.2 %”: a number with its deviation over the runs from other seeds, where there are.
+    """“97.6 % ± 0.2 %”, “1.2 ± 0.3 percentage points”: a number with its deviation over the runs
+    from other seeds, where there are.
 
     Where they were not asked for, or one of them had no value, it is the number alone.
     """
@@ -134,13 +150,14 @@ def _spread(thing: Any) -> Value:
             return writer.link(value)
         sign = " ± " if writer.plain else r"\,\ensuremath{\pm}\,"
         deviation = replace(deviation, format=value.format)
-        return TeX(writer.link(value) + sign + writer.link(deviation))
+        only_once = value.format.notation == "points"
+        return TeX(writer.link(value.formatted(bare=only_once)) + sign + writer.link(deviation))
 
     return _value(thing, "spread").shaped(shape)
 
 
 def _length(thing: Any) -> Value:
-    return Value(len(_value(thing, "length").children()))
+    return Value(len(_value(thing, "length")))
 
 
 def _abs(thing: Any) -> Value:
@@ -176,7 +193,8 @@ def _equations(thing: Any) -> Value:
     return _derived(thing, "equations").shaped(shape)
 
 
-def _line(thing: Any, names: Any) -> TeX:
+@pass_environment
+def _line(environment: Any, thing: Any, names: Any) -> TeX:
     """The name of a line of a derivation, linked to the line; of a list of names, in words."""
     derivation = _derived(thing, "line")
     job = derivation.key.split(".")[1]
@@ -189,7 +207,7 @@ def _line(thing: Any, names: Any) -> TeX:
                 f"it has {', '.join(lines[:12])} …"
             )
         links.append(f"\\derivationline{{{anchor(f'{job}.{name}')}}}{{{escape(name)}}}")
-    return in_words(links)
+    return _in_words(environment.writer, links)
 
 
 def _derived(thing: Any, name: str) -> Value:
@@ -207,14 +225,14 @@ FORMATS: Mapping[str, Callable] = {
 }
 FILTERS: Mapping[str, Callable] = {
     **FORMATS,
-    "dash": _dash, "code": _code, "tex": _tex, "plural": plural, "of": _of, "each": _each,
+    "dash": _dash, "code": _code, "tex": _tex, "plural": _plural, "of": _of, "each": _each,
     "comma": _comma, "matrix": _matrix, "row": partial(_matrix, row=True), "spread": _spread,
     "length": _length, "abs": _abs, "min": _extreme("min", min), "max": _extreme("max", max),
     "equations": _equations, "line": _line,
 }  # fmt: skip
-for _name, _filter in FILTERS.items():
-    _filter.__qualname__ = _name  # as a wrong number of arguments is reported
 TESTS: Mapping[str, Callable] = {
     "defined": lambda thing: not isinstance(thing, Undefined),
     "none": lambda thing: raw(thing) is None,
 }
+for _name, _function in (FILTERS | TESTS).items():
+    _function.__qualname__ = _name  # as a wrong number of arguments is reported

@@ -14,12 +14,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from workings import languages
 from workings.build import commit, fingerprint
 from workings.build.store import sum_of
 from workings.config import locate
 from workings.measurements import line_of, origin_of, origins_path, read
 from workings.messages import InputError
-from workings.page import lint
+from workings.page import letters, lint
 from workings.page.tex import environment
 
 LONGEST = 42  # characters of a raw value in a row
@@ -58,10 +59,9 @@ class Sources:
     def text(self, file: str) -> str:
         """The text of a file of the report or the engine."""
         if file not in self.texts:
-            there = [] if file in self.changed else [file]
-            committed = commit.texts(self.built["sha"], there).get(file)
+            known = None if file in self.changed else commit.text(self.built["sha"], file)
             read = fingerprint.located(file).read_text(encoding="utf-8")
-            self.texts[file] = read if committed is None else committed
+            self.texts[file] = read if known is None else known
         return self.texts[file]
 
     def at(self, file: str, line: int | None) -> dict:
@@ -149,9 +149,9 @@ def excerpts(sources: Sources, rows: list[dict]) -> dict[str, dict[int, str]]:
 
 
 def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
-    quotes = {Path(path).stem: read(path) for path in inputs.quotes}
+    quotes = {Path(path).stem: read(path, list) for path in inputs.quotes}
     measured = {name: read(job["measurements"]) for name, job in config["jobs"].items()}
-    whole = listed(config, quotes, [claim for path in inputs.claims for claim in read(path)])
+    whole = listed(config, quotes, [claim for path in inputs.claims for claim in read(path, list)])
 
     if found := lint.of_values(quotes, measured, map(Path, inputs.templates), recorded_at):
         raise InputError("\n".join(map(str, found)))
@@ -159,16 +159,19 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
         json.dumps(whole, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
     )
     page = environment(Path(__file__).parent)
-    page.filters |= {"raw": _raw, "at": _at}
+    mark = languages.look_up(config["report"]["language"]).mark
+    page.filters |= {"raw": lambda value: _raw(value, mark), "at": _at}
     text = page.get_template("ledger.tex.j2").render(whole)
+    text = letters.spelled(text, config["report"]["engine"])
     # So that TeX runs again when the attached ledger is another.
     digest = hashlib.sha256(Path(outputs.ledger).read_bytes()).hexdigest()
     Path(outputs.section).write_text(f"{text}% {digest}\n", encoding="utf-8")
 
 
-def _raw(value: Any) -> str:
-    """A value as JSON, cut where it is long."""
+def _raw(value: Any, mark: str) -> str:
+    """A value as JSON, cut where it is long; a single number with the decimal mark."""
     text = json.dumps(value, ensure_ascii=False)
+    text = text.replace(".", mark) if isinstance(value, float) else text
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 2]} …"
 
 

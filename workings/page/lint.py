@@ -13,12 +13,13 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_DOWN, ROUND_HALF_UP, Context, Decimal
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
 from jinja2 import nodes
 
-from workings.page import claims, template
+from workings.page import bibliography, changes, claims, letters, template
 
 
 @dataclass(frozen=True)
@@ -54,14 +55,25 @@ SEEDS = "seeds"  # the engine's own job, whose measurements a report may leave u
 _DIGIT = re.compile(r"(?<![\w-])-?\d[\d.,]*")  # SHA-256 is a name
 
 
-def of_templates(templates: Iterable[Path], bibliographies: Iterable[Path] = ()) -> list[Finding]:
-    """The findings that need no measurements; `templates` are the sections with their partials."""
+def of_templates(
+    templates: Iterable[Path],
+    bibliographies: Iterable[Path] = (),
+    biber: bool = True,
+    engine: str = letters.PDFLATEX,
+) -> list[Finding]:
+    """The findings that need no measurements.
+
+    Args:
+        templates: the sections with their partials.
+        bibliographies: the BibTeX files.
+        biber: whether biblatex sets the references, else BibTeX.
+        engine: what sets the page.
+    """
     trees = {file: template.parse(file) for file in templates}
     prose = {file: list(_prose(tree)) for file, tree in trees.items()}
     whole = "\n".join(text for texts in prose.values() for _, text in texts)
-    bib = "\n".join(f.read_text(encoding="utf-8") for f in bibliographies if f.exists())
-    entries = set(re.findall(r"^@\w+\{\s*([^,\s]+)", bib, re.MULTILINE))
-    findings: set[Finding] = set()
+    entries, wrong = bibliography.check(bibliographies, biber, engine)
+    findings = {Finding(place, message) for place, message in wrong}
     claimed: dict[str, str] = {}
     for file, tree in trees.items():
         for line, text in prose[file]:
@@ -183,42 +195,29 @@ def _claim(
 
 
 _HALVES = (ROUND_HALF_UP, ROUND_HALF_DOWN)
-_DIGITS = Context(prec=400)  # a double printed in full has up to 309 before its point
+_DIGITS = Context(prec=5000)  # of any number that is printed
 
 
 def _roundings(quotes: Mapping[str, list[dict]]) -> Iterator[Finding]:
-    """A shorter print must be what a reader gets who rounds the longer one."""
-    seen: dict[str, list[tuple[Decimal, int, str, dict]]] = {}
-    for quoted in quotes.values():
-        for quote in quoted:
-            shown = _shown(quote["text"])
-            if shown is not None:
-                seen.setdefault(quote["key"], []).append((*shown, quote))
+    """A shorter print must be what a reader gets who rounds the longer one, in whatever unit."""
+    seen: dict[str, dict[str, dict]] = {}  # of each key the numbers that a reader was told
+    for quote in (quote for quoted in quotes.values() for quote in quoted):
+        if quote["number"] is not None:
+            seen.setdefault(quote["key"], {}).setdefault(quote["number"], quote)
     for key, prints in seen.items():
-        told = set()
-        for short, places, power, quote in prints:
-            for long, more, other_power, other in prints:
-                if power == other_power and places < more:
-                    unit = Decimal(1).scaleb(-places)
-                    ways = {long.quantize(unit, r, _DIGITS) for r in _HALVES}
-                    pair = (quote["text"], other["text"])
-                    if short not in ways and pair not in told:
-                        told.add(pair)
-                        yield Finding(
-                            quote["place"],
-                            f"'{key}' is printed as {short} here and as {long} at "
-                            f"{other['place']}, which rounds to {min(ways)}",
-                        )
-
-
-def _shown(text: str) -> tuple[Decimal, int, str] | None:
-    """(number, decimals, unit and power) of what was printed; None for what is no single number."""
-    bare = text.replace(r"\,", "").replace(r"\ensuremath{", "").replace("}", "").replace("{", "")
-    found = re.fullmatch(r"(-?\d+)(?:\.(\d+))?(.*)", bare)
-    if not found:
-        return None
-    number = Decimal(found[1] + ("." + found[2] if found[2] else ""))
-    return number, len(found[2] or ""), found[3].strip()
+        for short, long in permutations(prints, 2):
+            last = Decimal(1).scaleb(Decimal(short).as_tuple().exponent)
+            ways = {Decimal(long).quantize(last, way, _DIGITS) for way in _HALVES}
+            if (
+                last > Decimal(1).scaleb(Decimal(long).as_tuple().exponent)
+                and Decimal(short) not in ways
+            ):
+                here, there = (changes.readable(prints[each]["text"]) for each in (short, long))
+                yield Finding(
+                    prints[short]["place"],
+                    f"'{key}' is printed as {here} here and as {there} at {prints[long]['place']}, "
+                    f"which rounds to {min(ways):f}",
+                )
 
 
 def _unquoted(

@@ -14,7 +14,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from workings.page.typeset import inputs, why
+from workings.page import letters, log
+from workings.page.typeset import PACKAGES, inputs
 
 _FIGURE = r"""\begin{figure}[htbp]
 \includegraphics{<0>}
@@ -26,8 +27,6 @@ _CLAIM = r"""\par\label{claim:<0>}<1>
 _TABLE = r"""\begin{table}[htbp]\caption{<1>}\label{tab:<0>}\footnotesize
 \begin{tabular}{<2>}\toprule"""
 
-_LONG_TABLE = r"""{\footnotesize\begin{longtable}{<2>}\caption{<1>}\label{tab:<0>}\\ \toprule"""
-
 # What stands in a section, its number of arguments, and the same in LaTeX's own commands.
 PLAIN = [
     (r"\measured", 3, "<2>"),
@@ -37,8 +36,6 @@ PLAIN = [
     (r"\refutedclaim", 4, _CLAIM),
     (r"\begin{measuredtable}", 3, _TABLE),
     (r"\end{measuredtable}", 0, "\\bottomrule\\end{tabular}\n\\end{table}"),
-    (r"\begin{longmeasuredtable}", 3, _LONG_TABLE),
-    (r"\end{longmeasuredtable}", 0, r"\bottomrule\end{longtable}}"),
 ]
 
 # What may stand between braces, with braces in it up to eight deep.
@@ -47,7 +44,7 @@ for _ in range(8):
     _ARGUMENT = rf"(?:[^{{}}\\]|\\.|\{{{_ARGUMENT}\}})*"
 
 
-def write(base: Path, build: Path, out: Path) -> str:
+def write(base: Path, build: Path, out: Path, engine: str = letters.PDFLATEX) -> str:
     """Write the marked report, as PDF, from two build folders; what came of it, in a line."""
     out.unlink(missing_ok=True)
     if shutil.which("latexdiff") is None:
@@ -72,13 +69,13 @@ def write(base: Path, build: Path, out: Path) -> str:
         made = subprocess.run(
             ["latexmk", "-pdf", "-norc", "-silent", "-f", "-file-line-error",
              "-interaction=nonstopmode", f"-outdir={work}",
-             "-pdflatex=pdflatex -no-shell-escape %O %S", f"{folder}/report.tex"],
+             f"-pdflatex={engine} -no-shell-escape %O %S", f"{folder}/report.tex"],
             env=environment, capture_output=True, text=True,
         )  # fmt: skip
         if not (work / "report.pdf").exists():
-            log = work / "report.log"
-            text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
-            return f"no marked report: {why(text, made.stdout + made.stderr)}"
+            file = work / "report.log"
+            text = file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
+            return f"no marked report: {log.why(text, made.stdout + made.stderr, PACKAGES)}"
         shutil.copyfile(work / "report.pdf", out)
     return f"words that came and went: {out}"
 

@@ -27,6 +27,8 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
         {Path(path).stem: read(path) for path in inputs.derivations},
         config["report"]["claims"],
         title_block,
+        language=config["report"]["language"],
+        engine=config["report"]["engine"],
     )
     Path(outputs.section).write_text(filled.text, encoding="utf-8")
     for path, records in ((outputs.quotes, filled.quotes), (outputs.claims, filled.claims)):

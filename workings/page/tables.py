@@ -23,8 +23,10 @@ SHORTEST = 40  # letters of an alternative text
 
 # A row's \\ carries its line in the template as a letter that no text holds.
 _LINES = 0x100000
+_RULE = r"\\(?:\w*rule|addlinespace)(?:\[[^\]]*\])?(?:\([^)]*\))?(?:\{[^}]*\})?"
 _ROW_END = re.compile(r"\\\\(?=[ \t]*(?:\n|\Z))")
 _MARK = re.compile("[\U00100000-\U0010fffd]")
+_PLAIN = re.compile(r"\\([%&#$_{}])")  # a sign that TeX would act on, as it is written elsewhere
 _TOKEN = re.compile(r"\\\\([\U00100000-\U0010FFFD]?)(?:[ \t]*(\n|\Z))?|\\.|[{}&]", re.DOTALL)
 
 
@@ -41,9 +43,9 @@ class Row:
         return sum(int(span[1]) if span else 1 for span in spans)
 
     def latex(self) -> str:
-        # After the \\ of the row before, [ and * would be read as its argument.
-        guard = "{}" if self.cells[0].startswith(("[", "*")) else ""
-        return guard + " & ".join(self.cells) + r" \\"
+        # After the \\ of the row before, or after a rule, [ and * would be read as an argument.
+        row = re.sub(rf"^((?:{_RULE} )*)(?=[\[*])", r"\1{}", " & ".join(self.cells))
+        return row + r" \\"
 
 
 def figure(
@@ -55,7 +57,7 @@ def figure(
     """
     caption = one_line(says(""))
     writer.plain = True
-    described = one_line(says("alt"))
+    described = one_line(says("alt"))  # no TeX, but words for a screen reader
     writer.plain = False
     if len(described) < SHORTEST:
         raise InputError(
@@ -63,7 +65,7 @@ def figure(
             f"{SHORTEST} or more what a reader sees who cannot see the picture"
         )
     command = "widefigure" if wide else "textfigure"
-    return TeX(f"\\{command}{{{name}}}{{{described}}}{{{caption}}}\n")
+    return TeX(f"\\{command}{{{name}}}{{{escape(described)}}}{{{caption}}}\n")
 
 
 def table(
@@ -102,7 +104,9 @@ def table(
     long = len(rows) > LONGEST
     lines = [row.latex() for row in head]
     if head:
-        lines[-1] += r" \midrule" + (r"\endhead" if long else "")
+        lines[-1] += r" \midrule"
+    if long:
+        lines.append(r"\endhead")
     environment = "longmeasuredtable" if long else "measuredtable"
     body = "\n".join([*lines, *(row.latex() for row in rows)])
     align = align or _alignment(
@@ -124,6 +128,13 @@ def mark_lines(body: list[nodes.Node]) -> None:
                 ),
                 data.data,
             )
+
+
+def unescape(body: list[nodes.Node]) -> None:
+    r"""Let an alternative text be plain characters: \% is %, and so on."""
+    for part in body:
+        for data in part.find_all(nodes.TemplateData):
+            data.data = _PLAIN.sub(r"\1", data.data)
 
 
 def _split(name: str, text: str) -> list[Row]:
@@ -167,7 +178,7 @@ def _of_records(writer: Writer, name: str, records: Any) -> tuple[list[str], lis
 def _cell(writer: Writer, value: Value) -> str:
     """A value of a record: counts and words as they are, other numbers by the table's format."""
     if isinstance(value.raw, bool):
-        return writer.quote(value, "yes" if value.raw else "no")
+        return writer.quote(value, escape(writer.language.word("yes" if value.raw else "no")))
     if not isinstance(value.raw, float):
         return writer.link(Value(value.raw, value.key).formatted(dash=True))
     return writer.link(value)

@@ -23,11 +23,12 @@ from jinja2.parser import Parser
 from jinja2.runtime import Context, LoopContext
 from jinja2.sandbox import SandboxedEnvironment
 
+from workings import languages
 from workings.messages import InputError, did_you_mean
-from workings.page import claims, tables
+from workings.page import claims, letters, tables
 from workings.page.filters import FILTERS, TESTS
 from workings.page.tex import TeX
-from workings.page.values import Value, Writer, place, raw
+from workings.page.values import Value, Writer, computed, numeric, place, raw
 
 TEMPLATES = Path("templates")
 SUFFIX = ".tex.j2"
@@ -44,8 +45,16 @@ _INSTEAD = {
     "Call": "calls: filters take their place, as in \\VAR{lengths.mean | digits(1)}",
 }
 _LOOP = {"index", "index0", "first", "last", "length", "revindex", "previtem", "nextitem"}
-_RESERVED = {"config", "derivation", "seeds", "loop"}
-_MISTAKES = (TypeError, ValueError, LookupError, RecursionError)  # what a template may bring about
+# No job and nothing else can have a word of the grammar for its name, nor one that has its meaning.
+_GRAMMAR = {"and", "or", "not", "in", "is", "if", "else", "true", "false", "none"}
+_MEANING = {"config", "derivation", "seeds", "loop"}
+WORDS = _GRAMMAR | _MEANING
+_WORD = re.compile(rf"(?<![\w.])({'|'.join(_GRAMMAR)})\.\w")
+TURNS = 100_000  # of all loops of a template: what takes more is for a job to work out
+_TOO_DEEP = (RecursionError, MemoryError, SyntaxError)  # of Python, at what Jinja makes of it
+_MISTAKES = (TypeError, ValueError, LookupError, *_TOO_DEEP)  # what a template may bring about
+_NO_NAME = "is a word of the templates, and cannot be a name"
+NESTED = "too deeply nested; let the job work it out, or divide it"
 _FILE = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)*")
 
 
@@ -105,8 +114,12 @@ def _refusals(tree: nodes.Template) -> Iterator[tuple[int, str]]:
                 message = f"no test 'is {name}': {_known(name, TESTS)}"
             case nodes.CondExpr(expr2=None):
                 message = "an if inside \\VAR{…} needs its else"
-            case nodes.Name(name=name, ctx="store") if name in _RESERVED:
+            case nodes.Name(name=name, ctx="store") if name in _MEANING:
                 message = f"'{name}' has its meaning already; take another name"
+            case nodes.Name(name=name) if name in _GRAMMAR:
+                message = f"'{name}' {_NO_NAME}"
+            case nodes.Getattr(node=nodes.Const(value=bool() | None as word)):
+                message = f"'{str(word).lower()}' {_NO_NAME}"
             case nodes.Include(template=file) if not _FILE.fullmatch(
                 f"{getattr(file, 'value', '')}"
             ):
@@ -152,14 +165,17 @@ class Environment(SandboxedEnvironment):
             autoescape=False,
         )
         self.globals, self.tests = {}, dict(TESTS)
-        self.filters = {**FILTERS, "_noted": claims.note}
+        self.filters = {**FILTERS, "_noted": claims.note, "_turns": _turns}
         self.context_class = _Names
         self.writer = writer
+        self.turns = 0
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         tree = super()._parse(source, name, filename)
         for line, message in _refusals(tree):
             raise jinja2.TemplateSyntaxError(message, line, name, filename)
+        for loop in tree.find_all(nodes.For):
+            loop.iter = nodes.Filter(loop.iter, "_turns", [], [], None, None, lineno=loop.lineno)
         return tree
 
     def handle_exception(self, source: str | None = None) -> NoReturn:
@@ -174,11 +190,19 @@ class Environment(SandboxedEnvironment):
                 return jinja2.StrictUndefined(hint=str(error))
         if isinstance(whole, LoopContext) and name in _LOOP:
             return getattr(whole, name)
-        if isinstance(raw(whole), list | tuple) and isinstance(raw(name), int):
+        if isinstance(raw(whole), list | tuple) and raw(name) in range(-len(whole), len(whole)):
             return whole[raw(name)]
-        return jinja2.StrictUndefined(hint=f"there is no '{raw(name)}' here")
+        return jinja2.StrictUndefined(hint=f"there is no '{raw(name)!s:.60}' here")
 
     getattr = getitem = part
+
+    intercepted_binops, intercepted_unops = frozenset("+-*/"), frozenset("-")
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Value:
+        return computed(operator, left, right)
+
+    def call_unop(self, context: Context, operator: str, value: Any) -> Any:
+        return -value if isinstance(value, Value) else -numeric(value)
 
     def is_safe_callable(self, thing: Any) -> bool:
         return isinstance(getattr(thing, "__self__", None), Blocks)
@@ -195,6 +219,20 @@ _RUN: Mapping[str, Callable] = {
     "frontmatter": _frontmatter,
     "unprinted": lambda writer, measurement, reason, says: raw(measurement),  # there must be one
 }
+
+
+@jinja2.pass_environment
+def _turns(environment: Environment, items: Any) -> Iterator[Any]:
+    """What a loop goes through, turn by turn."""
+    if not isinstance(items, Value | list | tuple):
+        raise InputError(f"for goes through a list, not {raw(items)!r:.40}")
+    for item in items:
+        environment.turns += 1
+        if environment.turns > TURNS:
+            raise InputError(
+                f"the loops of this template take more than {TURNS} turns; let the job work it out"
+            )
+        yield item
 
 
 @jinja2.pass_context
@@ -230,6 +268,8 @@ class Blocks(Extension):
             body = parser.parse_statements(ends)
             if kind == "table" and mark:
                 tables.mark_lines(body)
+            if kind == "figure" and mark and self.environment.writer is not None:
+                tables.unescape(body)
             here = nodes.Compare(
                 nodes.Name("_part", "load"), [nodes.Operand("eq", nodes.Const(mark))]
             )
@@ -355,31 +395,40 @@ def needs(name: str, folder: Path = TEMPLATES) -> Needs:
 
 def partials(name: str, folder: Path = TEMPLATES) -> list[str]:
     """The template's file and every template it includes, transitively."""
-    found, waiting = [], [(name, "")]
-    while waiting:
-        file, included_at = waiting.pop(0)
-        if file in found:
-            continue
-        if included_at and not (folder / file).is_file():
-            raise InputError(f"{included_at}: there is no template {folder / file} to include")
-        found.append(file)
-        includes = parse(folder / file).find_all(nodes.Include)
-        waiting += [(node.template.value, f"{folder / file}:{node.lineno}") for node in includes]
+    found: dict[str, None] = {}
+
+    def follow(file: str, above: tuple[str, ...]) -> None:
+        found[file] = None
+        for node in parse(folder / file).find_all(nodes.Include):
+            place, included = f"{folder / file}:{node.lineno}", node.template.value
+            if not (folder / included).is_file():
+                raise InputError(f"{place}: there is no template {folder / included} to include")
+            if included in (*above, file):
+                raise InputError(f"{place}: {included} includes itself, and has no end")
+            if included not in found:
+                follow(included, (*above, file))
+
+    follow(name, ())
     return [str(folder / file) for file in found]
 
 
 def parse(file: Path) -> nodes.Template:
     """The syntax tree of a template; InputError with its line when it cannot be read."""
     try:
-        tree = _tree(file, file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
+        tree = _tree(file, text)
     except FileNotFoundError:
         raise InputError(f"{file}: there is no such template") from None
     except UnicodeDecodeError as error:
         line = file.read_bytes()[: error.start].count(b"\n") + 1
         raise InputError(f"{file}:{line}: not UTF-8 text; save the file as UTF-8") from None
+    except _TOO_DEEP:
+        raise InputError(f"{file}: {NESTED}") from None
     except jinja2.TemplateSyntaxError as error:
+        word = _WORD.search(text.split("\n")[error.lineno - 1])
         hint = "; is the } of a \\VAR{…} or \\BLOCK{…} missing?" if "char" in error.message else ""
-        raise InputError(f"{file}:{error.lineno}: {error.message}{hint}") from None
+        message = f"'{word[1]}' {_NO_NAME}" if word else f"{error.message}{hint}"
+        raise InputError(f"{file}:{error.lineno}: {message}") from None
     if (line := _comment_in(tree)) is not None:
         raise InputError(f"{file}:{line}: a bare % begins a comment in TeX; write \\% (or <# … #>)")
     return tree
@@ -405,7 +454,7 @@ def _tree(file: Path, text: str) -> nodes.Template:
 class Filled:
     """A section's LaTeX with what it quoted, in print order, and claimed.
 
-    A quote is {key, value, text, place}; a claim {name, condition, holds, sentence, values, place}.
+    A quote is {key, value, text, number, place}; a claim {name, condition, holds, sentence, values, place}.
     """
 
     text: str
@@ -421,6 +470,8 @@ def fill(
     claims: str = "fail",
     title_block: Callable[[str], str] = str,
     folder: Path = TEMPLATES,
+    language: str = "en",
+    engine: str = letters.PDFLATEX,
 ) -> Filled:
     """Fill a template.
 
@@ -431,18 +482,26 @@ def fill(
         derivations: for each job that derives, what it printed.
         claims: `report` prints a claim that does not hold as refuted; `fail` is an error.
         title_block: makes the document's front matter around the abstract.
+        language: the report's, such as de.
+        engine: what sets the page.
 
     Raises:
         InputError: with template:line, whatever in the template or its measurements is wrong.
     """
     partials(name, folder)  # reads them all, and refuses one that cannot be read
     names = Value({**measurements, "config": config, "derivation": derivations or {}}, "")
-    writer = Writer(Path(name).name.removesuffix(SUFFIX), names, claims == "report", title_block)
+    section, spoken = Path(name).name.removesuffix(SUFFIX), languages.look_up(language)
+    writer = Writer(section, names, spoken, engine, claims == "report", title_block)
     try:
         template = Environment(folder, writer).get_template(name)
         text = template.render({name: names.child(name) for name in names.raw})
     except (InputError, jinja2.TemplateError, *_MISTAKES) as error:
         frames = reversed([*traceback.walk_tb(error.__traceback__)])
         where = getattr(error, "place", None) or place(frames) or folder / name
-        raise InputError(f"{where}: {error}") from None
-    return Filled(text, writer.quotes, writer.claims)
+        message = f"{error}"
+        if isinstance(error, _TOO_DEEP):
+            message = NESTED
+        elif isinstance(error, _MISTAKES):
+            message = f"this cannot be worked out: {error}"
+        raise InputError(f"{where}: {message}") from None
+    return Filled(letters.composed(text), writer.quotes, writer.claims)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
 import jinja2
 from jinja2.sandbox import SandboxedEnvironment
 
-from workings.messages import InputError
+from workings.page.letters import composed
 
 
 class TeX(str):
     """A text that is TeX already and is printed as it is."""
 
 
+# What TeX, or a language of babel's, would act on; [ ] and * where they would be read as arguments.
 _SPECIAL = {
     "&": r"\&",
     "%": r"\%",
@@ -24,38 +26,43 @@ _SPECIAL = {
     "_": r"\_",
     "{": r"\{",
     "}": r"\}",
+    "[": "{[}",
+    "]": "{]}",
+    "*": "{*}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
     "\\": r"\textbackslash{}",
+    '"': r"\textquotedbl{}",
+    "'": r"\textquotesingle{}",
+    "`": r"\textasciigrave{}",
 }
-# What T1-encoded TeX Gyre Pagella sets through inputenc.
-_LETTERS = re.compile("[\t\n\r -~\u00a0-\u017f\u2013\u2014\u2018-\u201a\u201c-\u201e\u2026\u20ac]*")
-# Two signs that T1 would join to one: -- is a dash, << a quotation mark.
-_JOINED = re.compile(r"([-`',<>])(?=\1)|[?!](?=`)")
+# Two that a typeface would join to one: -- is a dash.
+_JOINED = re.compile(r"([,<>‘’])(?=\1)|[-–](?=-)|[?!](?=‘)")
 
 
 def escape(text: str) -> TeX:
-    """`text` as TeX that prints it literally, on one line.
-
-    Raises:
-        InputError: it holds a letter that the report's typeface does not have.
-    """
+    """`text` as TeX that prints it literally, on one line: the one door from any text to TeX."""
     if isinstance(text, TeX):
         return text
     text = re.sub(r"\s*[\n\r]\s*", " ", text)
-    set_up_to = _LETTERS.match(text).end()
-    if set_up_to < len(text):
-        raise InputError(
-            f"{text!r:.80} holds {text[set_up_to]!r} (U+{ord(text[set_up_to]):04X}), which the "
-            "report's typeface cannot print; Latin letters with any accent are right"
-        )
     pieces = (_SPECIAL.get(letter, letter) for letter in _JOINED.sub("\\g<0>\0", text))
-    return TeX("".join(pieces).replace("\0", "{}"))
+    return TeX(composed("".join(pieces)).replace("\0", r"\unjoined{}"))
+
+
+def unescaped(tex: str) -> str:
+    """TeX with the signs that `escape` spelled in words as they were, but for the backslash."""
+    for sign, spelled in _SPECIAL.items():
+        if spelled.endswith("}") and sign not in "{}\\":
+            tex = tex.replace(spelled, sign)
+    return tex.replace(r"\unjoined{}", "")
 
 
 def code(text: str) -> TeX:
     """`text` letter by letter in the typewriter face; lines may break after its punctuation."""
-    pieces = re.findall(r"[^\W_]+_?|.", one_line(text))
+    text = unicodedata.normalize("NFC", one_line(text))
+    pieces = re.findall(
+        "(?:[^\\W_][\u0300-\u036f]*)+_?|.[\u0300-\u036f]*", text
+    )  # with their accents
     return TeX(r"\texttt{" + r"\allowbreak{}".join(escape(piece) for piece in pieces) + "}")
 
 
@@ -65,7 +72,7 @@ def one_line(text: str) -> str:
 
 def anchor(key: str) -> str:
     """`key` as the name of a link's target: what TeX would act on is spelled by its number."""
-    return re.sub(r"[^\w./\[\]+-]", lambda match: f":{ord(match[0]):x}:", key, flags=re.ASCII)
+    return re.sub(r"[^\w./\[\]+-]", lambda match: f"={ord(match[0]):x}=", key, flags=re.ASCII)
 
 
 def environment(*folders: Path, finalize: Callable[[str], str] = escape) -> SandboxedEnvironment:

@@ -8,20 +8,26 @@ each linked to its row in the ledger, and keeps what it printed.
 
 from __future__ import annotations
 
+import math
 import operator
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2 import Undefined
 
+from workings.languages import ENGLISH, Language
 from workings.measurements import nearest
 from workings.messages import InputError
+from workings.page import letters
 from workings.page.numbers import number
 from workings.page.tex import TeX, anchor, code, escape
+
+LONGEST = 14_000  # bits of a whole number: as long as JSON holds them
+MOST = 20_000  # values that a section prints: more are no prose, and TeX would take minutes
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,7 @@ class Format:
     unit: str = ""
     code: bool = False
     dash: bool = False
+    bare: bool = False  # without its unit
 
     def said(self) -> dict[str, Any]:
         """What the template said of it."""
@@ -77,7 +84,7 @@ class Value:
         if isinstance(held, Mapping) and part in held:
             return Value(held[part], f"{self.key}.{part}" if self.key else part, self.format)
         walked = self.key.split(".") if self.key else []
-        raise InputError(f"no '{'.'.join([*walked, part])}': {nearest(held, walked, part)}")
+        raise InputError(f"no '{'.'.join([*walked, part[:60]])}': {nearest(held, walked, part)}")
 
     def at(self, key: str) -> Value | None:
         """What is recorded under the dotted key, if something is."""
@@ -101,7 +108,7 @@ class Value:
         return iter(self.children())
 
     def __len__(self) -> int:
-        return len(self.children())
+        return len(self.raw if isinstance(self.raw, list | Mapping) else self.children())
 
     def __bool__(self) -> bool:
         return bool(self.raw)
@@ -144,22 +151,33 @@ def _kind(value: Any) -> type:
     return float if type(value) is int else type(value)
 
 
-def _computed(sign: Callable, left: Any, right: Any) -> Value:
+_SIGNS = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv}
+
+
+def computed(sign: str, left: Any, right: Any) -> Value:
+    """A value without a key: what comes of two numbers."""
     left, right = numeric(left), numeric(right)
     try:
-        return Value(sign(left, right))
+        result = _SIGNS[sign](left, right)
     except ArithmeticError as error:
-        raise InputError(f"{left!r} and {right!r} make no number: {error}") from None
+        raise InputError(f"{left!r:.40} and {right!r:.40} make no number: {error}") from None
+    if result.bit_length() > LONGEST if isinstance(result, int) else not math.isfinite(result):
+        raise InputError(f"{left!r:.40} {sign} {right!r:.40} is too large a number")
+    return Value(result)
 
 
-# Arithmetic gives a value without a key; comparison is that of the numbers.
-for _name in ("add", "sub", "mul", "truediv"):
-    _sign = getattr(operator, _name)
-    setattr(Value, f"__{_name}__", lambda self, other, s=_sign: _computed(s, self, other))
-    setattr(Value, f"__r{_name}__", lambda self, other, s=_sign: _computed(s, other, self))
+# Comparison is that of the numbers.
 for _name in ("__lt__", "__le__", "__gt__", "__ge__"):
     _sign = getattr(operator, _name)
     setattr(Value, _name, lambda self, other, s=_sign: s(numeric(self), numeric(other)))
+
+
+class Shown(NamedTuple):
+    """What is printed of a value: its characters, the same as TeX, and the number that it tells."""
+
+    plain: str
+    tex: str
+    number: str | None = None
 
 
 @dataclass
@@ -169,6 +187,8 @@ class Writer:
     Args:
         section: its name, which makes the anchors of the quotes.
         names: what a template can name: each job's measurements, `config`, `derivation`.
+        language: of the report.
+        engine: what sets the page, which decides what letters can be printed.
         report_refuted: print a claim that does not hold as refuted.
         title_block: makes the document's front matter around the abstract.
         plain: print characters alone, as in an alternative text.
@@ -179,6 +199,8 @@ class Writer:
 
     section: str
     names: Value
+    language: Language = ENGLISH
+    engine: str = letters.PDFLATEX
     report_refuted: bool = False
     title_block: Callable[[str], str] = str
     plain: bool = False
@@ -192,7 +214,7 @@ class Writer:
         if isinstance(thing, Value):
             return thing.shape(self, thing) if thing.shape else self.link(thing)
         if isinstance(thing, str):
-            return escape(thing)
+            return TeX(thing) if self.plain else escape(thing)
         if isinstance(thing, int | float):
             raise InputError(
                 f"the bare number {thing!r} has no key; record it in the job and print that"
@@ -203,50 +225,63 @@ class Writer:
         """The value alone, linked to its row in the ledger; in plain text, its characters."""
         if value.raw is None and value.format.dash:
             return TeX("–")
-        plain, tex = texts(value)
-        return escape(plain) if self.plain else self.quote(value, tex)
+        shown = self.texts(value)
+        letters.refuse(shown.plain, self.engine)
+        return TeX(shown.plain) if self.plain else self.quote(value, *shown[1:])
 
-    def quote(self, value: Value, tex: str) -> str:
-        r"""`tex` as the print of `value`: \\measured{key}{section.n}{tex}, and kept as a quote."""
+    def quote(self, value: Value, tex: str, number: str | None = None) -> str:
+        r"""`tex` as the print of `value`: \\measured{key}{section.n}{tex}, and kept as a quote.
+
+        `number` is the one that a reader takes it for, if it is one.
+        """
         if value.key.startswith("derivation."):
             return TeX(tex)
-        quoted = {"key": value.key, "value": value.raw, "text": tex, "place": place()}
-        self.quotes.append(quoted | {"format": value.format.said()})
+        if len(self.quotes) == MOST:
+            raise InputError(f"the section prints more than {MOST} values; let the job choose some")
+        letters.refuse(tex, self.engine)
+        quote = {"key": value.key, "value": value.raw, "text": tex, "number": number}
+        self.quotes.append(quote | {"place": place(), "format": value.format.said()})
         return TeX(
             f"\\measured{{{anchor(value.key)}}}{{{self.section}.{len(self.quotes)}}}{{{tex}}}"
         )
 
+    def texts(self, value: Value) -> Shown:
+        """What is printed of a number or a text.
 
-def texts(value: Value) -> tuple[str, str]:
-    """What is printed of a number or a text: its characters, and the same as TeX.
+        Raises:
+            InputError: it is neither, nobody recorded it, or its digits are not said.
+        """
+        key, held, form = value.key, value.raw, value.format
+        if key is None:
+            raise InputError(
+                f"{held!r:.60} was computed in the template, so that it has no key; record it in the "
+                "job and print that"
+            )
+        if held is None:
+            raise InputError(f"'{key}' has no value; say what stands there: {key} | dash, or an if")
+        if isinstance(held, bool):
+            raise InputError(
+                f"'{key}' is {str(held).lower()}; decide by it between two wordings: if"
+            )
+        if isinstance(held, list):
+            raise InputError(
+                f"'{key}' is a list of {len(held)} items; print it with each, matrix or row, or go "
+                "through it with for"
+            )
+        if isinstance(held, Mapping):
+            raise InputError(f"'{key}' holds {', '.join(held)}; print one of them")
+        if isinstance(held, str) and form.notation is None and not form.unit:
+            return Shown(held, code(held) if form.code else escape(held))
+        try:
+            return self.number(held, form.digits, form.notation, form.unit, bare=form.bare)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"'{key}': {error}") from None
 
-    Raises:
-        InputError: it is neither, nobody recorded it, or its digits are not said.
-    """
-    key, held, form = value.key, value.raw, value.format
-    if key is None:
-        raise InputError(
-            f"{held!r:.60} was computed in the template, so that it has no key; record it in the "
-            "job and print that"
-        )
-    if held is None:
-        raise InputError(f"'{key}' has no value; say what stands there: {key} | dash, or an if")
-    if isinstance(held, bool):
-        raise InputError(f"'{key}' is {str(held).lower()}; decide by it between two wordings: if")
-    if isinstance(held, list):
-        raise InputError(
-            f"'{key}' is a list of {len(held)} items; print it with each, matrix or row, or go "
-            "through it with for"
-        )
-    if isinstance(held, Mapping):
-        raise InputError(f"'{key}' holds {', '.join(held)}; print one of them")
-    if isinstance(held, str) and form.notation is None and not form.unit:
-        return held, code(held) if form.code else escape(held)
-    try:
-        made = number(held, form.digits, form.notation, form.unit)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"'{key}': {error}") from None
-    return made.plain(), made.latex()
+    def number(self, *given: Any, bare: bool = False) -> Shown:
+        """A number as `numbers.number` formats it, in the language of the report."""
+        made = number(*given, language=self.language)
+        made = replace(made, unit="") if bare else made
+        return Shown(made.plain(), made.latex(), str(made.value))
 
 
 def place(frames: Iterable[tuple[FrameType, int]] | None = None) -> str:

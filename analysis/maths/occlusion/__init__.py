@@ -1,10 +1,10 @@
 """Occlusion maps (Zeiler and Fergus 2014, *Visualizing and Understanding Convolutional Networks*).
 
-A patch of h x w pixels is laid over an image at every position of a grid, and the network's class
+A square patch is laid over a square image at every position of a grid, and the network's class
 probabilities are noted for each.
 
     o = Occluder(network, patch=8, stride=1, fill=0.0)(image, label)
-    o.p_true, o.p_max, o.predicted          # (R, C) each; patch's top left at o.rows, o.columns
+    o.p_true, o.p_max, o.predicted          # (R, R) each; patch's top left at o.starts
     found = PatchSearch(network)(image)
     found.size, found.row, found.column, found.label     # or None: no square changes the label
 

@@ -11,8 +11,6 @@ is taken from a table of W_t x for the distinct contents x below: as a cell belo
 contents above, there are far fewer products than sums.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -61,7 +59,7 @@ class Engine:
         scratch: Scratch | None = None,
     ) -> None:
         self.stages = list(stages)
-        self.plan: Plan = plan(shape[1:], tuple(s.window for s in stages), tuple(grids))
+        self.plan: Plan = plan(shape[1], tuple(s.window for s in stages), tuple(grids))
         self._weights = [
             [_columns(stage.taps, group.taps) for group in level.groups]
             for stage, level in zip(stages, self.plan.levels, strict=False)
@@ -87,7 +85,7 @@ class Engine:
 
         Returns:
             The logits, (contents, classes) float32; and for each grid the content of every
-            position, (R * C,), and, last, of the clean image.
+            position, (R * R,), and, last, of the clean image.
         """
         levels = self.plan.levels
         distinct = self._distinct((image != fill).any(0).numpy())
@@ -220,12 +218,12 @@ def boxes(differs: np.ndarray, plan: Plan) -> list[np.ndarray]:
     the rectangle [a, b) x [c, d), one past the last such row before b its bottom; columns likewise.
 
     Returns:
-        top, bottom (rows + 1, column spans), left, right (columns + 1, row spans), flattened.
+        top, bottom, left, right, (pixels + 1, spans) each, flattened.
     """
-    tables = []
-    for pixels, (low, high) in ((differs, plan.column_spans), (differs.T, plan.row_spans)):
-        n = len(pixels)
-        total = np.zeros((n, pixels.shape[1] + 1), np.int32)
+    tables, n = [], len(differs)
+    low, high = plan.spans
+    for pixels in (differs, differs.T):
+        total = np.zeros((n, n + 1), np.int32)
         np.cumsum(pixels, axis=1, out=total[:, 1:])
         filled = total.take(high, axis=1) > total.take(low, axis=1)  # (rows, spans)
         line = np.arange(n, dtype=np.int32)[:, None]

@@ -1,7 +1,5 @@
 """Read a network as a chain of stages: windows that slide over a map, and pointwise functions."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -15,12 +13,12 @@ Pointwise = Callable[[torch.Tensor], torch.Tensor]
 
 @dataclass(frozen=True)
 class Window:
-    """How a cell reads the map below: y[i] from x[i s + o] for the offsets o, on each axis."""
+    """How a cell reads the map below, along rows as along columns: y[i] from x[i s + o]."""
 
-    cells: tuple[int, int]  # rows and columns of the map that it makes
-    offsets: tuple[tuple[int, ...], tuple[int, ...]]  # of one sum after another under a pool
-    stride: tuple[int, int]
-    kernel: tuple[int, int]  # taps of one sum
+    cells: int  # of a row of the map that it makes
+    offsets: tuple[int, ...]  # o, of one sum after another under a pool
+    stride: int
+    kernel: int  # taps of one sum, along a row
 
 
 @dataclass
@@ -28,14 +26,14 @@ class Stage:
     """The highest of the weighted sums in a window, and what is done to each cell afterwards."""
 
     window: Window
-    taps: torch.Tensor  # (kh * kw, C_in, C_out)
+    taps: torch.Tensor  # (k * k, C_in, C_out)
     after: list[Pointwise] = field(default_factory=list)  # (n, C) -> (n, C)
 
 
 def read(network: nn.Sequential, shape: tuple[int, int, int]) -> list[Stage]:
     """The stages of a chain of layers, the last one with a single cell, whose values are logits.
 
-    A linear layer on a flattened C x H x W map is a convolution with an H x W kernel.  A maximum
+    A linear layer on a flattened C x n x n map is a convolution with an n x n kernel.  A maximum
     commutes with ReLU and with adding a bias, max_i f(x_i) = f(max_i x_i), so a pool whose windows
     do not overlap becomes part of the convolution before it, and these follow it, where there are
     fewer cells.
@@ -43,34 +41,35 @@ def read(network: nn.Sequential, shape: tuple[int, int, int]) -> list[Stage]:
     Raises:
         OcclusionError: a layer is none of these; the message names it.
     """
-    channels, rows, columns = shape
+    channels, cells, _ = shape
     stages: list[Stage] = []
     for name, layer in network.named_children():
         if type(layer) is nn.ReLU and stages:
             stages[-1].after.append(torch.relu_)
-        elif type(layer) is nn.Linear and stages and rows == columns == 1:
+        elif type(layer) is nn.Linear and stages and cells == 1:
             _mix(stages[-1], layer)
         elif type(layer) is nn.Linear:
-            kernel = layer.weight.reshape(-1, channels, rows, columns)
-            stages.append(_sum(kernel, layer.bias, (rows, columns), (1, 1)))
-            channels, rows, columns = layer.out_features, 1, 1
+            kernel = layer.weight.reshape(-1, channels, cells, cells)
+            stages.append(_sum(kernel, layer.bias, cells, 1))
+            channels, cells = layer.out_features, 1
         elif type(layer) is nn.Conv2d and _is_plain(layer):
-            stages.append(_sum(layer.weight, layer.bias, (rows, columns), layer.stride))
-            channels, (rows, columns) = layer.out_channels, stages[-1].window.cells
+            stages.append(_sum(layer.weight, layer.bias, cells, layer.stride[0]))
+            channels, cells = layer.out_channels, stages[-1].window.cells
         elif type(layer) is nn.MaxPool2d and stages and _is_apart(layer):
             stages[-1].window = _pooled(stages[-1].window, layer.kernel_size)
-            rows, columns = stages[-1].window.cells
+            cells = stages[-1].window.cells
         elif type(layer) is not nn.Flatten:
             raise OcclusionError(
                 f"layer {name} ({layer}) is not known to the incremental evaluation"
             )
-    if not rows == columns == 1:
+    if cells > 1:
         raise OcclusionError("the network's last map has more than one cell")
     return stages
 
 
 def _is_plain(layer: nn.Conv2d) -> bool:
-    return (layer.padding, layer.dilation, layer.groups) == ((0, 0), (1, 1), 1)
+    square = len({*layer.kernel_size}) == len({*layer.stride}) == 1
+    return square and (layer.padding, layer.dilation, layer.groups) == ((0, 0), (1, 1), 1)
 
 
 def _is_apart(layer: nn.MaxPool2d) -> bool:
@@ -78,17 +77,11 @@ def _is_apart(layer: nn.MaxPool2d) -> bool:
     return whole and (layer.padding, layer.dilation, layer.ceil_mode) == (0, 1, False)
 
 
-def _sum(
-    weight: torch.Tensor,
-    bias: torch.Tensor,
-    cells: tuple[int, int],
-    stride: tuple[int, int],
-) -> Stage:
-    """A convolution, weight (C_out, C_in, kh, kw), over a map of so many cells."""
-    kernel = tuple(weight.shape[2:])
-    made = tuple((n - k) // s + 1 for n, k, s in zip(cells, kernel, stride, strict=True))
-    window = Window(made, tuple(tuple(range(k)) for k in kernel), tuple(stride), kernel)
-    taps = weight.detach().permute(2, 3, 1, 0).flatten(0, 1).contiguous()  # (kh * kw, C_in, C_out)
+def _sum(weight: torch.Tensor, bias: torch.Tensor, cells: int, stride: int) -> Stage:
+    """A convolution, weight (C_out, C_in, k, k), over a map of so many cells a row."""
+    kernel = weight.shape[2]
+    window = Window((cells - kernel) // stride + 1, tuple(range(kernel)), stride, kernel)
+    taps = weight.detach().permute(2, 3, 1, 0).flatten(0, 1).contiguous()  # (k * k, C_in, C_out)
     b = bias.detach().clone()
     return Stage(window, taps, [lambda x: x.add_(b)])
 
@@ -96,12 +89,9 @@ def _sum(
 def _pooled(inner: Window, size: int) -> Window:
     """The window of a pool over sums: one sum's offsets after another's."""
     return Window(
-        cells=tuple(n // size for n in inner.cells),
-        offsets=tuple(
-            tuple(s * q + o for q in range(size) for o in offsets)
-            for s, offsets in zip(inner.stride, inner.offsets, strict=True)
-        ),
-        stride=tuple(s * size for s in inner.stride),
+        cells=inner.cells // size,
+        offsets=tuple(inner.stride * q + o for q in range(size) for o in inner.offsets),
+        stride=inner.stride * size,
         kernel=inner.kernel,
     )
 

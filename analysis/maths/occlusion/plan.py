@@ -7,10 +7,8 @@ slot's value follows from slots of the map below, those of the same intersection
 windows.  The last map has one cell, whose slots are the positions.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -34,105 +32,86 @@ class Group:
 class Level:
     """The slots of one map, (S,) each, ordered by group and cell."""
 
-    cell: np.ndarray
-    """The cell's number among those that are read."""
-    rectangle: np.ndarray
-    """(4, S): rows a ... b - 1 and columns c ... d - 1 that the patch covers in the window."""
-    children: np.ndarray | None = None
-    """(S, union): slots of the level below, those that any tap of any sum reads."""
-    tap: np.ndarray | None = None
-    """(sums, taps): which of these each tap of each sum is."""
-    tapped: np.ndarray | None = None
-    """(sums, S, taps): the children, tap by tap."""
-    groups: list[Group] = field(default_factory=list)
-    """How the next stage reads this level."""
-    reads: np.ndarray | None = None
-    """(S,): by how many taps of it."""
-    place: np.ndarray | None = None
-    """(sums, S, taps): which of the child's taps, among its group's, is read; None if all are."""
+    cell: np.ndarray  # its number among the cells that are read
+    rectangle: (
+        np.ndarray
+    )  # (4, S): rows a ... b - 1, columns c ... d - 1 of the patch in the window
+    groups: list[Group]  # how the next stage reads this level
+    reads: np.ndarray  # (S,): by how many taps of it
+    # What each slot reads of the level below; the first level, of pixels, reads nothing.
+    children: np.ndarray | None = None  # (S, union): slots that any tap of any sum reads
+    tap: np.ndarray | None = None  # (sums, taps): which of these each tap of each sum is
+    tapped: np.ndarray | None = None  # (sums, S, taps): the children, tap by tap
+    place: np.ndarray | None = None  # (sums, S, taps): which tap of the child's group; None: all
 
 
 @dataclass
 class Boxes:
     """The rectangles of all slots, level after level, and how the box of what matters in each is
     numbered, so that equal contents of a cell meet.
+
+    The box (t, b, l, r) has the number base + weight . (t, b, l, r) < bound; an empty one has the
+    number bare, the cell's own.
     """
 
-    at: np.ndarray
-    """(4, S): where the tables of `engine.boxes` hold the box's top, bottom, left and right."""
-    stop: np.ndarray
-    """(S,): one past the rectangle's last row; no box reaches it when nothing in it matters."""
+    at: np.ndarray  # (4, S): where the tables of `engine.boxes` hold its top, bottom, left, right
+    stop: np.ndarray  # (S,): past the rectangle's last row; where nothing matters no box reaches it
     base: np.ndarray
-    weight: np.ndarray
+    weight: np.ndarray  # (4, S)
     bare: np.ndarray
     bound: int
-    """The box (t, b, l, r) has the number base + weight . (t, b, l, r) < bound, weights (4, S); an
-    empty one has the number bare, the cell's own."""
 
 
 @dataclass
 class Plan:
     levels: list[Level]
-    starts: np.ndarray
-    """(levels + 1,): where each level's slots begin among those of all levels."""
+    starts: np.ndarray  # (levels + 1,): where each level's slots begin among those of all levels
     boxes: Boxes
-    pixel: np.ndarray
-    """(S_0,): the pixel, row * columns + column, of each slot of the input."""
-    row_spans: np.ndarray
-    column_spans: np.ndarray
-    """(2, n): the distinct intervals that occur as a rectangle's rows and columns."""
-    positions: list[np.ndarray]
-    """For each grid: the last level's slot of every position, (R * C,)."""
-    clean: int
-    """The last level's slot of the untouched image."""
+    pixel: np.ndarray  # (S_0,): the pixel, row * columns + column, of each slot of the input
+    spans: np.ndarray  # (2, n): the intervals that occur as a rectangle's rows, and as its columns
+    positions: list[np.ndarray]  # for each grid: the last level's slot of every position, (R * R,)
+    clean: int  # the last level's slot of the untouched image
 
 
-Grid = tuple[tuple[int, int], tuple[int, ...], tuple[int, ...]]
-"""A patch (h, w), its top rows and its left columns."""
+Grid = tuple[int, tuple[int, ...]]
+"""A patch's side and its top rows, which are its left columns too."""
 
 
 @lru_cache(maxsize=16)
-def plan(shape: tuple[int, int], windows: tuple[Window, ...], grids: tuple[Grid, ...]) -> Plan:
+def plan(pixels: int, windows: tuple[Window, ...], grids: tuple[Grid, ...]) -> Plan:
     """Lay out the slots of every map for all positions of all grids.
 
     Args:
-        shape: (rows, columns) of the image.
+        pixels: of a row, and of a column, of the image.
         windows: one for each stage; the last leaves one cell.
     """
-    reads = [_reads(windows, axis) for axis in (0, 1)]
-    most = [max(len(axis.cells) for axis in reads[n]) for n in (0, 1)]
-    levels, keys, codes = [], [], _Codes(shape, most)
-    for depth in range(len(windows) + 1):
-        axes = [reads[axis][depth] for axis in (0, 1)]
-        key = np.unique(np.concatenate([_intersections(codes, axes, grid) for grid in grids]))
+    reads = _reads(windows)
+    levels, keys = [], []
+    codes = _Codes(pixels, max(len(axis.cells) for axis in reads))
+    for depth, axis in enumerate(reads):
+        key = np.unique(np.concatenate([_intersections(codes, axis, grid) for grid in grids]))
         if depth < len(windows):
-            order, groups = _group(codes, key, [reads[axis][depth + 1] for axis in (0, 1)])
+            order, groups = _group(codes, key, reads[depth + 1])
         else:
             order, groups = np.arange(len(key)), []
-        levels.append(_level(codes, key[order], groups, len(axes[1].cells)))
+        levels.append(_level(codes, key[order], groups, len(axis.cells)))
         keys.append((key, np.argsort(order)))
         if depth:
             _link(levels, keys, reads, codes)
 
-    last = reads[0][-1].window[0], reads[1][-1].window[0]
     where = []
-    for (h, w), rows, columns in grids:
-        (a, b), (c, d) = (
-            _clip(np.array(start), extent, *limits)
-            for start, extent, limits in ((rows, h, last[0]), (columns, w, last[1]))
-        )
-        key = codes.join(0, 0, a[:, None], b[:, None], c, d)  # (R, C)
+    for side, starts in grids:
+        a, b = _clip(np.array(starts), side, *reads[-1].window[0])
+        key = codes.join(0, 0, a[:, None], b[:, None], a, b)  # (R, R)
         where.append(_find(keys[-1], key.ravel()))
-    spans = [np.unique(np.concatenate([codes.span(v, axis) for v in levels])) for axis in (0, 1)]
-    inputs = levels[0].cell
-    i, j = (read.cells for read in (reads[0][0], reads[1][0]))
+    spans = np.unique(np.concatenate([codes.span(level, axis=0) for level in levels]))
+    inputs, read = levels[0].cell, reads[0].cells
     return Plan(
         levels=levels,
         starts=np.cumsum([0, *(len(level.cell) for level in levels)]),
-        boxes=_boxes(levels, list(zip(*reads, strict=True)), codes, spans),
-        pixel=i[inputs // len(j)] * shape[1] + j[inputs % len(j)],
-        row_spans=np.stack(np.divmod(spans[0], shape[0] + 1)),
-        column_spans=np.stack(np.divmod(spans[1], shape[1] + 1)),
+        boxes=_boxes(levels, reads, codes, spans),
+        pixel=read[inputs // len(read)] * pixels + read[inputs % len(read)],
+        spans=np.stack(np.divmod(spans, pixels + 1)),
         positions=where,
         clean=int(_find(keys[-1], codes.join(0, 0, *[np.zeros(1, int)] * 4))[0]),
     )
@@ -143,23 +122,19 @@ def plan(shape: tuple[int, int], windows: tuple[Window, ...], grids: tuple[Grid,
 
 @dataclass
 class _Axis:
-    """The cells of one map that are read, along one axis."""
+    """The cells of one map that are read, along rows as along columns."""
 
-    cells: np.ndarray
-    """(n,): their numbers in the map."""
-    below: np.ndarray
-    """(n, sums, k): the cell of the map below that each tap of each sum reads, counted among those
-    that are read."""
-    window: np.ndarray
-    """(n, 2): first pixel, and one past the last, that each cell sees."""
+    cells: np.ndarray  # (n,): their numbers in the map
+    below: np.ndarray  # (n, sums, k): the cell below that each tap reads, among those that are read
+    window: np.ndarray  # (n, 2): first pixel, and one past the last, that each cell sees
 
 
-def _reads(windows: Sequence[Window], axis: int) -> list[_Axis]:
+def _reads(windows: Sequence[Window]) -> list[_Axis]:
     """The cells that are read, from the last map back to the pixels, then their windows."""
-    cells, below = [np.arange(windows[-1].cells[axis])], []
+    cells, below = [np.arange(windows[-1].cells)], []
     for w in reversed(windows):
-        offsets = np.array(w.offsets[axis]).reshape(-1, w.kernel[axis])
-        at = cells[-1][:, None, None] * w.stride[axis] + offsets  # (n, sums, k)
+        offsets = np.array(w.offsets).reshape(-1, w.kernel)
+        at = cells[-1][:, None, None] * w.stride + offsets  # (n, sums, k)
         cells.append(np.unique(at))
         below.append(np.searchsorted(cells[-1], at))
     cells.reverse()
@@ -184,9 +159,9 @@ def _clip(start: np.ndarray, extent: int, low: int, high: int) -> tuple[np.ndarr
 class _Codes:
     """Pack (cell row, cell column, a, b, c, d) into one integer and back."""
 
-    def __init__(self, shape: tuple[int, int], cells: Sequence[int]) -> None:
-        self.edges = rows, columns = shape[0] + 1, shape[1] + 1
-        self.sizes = (*cells, rows, rows, columns, columns)
+    def __init__(self, pixels: int, cells: int) -> None:
+        self.edges = pixels + 1
+        self.sizes = (cells, cells, *[self.edges] * 4)
 
     def join(self, *parts: np.ndarray | int) -> np.ndarray:
         i, j, a, b, c, d = parts
@@ -198,48 +173,45 @@ class _Codes:
         return list(np.unravel_index(key, self.sizes))
 
     def span(self, level: Level, axis: int) -> np.ndarray:
-        return level.rectangle[2 * axis] * self.edges[axis] + level.rectangle[2 * axis + 1]
+        """A number for each slot's interval of rows (axis 0) or of columns (1)."""
+        return level.rectangle[2 * axis] * self.edges + level.rectangle[2 * axis + 1]
 
 
-def _intersections(codes: _Codes, axes: Sequence[_Axis], grid: Grid) -> np.ndarray:
+def _intersections(codes: _Codes, axis: _Axis, grid: Grid) -> np.ndarray:
     """All distinct (cell, intersection) of one patch on its grid.
 
     Rows and columns separate: the rectangles of a cell are the products of its row intervals and
     its column intervals.
     """
-    found = []
-    for axis, extent, starts in zip(axes, grid[0], grid[1:], strict=True):
-        a, b = _clip(np.array(starts), extent, axis.window[:, :1], axis.window[:, 1:])  # (n, P)
-        cell = np.broadcast_to(np.arange(len(axis.cells))[:, None], a.shape)
-        empty = [np.arange(len(axis.cells)), *np.zeros((2, len(axis.cells)), int)]
-        every = np.concatenate([np.stack([cell, a, b]).reshape(3, -1), np.stack(empty)], axis=1)
-        found.append(np.unique(every, axis=1))
-    (i, a, b), (j, c, d) = found
-    return np.unique(codes.join(i[:, None], j, a[:, None], b[:, None], c, d))
+    side, starts = grid
+    a, b = _clip(np.array(starts), side, axis.window[:, :1], axis.window[:, 1:])  # (n, P)
+    cell = np.broadcast_to(np.arange(len(axis.cells))[:, None], a.shape)
+    empty = [np.arange(len(axis.cells)), *np.zeros((2, len(axis.cells)), int)]
+    every = np.concatenate([np.stack([cell, a, b]).reshape(3, -1), np.stack(empty)], axis=1)
+    i, a, b = np.unique(every, axis=1)
+    return np.unique(codes.join(i[:, None], i, a[:, None], b[:, None], a, b))
 
 
-def _group(
-    codes: _Codes, key: np.ndarray, above: Sequence[_Axis]
-) -> tuple[np.ndarray, list[Group]]:
+def _group(codes: _Codes, key: np.ndarray, above: _Axis) -> tuple[np.ndarray, list[Group]]:
     """Order slots so that cells read by the same taps stand together.
 
     A 3 x 3 kernel reads a corner of the map by one tap only.  When most taps of most cells are of
     no use to anyone, as on a small map or under a stride, each group computes only its own.
     """
-    cells = codes.split(key)[:2]
-    used = [_used(axis, int(cell.max()) + 1) for axis, cell in zip(above, cells, strict=True)]
-    taps = used[0].shape[1] * used[1].shape[1]
-    share = (used[0][cells[0]].sum(1) * used[1][cells[1]].sum(1)).mean() / taps
+    i, j = codes.split(key)[:2]
+    used = _used(above, int(i.max()) + 1)
+    taps = used.shape[1] ** 2
+    share = (used[i].sum(1) * used[j].sum(1)).mean() / taps
     if share >= _SPLIT:
         return np.arange(len(key)), [Group(0, len(key), np.arange(taps))]
-    (sets_r, kind_r), (sets_c, kind_c) = (np.unique(u, axis=0, return_inverse=True) for u in used)
-    kind = kind_r.ravel()[cells[0]] * len(sets_c) + kind_c.ravel()[cells[1]]
+    sets, kinds = np.unique(used, axis=0, return_inverse=True)
+    kind = kinds.ravel()[i] * len(sets) + kinds.ravel()[j]
     order = np.argsort(kind, kind="stable")
     starts = np.flatnonzero(np.diff(kind[order], prepend=-1))
     groups = []
     for start, stop in zip(starts, [*starts[1:], len(key)], strict=True):
-        r, c = divmod(int(kind[order[start]]), len(sets_c))
-        read = np.flatnonzero(np.outer(sets_r[r], sets_c[c]).ravel())
+        r, c = divmod(int(kind[order[start]]), len(sets))
+        read = np.flatnonzero(np.outer(sets[r], sets[c]).ravel())
         groups.append(Group(int(start), int(stop), read))
     return order, groups
 
@@ -257,7 +229,7 @@ def _level(codes: _Codes, key: np.ndarray, groups: list[Group], columns: int) ->
     reads = np.zeros(len(key), np.int32)
     for group in groups:
         reads[group.start : group.stop] = len(group.taps)
-    return Level(i * columns + j, np.stack(rectangle), groups=groups, reads=reads)
+    return Level(i * columns + j, np.stack(rectangle), groups, reads)
 
 
 def _find(keys: tuple[np.ndarray, np.ndarray], key: np.ndarray) -> np.ndarray:
@@ -267,26 +239,24 @@ def _find(keys: tuple[np.ndarray, np.ndarray], key: np.ndarray) -> np.ndarray:
     return slot[at]
 
 
-def _link(levels: list[Level], keys: list, reads: list[list[_Axis]], codes: _Codes) -> None:
+def _link(levels: list[Level], keys: list, reads: list[_Axis], codes: _Codes) -> None:
     """Find the slots that each slot of the last level reads, tap by tap."""
-    here, child, depth = levels[-1], levels[-2], len(levels) - 1
-    (rows, columns), (rows_below, columns_below) = (
-        [reads[axis][n] for axis in (0, 1)] for n in (depth, depth - 1)
-    )
-    i, j = np.divmod(here.cell, len(columns.cells))
+    here, child = levels[-1], levels[-2]
+    axis, below = reads[len(levels) - 1], reads[len(levels) - 2]
+    i, j = np.divmod(here.cell, len(axis.cells))
     a, b, c, d = here.rectangle
-    (row_taps, row_at), (column_taps, column_at) = (_union(axis) for axis in (rows, columns))
-    size = row_taps.shape[1], column_taps.shape[1]
-    children = np.empty((len(here.cell), *size), np.int32)
-    for y, x in np.ndindex(*size):
-        r, s = row_taps[i, y], column_taps[j, x]
-        low, high = rows_below.window[r].T
-        left, right = columns_below.window[s].T
+    union, at = _union(axis)
+    size = union.shape[1]
+    children = np.empty((len(here.cell), size, size), np.int32)
+    for y, x in np.ndindex(size, size):
+        r, s = union[i, y], union[j, x]
+        low, high = below.window[r].T
+        left, right = below.window[s].T
         cut = np.maximum(a, low), np.minimum(b, high), np.maximum(c, left), np.minimum(d, right)
         children[:, y, x] = _find(keys[-2], codes.join(r, s, *cut))
     here.children = children.reshape(len(here.cell), -1)
-    both = row_at[:, None, :, None] * size[1] + column_at[None, :, None, :]  # (p, q, k, m)
-    taps = both.shape[2] * both.shape[3]
+    both = at[:, None, :, None] * size + at[None, :, None, :]  # (p, p, k, k)
+    taps = both.shape[2] ** 2
     here.tap = both.reshape(-1, taps)
     here.tapped = np.stack([here.children.take(each, axis=1) for each in here.tap])
     if len(child.groups) > 1:
@@ -303,30 +273,24 @@ def _union(axis: _Axis) -> tuple[np.ndarray, np.ndarray]:
     return union, at.reshape(shape)
 
 
-def _boxes(
-    levels: list[Level],
-    reads: list[tuple[_Axis, _Axis]],
-    codes: _Codes,
-    spans: Sequence[np.ndarray],
-) -> Boxes:
+def _boxes(levels: list[Level], reads: list[_Axis], codes: _Codes, spans: np.ndarray) -> Boxes:
     at, stop, base, weight, bare = [], [], [], [], []
-    bound = 0
-    for level, axes in zip(levels, reads, strict=True):
+    bound, n = 0, len(spans)
+    for level, axis in zip(levels, reads, strict=True):
         a, b, c, d = level.rectangle
-        rows, columns = (np.searchsorted(spans[axis], codes.span(level, axis)) for axis in (0, 1))
-        n, m = len(spans[1]), len(spans[0])
-        at.append(np.stack([a * n + columns, b * n + columns, c * m + rows, d * m + rows]))
+        rows, columns = (np.searchsorted(spans, codes.span(level, which)) for which in (0, 1))
+        at.append(np.stack([a * n + columns, b * n + columns, c * n + rows, d * n + rows]))
         stop.append(b)
 
-        height, width = (int(np.ptp(axis.window, axis=1).max()) + 1 for axis in axes)
-        radix = np.array([height * width * width, width * width, width, 1])
-        i, j = np.divmod(level.cell, len(axes[1].cells))
-        own = bound + level.cell * height * radix[0]
-        top, left = axes[0].window[i, 0], axes[1].window[j, 0]
+        width = int(np.ptp(axis.window, axis=1).max()) + 1
+        radix = width ** np.arange(3, -1, -1)
+        i, j = np.divmod(level.cell, len(axis.cells))
+        own = bound + level.cell * width**4
+        top, left = axis.window[i, 0], axis.window[j, 0]
         base.append(own - top * (radix[0] + radix[1]) - left * (radix[2] + radix[3]))
         weight.append(np.broadcast_to(radix[:, None], (4, len(own))))
         bare.append(own)
-        bound += len(axes[0].cells) * len(axes[1].cells) * height * int(radix[0])
+        bound += len(axis.cells) ** 2 * width**4
     whole = np.int32 if bound < 2**31 else np.int64
     return Boxes(
         at=np.concatenate(at, axis=1),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from fractions import Fraction
 
@@ -71,6 +72,29 @@ CELLS = {
 }  # fmt: skip
 NAMES = list(CELLS)
 
+# Of other kinds, with what the grammar has: a formula of each, on two inputs at each of four steps.
+_MORE = {
+    "relu": ("h = relu(b + W @ h_prev + U @ x)", "sum((h - target)**2) / 2"),
+    "attention": ("q = W @ h_prev + U @ x\np = softmax(K @ q / sqrt(2))\nh = tanh(transpose(M) @ p)",
+                  "-log(softmax(h)[0])"),
+    "powers": ("a = b + W @ h_prev + U @ x\nh = a / (2 + a**2)**(3/2)", "log(1 + (h[0] - h[1])**2)"),
+    "quotients": ("s = h_prev / 2 + exp(-b * x)\nh = log(1 + s**2) / (1 + s)", "1 / (3 + sum(h))"),
+    "peephole": ("i = sigmoid(b + W @ h_prev + U @ x + p * c_prev)\nf = sigmoid(W_f @ h_prev + q * c_prev)\n"
+                 "c = f * c_prev + i * tanh(W_g @ h_prev + U_g @ x)\n"
+                 "h = sigmoid(U_o @ x + r * c) * tanh(c)", "dot(h - target, h - target)"),
+    "minimal gated": ("f = sigmoid(b + W @ h_prev + U @ x)\nn = tanh(W_n @ (f * h_prev) + U_n @ x)\n"
+                      "h = (1 - f) * h_prev + f * n", "log_sum_exp(h) - dot(target, h)"),
+    "bilinear": ("h = tanh((W @ h_prev) * (U @ x) + b)", "dot(h, W @ target)"),
+    "scalar": ("k = s * h_prev[0] + b[0] * x[1]\nh = k * U @ x", "sin(k) * cos(k)"),
+    "matrix state": ("v = tanh(W @ x)\nN = s * N_prev + outer(v, U @ x)\nh = N @ h_prev + transpose(N) @ b",
+                     "sum(N * N) / 9 + sqrt(1 + dot(h, h))"),
+    "skip": ("h = tanh(b + W @ h_prev + U @ x)\ng = softplus(W_g @ g_prev + U_g @ h) + h",
+             "sum(concatenate(g, h[0:1])**2)"),
+    "masked": ("e = W @ h_prev + U @ x\nh = mask * max(e, e / 8 - b) + (1 - mask) * h_prev",
+               "-log(softmax(h + 9 * mask)[1])"),
+}  # fmt: skip
+MORE = [*_MORE, "long", "wide"]
+
 
 def eighths(shape: int | tuple[int, ...], seed: int = 0) -> np.ndarray:
     """Exact numbers between -1 and 1."""
@@ -78,8 +102,32 @@ def eighths(shape: int | tuple[int, ...], seed: int = 0) -> np.ndarray:
     return np.vectorize(lambda k: Fraction(int(k), 8), otypes=[object])(drawn)
 
 
+def _more(name: str) -> dict:
+    """A cell of other kinds, with exact numbers; `long` is of 200 steps, `wide` of 20 components."""
+    steps, n = (200 if name == "long" else 4), (20 if name == "wide" else 2)
+    cell, loss = _MORE.get(name, _MORE["minimal gated"])
+    words = set(re.findall(r"\w+", f"{cell} {loss}"))
+    shapes = {word: (n, n) if word[0] in "WUKM" else n for word in words - {"h", "x"}
+              if re.fullmatch(r"[WUKM](_\w)?|[bpqr]", word) and f"{word} =" not in cell}  # fmt: skip
+    parameters = {
+        word: eighths(shape, sum(word.encode())) for word, shape in sorted(shapes.items())
+    }
+    states = sorted(word.removesuffix("_prev") for word in words if word.endswith("_prev"))
+    return {
+        "cell": cell,
+        "loss": loss,
+        "parameters": parameters | ({"s": "3/4"} if "s" in words and "s =" not in cell else {}),
+        "constants": {"mask": [1, 0]} if "mask" in words else {},
+        "initial_state": {s: eighths((n, n) if s == "N" else n, 1) for s in states},
+        "inputs": eighths((steps, n), 2),
+        "targets": eighths((steps, n), 3) if "target" in words else None,
+    }
+
+
 def block(name: str) -> dict:
     """A cell as a config describes it."""
+    if name in MORE:
+        return _more(name)
     drawn = {**CELLS[name]}
     for group in ("parameters", "constants"):
         drawn[group] = {

@@ -1,13 +1,12 @@
 """The checks of a gradient, and the faults that each of them must catch."""
 
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from tests.engine.derive import cells
-from workings.derive import checks, proofs
+from workings.derive import checks
 from workings.derive.checks import (
     TOLERANCES,
     central_differences,
@@ -29,15 +28,10 @@ from workings.derive.expression import (
 )
 from workings.derive.linear import Diag
 from workings.derive.operations import (
-    FUNCTIONS,
     Add,
-    Exp,
     Matmul,
     Multiply,
-    Negative,
-    Sigmoid,
     Subtract,
-    Tanh,
     Transpose,
     zeros,
 )
@@ -83,7 +77,7 @@ def test_many_parameters_are_checked_along_random_directions():
          "parameters": {"b": random.normal(size=n), **matrices}, "initial_state": {"h": np.zeros(n)},
          "inputs": random.normal(size=(4, n))}
     )  # fmt: skip
-    assert cell.size > checks.MANY_PARAMETERS
+    assert cell.size > checks.MOST_SENSITIVE
     assert len(directions(cell, "W")) == checks.DIRECTIONS
     assert check_gradients(cell).passed
     gradients = dict(cell.reverse(cell.forward()).parameters)
@@ -315,50 +309,3 @@ def test_what_cannot_be_run_says_so_and_is_no_pass():
     agreement = check_gradients(cell, methods=["multiprecision"])
     assert {row.verdict for row in agreement.rows} == {"not run"}
     assert not agreement.passed
-
-
-# --- the proofs of the rules ---------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("case", proofs.CASES)
-def test_the_rules_of_every_operation_hold_exactly(case):
-    results = proofs.prove_operations((case,))
-    assert results
-    assert [proof for proof in results if not proof.holds] == []
-
-
-def test_every_function_of_the_language_is_among_the_cases():
-    text = " ".join(proofs.CASES)
-    assert [name for name in FUNCTIONS if f"{name}(" not in text] == []
-
-
-@pytest.mark.parametrize("name", cells.NAMES)
-def test_the_rules_of_every_cell_hold_exactly(name):
-    results = proofs.prove_cell(cells.cell(name))
-    assert {proof.rule for proof in results} >= {"tangent", "pullback"}
-    assert [proof for proof in results if not proof.holds] == []
-
-
-@pytest.mark.parametrize("function", [Tanh, Sigmoid, Exp])
-def test_a_wrong_derivative_is_not_proved(function, monkeypatch):
-    right = function.slope
-    monkeypatch.setattr(function, "slope", lambda self, z: Negative(right(self, z)))
-    assert not any(proof.holds for proof in proofs.prove_operations((f"{function.kind}(u)",)))
-    assert all(proof.holds for proof in proofs.prove_operations(("cos(u)",)))
-
-
-def test_a_wrong_pullback_is_not_proved(monkeypatch):
-    right = Matmul.pullback
-
-    def wrong(self, g, z, of):  # the transpose forgotten: W g for W^T g
-        return [right(self, g, z, of)[0], Matmul(self.A, g)]
-
-    monkeypatch.setattr(Matmul, "pullback", wrong)
-    results = proofs.prove_cell(cells.cell("elman"))
-    failed = {proof.statement for proof in results if not proof.holds}
-    assert "a by h_prev" in failed
-    assert "h by a" not in failed
-
-
-def test_a_large_cell_is_proved_only_through_its_rules():
-    assert proofs.prove_cell(replace(cells.cell("leaky"), initial_state={"h": np.zeros(4)})) == []

@@ -14,7 +14,7 @@ from workings.derive.typesetting import number_latex, symbol, typeset
 
 ALLOWED = {
     *["frac", "tfrac", "partial", "ell", "sum", "left", "right", "operatorname", "mathrm", "mathbf", "top", "odot", "oslash", "otimes", "cdot", "times"],
-    *["begin", "end", "quad", "tanh", "exp", "log", "sin", "cos", "sqrt", "sigma", "tau", "downarrow", "uparrow", "cdots", "vdots", "ddots"],
+    *["begin", "end", "quad", "tanh", "exp", "log", "sin", "cos", "sqrt", "sigma", "downarrow", "uparrow", "cdots", "vdots", "ddots"],
     *["Bigl", "Bigr", "hat", "tilde", "bar", "vec"],
 }  # fmt: skip
 
@@ -209,7 +209,7 @@ def test_matrices(values, digits, latex):
     ("name", "t", "latex"),
     [("h", "t", "h_{t}"), ("W_f", None, "W_{f}"), ("c_f", "t", "c_{f,t}"), ("h1", "t", "h^{(1)}_{t}"),
      ("alpha", None, r"\alpha"), ("leak", None, r"\mathrm{leak}"), ("y_hat", "t", r"\hat{y}_{t}"),
-     ("target", "t", r"\tau_{t}"), ("loss", "t", r"\ell_{t}")],
+     ("target", "t", "y^{*}_{t}"), ("tau", "t", r"\tau_{t}"), ("upsilon", None, r"\upsilon"), ("loss", "t", r"\ell_{t}")],
 )  # fmt: skip
 def test_symbols(name, t, latex):
     assert symbol(name, t) == latex
@@ -223,3 +223,20 @@ def test_the_two_readings_have_one_sum_and_other_rows(elman):
     for reading in ("forward", "reverse"):
         np.testing.assert_allclose(both[reading].sum(axis=0), both["total"], rtol=1e-13)
     assert not np.allclose(both["forward"], both["reverse"], atol=1e-3)
+
+
+def test_what_has_one_step_and_no_state_is_a_function():
+    cell = Recurrence.from_config(
+        {"cell": "r = X @ w + b - y", "loss": "dot(r, r) / 4", "parameters": {"w": [2, "1/2"], "b": 1},
+         "constants": {"X": [[1, 2], [3, 4], [5, 6], [7, 8]], "y": [1, 2, 3, 4]}, "forward_mode": ["w"],
+         "update": {"parameter": "w", "rate": 0.01}}
+    )  # fmt: skip
+    derivation = derive(cell)
+    lines = by_name(derivation)
+    assert (lines["loss"].lhs, equation(lines["loss"])) == ("L", r"\frac{r^{\top} \, r}{4}")
+    assert equation(lines["dL_dw"]) == r"X^{\top} \, \frac{dL}{dr}"
+    assert equation(lines["dL_dr"]) == r"\tfrac{1}{2} \, r"
+    assert lines["dL_dw"].value.tolist() == lines["dl_dw"].value.tolist() == [92, 110]
+    assert derivation.largest_residual() == 0
+    text = str(derivation.printed())
+    assert not re.search(r"_\{t\}|step|ell|_\{0\}|\[0\]|time", text.replace("One step in", ""))

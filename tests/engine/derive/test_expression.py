@@ -153,6 +153,8 @@ def test_lines_are_read_in_order_and_may_use_those_above():
         ("p = (a", 1, 5, "never closed"),
         ("p = tanh(a, b)", 1, 5, "1 argument"),
         ("_p = a", 1, 1, "cannot be a name"),
+        ("λ = a\nq = λ + β + r", 2, 9, "unknown name `β`"),
+        ("p = tanh(is)", 1, 10, "`is` is a word of the grammar"),
         ("", None, None, "no line"),
         ("# nothing", None, None, "no line"),
     ],

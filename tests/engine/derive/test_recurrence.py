@@ -141,6 +141,15 @@ BAD = [
     (_with(parameters=GOOD["parameters"] | {"x": 1}), "`x` has a fixed meaning"),
     (_with(parameters=GOOD["parameters"] | {"a b": 1}), "cannot be a name"),
     (_with(parameters=GOOD["parameters"] | {"da_db": 1}), "looks like a derivative"),
+    (_with(parameters=GOOD["parameters"] | {"lambda": 1}), "`lambda` is a word of the grammar.*write λ"),
+    (_with(cell="in = U @ x\nh = in + W @ h_prev + b"), "line 1, column 1: `in` is a word of the grammar"),
+    (_with(parameters=GOOD["parameters"] | {"L": 1}), "`L` has a fixed meaning"),
+    (_with(parameters=GOOD["parameters"] | {"α": 1, "alpha": 1}), "`alpha` is there twice"),
+    (_with(loss="dot(h, h) * h_t", parameters=GOOD["parameters"] | {"h_t": 1}), "`h` and `h_t` would be printed alike"),
+    (_with(loss="dot(h, h) * a_0", parameters=GOOD["parameters"] | {"a_0": 1}), "`a` and `a_0` would be printed alike"),
+    (_with(loss="dot(h, h) * e_1", parameters=GOOD["parameters"] | {"e_1": 1}), "`e_1` would be printed like"),
+    (_with(parameters=GOOD["parameters"] | {"W": [[1] * 5000] * 5000}), "W: 25,000,000 numbers; at most 250,000"),
+    (_with(loss="sum(h @ W)"), "write transpose\\(A\\) @ u for u times A in `h @ W`"),
     (_with(loss="h"), "the loss must be a scalar, but it is a vector of 2"),
     (_with(loss=None), "`loss` is missing"),
     (_with(loss="dot(h, x)"), "loss, line 1, column 1: dot wants two vectors of one length"),
@@ -215,6 +224,17 @@ def test_what_is_refused_names_the_key_of_its_own_block(change, key):
         run = cell.forward()
         cell.stepped(run, cell.reverse(run), "b", float(cell.update[1]))
     assert caught.value.key == key
+
+
+@pytest.mark.parametrize("name", ["tau", "iota", "E", "I", "Q", "Gamma", "α", "λ", "W_β"])
+def test_letters_of_any_use_elsewhere_are_names(name):
+    parameters = {key if key != "W" else name: value for key, value in GOOD["parameters"].items()}
+    cell = GOOD["cell"].replace("W", name)
+    assert _run(_with(cell=cell, parameters=parameters)) == _run(GOOD)
+
+
+def test_a_hundred_thousand_inputs_are_read():
+    assert _run(_with(inputs=[[0.5], [1]] * 50_000)) > 0
 
 
 def test_a_formula_may_end_with_a_line_break():

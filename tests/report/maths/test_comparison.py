@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -28,9 +29,12 @@ def test_what_python_rounds_agrees_and_its_neighbour_does_not(value, places):
         ("-0.07", -0.0701, "agrees", "", "-0.07"),
         ("0.49", 0.5, "wrong", "", "0.50"),  # one digit differs: no slip of one stroke
         ("0.0701", -0.0701, "misprint", "sign", "-0.0701"),
-        ("0.7065082", 0.07065082485, "misprint", "lost digit", "0.07065082"),
-        ("-19.691243652", -19.691243649, "misprint", "added digit", "-19.69124365"),
+        ("0.7065082", 0.07065082485, "damaged", "lost digit", "0.07065082"),
+        ("-19.691243652", -19.691243649, "damaged", "added digit", "-19.69124365"),
         ("9.434878741709078", 9.43487874170908, "rounding", "", "9.434878741709079"),
+        # More digits decide: this is what was printed, and the double is the one that is rounded.
+        ("9.434878741709078", Decimal("9.43487874170907849"), "agrees", "", "9.434878741709078"),
+        ("9.434835467223774", Decimal("9.4348354672237745"), "agrees", "", "9.434835467223774"),
         ("9.434878741709075", 9.43487874170908, "wrong", "", "9.434878741709079"),
     ],
 )

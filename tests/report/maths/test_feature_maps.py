@@ -39,7 +39,7 @@ def test_maps_are_what_hooks_on_the_rectifiers_see():
 def test_a_single_pixel_answers_symmetrically_about_the_cells_centre():
     """A cell's centre is the middle of the pixels that move it, found by trying every pixel."""
     net = network()
-    fields = [f for f in cnn.receptive_field(net).layers if "Conv2d" in f.layer]
+    fields = [f for f in cnn.receptive_field(net)[0] if "Conv2d" in f.layer]
     base = images(1).double()
     net = net.double()
     for field in fields:
@@ -111,9 +111,9 @@ def test_nearest_mean_against_brute_force_in_batches():
     x, y = generator.normal(size=(60, 2, 3, 3)).astype(np.float32), np.arange(60) % 10
     x += y[:, None, None, None] * 0.3
     new = torch.from_numpy(generator.normal(size=(40, 2, 3, 3)).astype(np.float32) + 1)
-    fitted = fm.NearestMean().fit(
-        (torch.from_numpy(x[i : i + 7]), torch.from_numpy(y[i : i + 7])) for i in range(0, 60, 7)
-    )
+    fitted = fm.NearestMean()
+    for i in range(0, 60, 7):
+        fitted.add(torch.from_numpy(x[i : i + 7]), torch.from_numpy(y[i : i + 7]))
     means = np.stack([x[y == k].reshape(-1, 18).mean(axis=0) for k in range(10)])
     distances = np.linalg.norm(new.numpy().reshape(40, 1, 18) - means, axis=2)
     np.testing.assert_array_equal(fitted.predict(new).numpy(), distances.argmin(axis=1))

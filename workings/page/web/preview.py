@@ -35,9 +35,9 @@ class Preview:
         self.sections, self.page, self.fresh = {}, None, {}
         for file in plan.FOLDER.glob("*.json"):
             planned = json.loads(file.read_text(encoding="utf-8"))
-            if planned["rule"] == "section":
+            if "quotes" in planned["outputs"]:
                 self.sections[Path(planned["outputs"]["section"]).stem] = planned
-            elif planned["rule"] == "page":
+            elif "page" in planned["outputs"]:
                 self.page = planned
 
     def fill(self, changed: Iterable[str]) -> list[str] | None:

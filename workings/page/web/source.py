@@ -128,16 +128,17 @@ class Marked:
     def _widefigure(self, name: str, alternative: str, caption: str) -> str:
         return self._textfigure(name, alternative, caption, " wide")
 
-    def _claim(self, name: str, sentence: str, verdict: str, evidence: str) -> str:
+    def _claim(self, name: str, sentence: str, verdict: str, evidence: str, kind: str = "") -> str:
         label = html.escape(f"claim:{name}")
         shown = self.mark("<b>") + verdict + self.mark("</b>") + (": " if evidence else "")
         return self.block(
-            f'<div class="claim {verdict}" id="{label}">', self.read(sentence), ""
+            f'<div class="claim{kind}" id="{label}">', self.read(sentence), ""
         ) + self.block(
             '<div class="evidence">', shown + self.read(evidence), f"<!other {name}></div></div>"
         )
 
-    _refutedclaim = _claim
+    def _refutedclaim(self, *given: str) -> str:
+        return self._claim(*given, " refuted")
 
     def _linename(self, target: str, text: str) -> str:
         opened = self.mark(f'<mrow class="line" id="line:{target}">')

@@ -1,0 +1,146 @@
+r"""What the bibliography holds, as BibTeX's grammar has it, and what in it would not be printed right.
+
+pybtex reads the files, so that braces, parentheses, strings and comments count as they do for biber and
+BibTeX. What TeX would act on in a field, a second entry of the same key, or a command that no reference
+needs is told with its file and line.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from workings.messages import InputError
+from workings.page import letters
+
+# Addresses, read letter by letter, and names.
+LITERAL = {"url", "doi", "eprint", "file", "pdf", "ids", "crossref", "xref", "xdata", "related"}
+UNPRINTED = {"abstract", "annotation", "annote", "keywords", "file", "pdf"}
+PREAMBLE = "@preamble"
+NAMED = {"author", "editor", "title", "organization", "institution", "key", "label", "shorthand"}
+NAMED |= {"crossref", "xdata", "entryset", "preamble"}
+# A reference sets words; it reads no files, and what it defines it defines in the @preamble.
+_READS = re.compile(
+    r"\^\^|\\(?:@*input\w*|include\w*|InputIfFileExists|\w*verbatiminput\w*|lstinputlisting|open(?:in|out)"
+    r"|read\w*|write\w*|immediate|special|catcode|\w*csname|\w*lua\w*|pdf\w+|usepackage|RequirePackage"
+    r"|\w*expand\w*|scantokens|shipout)(?![A-Za-z])"
+)
+_DEFINES = re.compile(r"\\(?:[egx]?def|let|futurelet|\w*command|loop)(?![A-Za-z])")
+_FORMULA = re.compile(r"(?<!\\)\$[^$]*\$|\\\(.*?\\\)", re.DOTALL)
+_BARE = re.compile(r"(?<!\\)(?:\\\\)*([&%#_^$])")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry, with the lines of its file from its @ on."""
+
+    key: str
+    place: str
+    fields: dict[str, str]
+
+    def aliases(self) -> list[str]:
+        """Other keys that biber knows it by."""
+        return [key.strip() for key in self.fields.get("ids", "").split(",") if key.strip()]
+
+
+def for_bibtex(text: str) -> str:
+    """A file with the first letters of names so that BibTeX, which counts bytes, cuts none in two."""
+    names = re.compile(
+        r"(\b(?:author|editor)\s*=\s*[{\"])((?:[^{}\"]|\{[^{}]*\})*)(?=[}\"])", re.IGNORECASE
+    )
+    first = re.compile(r"(?<![\w{\\])[^\W\d_a-zA-Z]")
+    return names.sub(lambda found: found[1] + first.sub(r"{\\relax \g<0>}", found[2]), text)
+
+
+def _is_balanced(value: str) -> bool:
+    """Whether TeX, to which a brace after a \\ is a sign, finds a value as whole as BibTeX did."""
+    depth = 0
+    for token in re.findall(r"\\.|[\\{}]", value, flags=re.DOTALL):
+        depth += {"{": 1, "}": -1}.get(token, 0)
+        if depth < 0 or token == "\\":
+            return False
+    return depth == 0
+
+
+def read(file: Path) -> tuple[list[Entry], list[tuple[str, str]]]:
+    """The entries of a file, and (place, message) of what cannot be read."""
+    from pybtex.database.input.bibtex import LowLevelParser, month_names
+
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = file.read_bytes()[: error.start].count(b"\n") + 1
+        return [], [(f"{file}:{line}", "not UTF-8 text; save the file as UTF-8")]
+    entries, wrong = [], []
+
+    def note(error) -> None:
+        said = re.sub(r"^syntax error | ?in line \d+", "", str(error)).strip(": ")
+        begun = text.count("\n", 0, parser.command_start) + 1
+        wrong.append((f"{file}:{error.lineno}", f"{said}, in what begins in line {begun}"))
+
+    parser = LowLevelParser(text, macros=dict(month_names), handle_error=note)
+    for kind, (key, *content) in parser:
+        place = f"{file}:{text.count(chr(10), 0, parser.command_start) + 1}"
+        if kind.lower() == "preamble":
+            entries.append(Entry(PREAMBLE, place, {"preamble": "".join(key)}))
+        elif kind.lower() != "string" and key:
+            fields = {name.lower(): "".join(value) for name, value in content[0]}
+            entries.append(Entry(key, place, fields))
+    return entries, wrong
+
+
+def check(
+    files: Iterable[Path], biber: bool, engine: str
+) -> tuple[set[str], list[tuple[str, str]]]:
+    """The keys that can be cited, and (place, message) of each thing to mend.
+
+    Args:
+        biber: whether biblatex sets the references, else BibTeX.
+        engine: what sets the page.
+    """
+    places: dict[str, str] = {}
+    found = []
+    for file in filter(Path.exists, files):
+        entries, wrong = read(file)
+        found += wrong
+        for entry in entries:
+            found += [
+                (entry.place, f"'{entry.key}': {said}") for said in _wrong(entry, biber, engine)
+            ]
+            keys = [entry.key, *(entry.aliases() if biber else ())]
+            for key in keys if entry.key != PREAMBLE else ():
+                if key in places:
+                    found.append((entry.place, f"the key '{key}' is that of {places[key]} already"))
+                places.setdefault(key, entry.place)
+    return set(places), found
+
+
+def _wrong(entry: Entry, biber: bool, engine: str) -> Iterator[str]:
+    """What would not be printed as it stands."""
+    if not entry.fields.keys() & NAMED:
+        yield "it has neither an author nor a title, so that nothing names it"
+    for name, value in entry.fields.items():
+        command = _READS.search(value)
+        if command or (name != "preamble" and (command := _DEFINES.search(value))):
+            yield f"its {name} has {command[0]}, which no reference needs; take it out"
+        if name in UNPRINTED and not biber:
+            continue
+        if not _is_balanced(value):
+            yield f"its {name} has a \\ before a brace that would close it; write \\textbackslash{{}}"
+        bare = _FORMULA.sub("", value)
+        signs = _BARE.findall(bare) if name not in LITERAL | {"preamble"} else []
+        if name in UNPRINTED:  # biber hands it to TeX, which sets it nowhere
+            signs = [sign for sign in signs if sign in "%#"]
+        for sign in dict.fromkeys(signs):
+            right = f"\\{sign}" if sign in "&%#_" else f"\\textasciicircum{{}}, or ${value:.20}$"
+            right = r"\$, or a second one" if sign == "$" else right
+            yield f"its {name} has a bare {sign}, which TeX would act on; write {right}"
+        try:
+            letters.refuse(unicodedata.normalize("NFC", value) if biber else value, engine)
+        except InputError as error:
+            yield f"its {name}: {error}"
+    if entry.key != PREAMBLE and not biber and entry.aliases():
+        yield "it has other keys in `ids`, which biber knows and BibTeX does not; cite its own"
