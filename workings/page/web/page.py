@@ -37,7 +37,7 @@ def of_files(inputs: SimpleNamespace, config: Mapping[str, Any], live: bool = Fa
         Path(inputs.shell),
         [Path(path) for path in inputs.references],
         {name: path.read_text(encoding="utf-8") for name, path in inputs.sections.items()},
-        [claim for path in inputs.claims for claim in read(path)],
+        [claim for path in inputs.claims for claim in read(path, list)],
         {Path(path).stem: Path(path) for path in inputs.figures},
         read(inputs.ledger),
         config["report"],
