@@ -405,6 +405,7 @@ class Report:
             "jobs": jobs,
             "sections": {name: rf"\label{{sec:{name}}}" in text for name, text in texts.items()},
             "figures": [Path(path).stem for path in self.printed_figures()],
+            "page": "html" in self.config["report"]["editions"],
         }
         return self._params(f"{PAGE}/ledger.py", lambda wildcards: (part, lines))
 

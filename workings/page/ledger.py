@@ -161,7 +161,7 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
     page = environment(Path(__file__).parent)
     mark = languages.look_up(config["report"]["language"]).mark
     page.filters |= {"raw": lambda value: _raw(value, mark), "at": _at}
-    text = page.get_template("ledger.tex.j2").render(whole)
+    text = page.get_template("ledger.tex.j2").render(whole, page=config["page"])
     text = letters.spelled(text, config["report"]["engine"])
     # So that TeX runs again when the attached ledger is another.
     digest = hashlib.sha256(Path(outputs.ledger).read_bytes()).hexdigest()

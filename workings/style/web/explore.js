@@ -159,7 +159,11 @@ function curves(data, picture, name) {
     const marks = [];
     const step = Math.max(1, Math.ceil((up - low) / 6));
     if (data.logarithmic) for (let e = low; e <= up; e += step) marks.push([10 ** e, `10${String(e).replace("-", "−").replace(/\d/g, (d) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[d]).replace("−", "⁻")}`]);
-    else for (let i = 0; i <= 5; i++) marks.push([low + ((up - low) * i) / 5, (low + ((up - low) * i) / 5).toFixed(2)]);
+    else {
+      const power = 10 ** Math.floor(Math.log10((up - low) / 4));
+      const round = [1, 2, 5, 10].map((n) => n * power).find((n) => (up - low) / n <= 6);
+      for (let i = Math.ceil(low / round); i * round <= up; i++) marks.push([i * round, String(Number((i * round).toPrecision(6)))]);
+    }
     return marks;
   }
 

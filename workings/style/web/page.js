@@ -24,9 +24,12 @@ function read(id) { return JSON.parse(document.getElementById(id).textContent); 
   for (const formula of document.querySelectorAll("main math")) {
     const inside = [...formula.querySelectorAll(".m")];
     if (!inside.length) continue;
-    for (const number of inside) number.setAttribute("tabindex", "-1");
     const links = inside.map((number) => make("a", { class: "m key", href: number.getAttribute("href"), "data-use": number.id }, number.textContent));
     formula.after(make("span", { class: "keys" }, ...links));
+    for (const number of inside) {
+      number.setAttribute("data-href", number.getAttribute("href"));
+      number.removeAttribute("href");
+    }
   }
   for (const number of document.querySelectorAll("a.m")) number.setAttribute("aria-haspopup", "dialog");
 
@@ -85,7 +88,7 @@ function read(id) { return JSON.parse(document.getElementById(id).textContent); 
   }
 
   function open(number, pin) {
-    const name = decodeURIComponent((number.getAttribute("href") || "").replace("#ledger:", ""));
+    const name = decodeURIComponent((number.getAttribute("href") || number.getAttribute("data-href")).replace("#ledger:", ""));
     if (!data.rows[name]) return;
     close(false);
     opener = number;
