@@ -10,6 +10,7 @@ from scipy.stats import binomtest
 from analysis import drawing
 from analysis.data import storage
 from analysis.maths import network as cnn
+from analysis.maths.bounds import hold
 from workings import figures, measurements
 from workings.measurements import Record, record
 from workings.messages import say
@@ -89,6 +90,12 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
     chosen = config["classifier"]
     digits = storage.load_digits(inputs.digits)
     network = storage.new_network(chosen)
+    pixels = digits.test_images.shape[-1]
+    cells = [
+        field.cells for field in cnn.receptive_field(network, pixels)[0] if "Conv2d" in field.layer
+    ]
+    each = sum(c * n**2 for c, n in zip(chosen["channels"], cells, strict=True))
+    hold(each * min(chosen["batch"], len(digits.train_images)), chosen["batch"], "classifier.batch")
     test_accuracy = []
 
     def after(epoch: cnn.Epoch) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.maths import reservoir as esn
+from analysis.maths.bounds import hold
 from analysis.maths.reservoir import Reservoir
 from workings import figures, measurements
 from workings.measurements import Record, record
@@ -51,6 +52,8 @@ def check(config: dict) -> None:
             "recall one that long ago; a delay of at most 'steps' is right",
             key="echo_state.delays",
         )
+    length = config["steps"] + past(config)
+    hold(length * (config["units"] + config["delays"]), config["steps"], "echo_state.steps")
     if config["steps"] // 2 <= config["units"]:
         raise InputError(
             f"{config['steps']}: half of the steps fit a readout of {config['units']} weights, "

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from analysis.maths import gradient_lags as lags
 from analysis.maths import recurrent_cells as cells
-from analysis.maths.bounds import upward, upward_significant
+from analysis.maths.bounds import hold, upward, upward_significant
 from workings import explore, figures, measurements
 from workings.derive.recurrence import RecurrenceError
 from workings.measurements import Record, record
@@ -289,6 +289,9 @@ def to_explore(settings: list[Setting], followed: list[Followed]) -> dict:
 
 def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
     own = config["gradient_lags"]
+    # Each step's own term in dL/dW and dL/dU, of the LSTM's four gates.
+    terms = 4 * own["hidden"] * (own["hidden"] + own["inputs"])
+    hold(2 * own["length"] * terms, own["length"], "gradient_lags.length")
     settings = settings_of(own)
     generators = np.random.default_rng(own["seed"]).spawn(len(settings))
     followed = [

@@ -10,7 +10,7 @@ import torch
 
 from analysis.maths import recurrent_cells as cells
 from analysis.maths import training
-from analysis.maths.bounds import upward
+from analysis.maths.bounds import hold, upward
 from analysis.maths.reservoir import Reservoir
 from analysis.maths.training import Adding, Outcome, Recall, Task
 from workings import explore, figures, measurements
@@ -49,10 +49,10 @@ def tasks_of(config: dict) -> dict[str, Task]:
 
 
 def check(config: dict) -> None:
-    """Whether the recurrent networks can have the number of weights that is asked for.
+    """Whether the recurrent networks can have the number of weights that is asked for, and its sequences.
 
     Raises:
-        InputError: one cannot, within `SIZES_DIFFER`.
+        InputError: one cannot, within `SIZES_DIFFER`, or there is no memory for so many sequences.
     """
     wanted = config["parameters"]
     for task in tasks_of(config).values():
@@ -66,6 +66,13 @@ def check(config: dict) -> None:
                     "comparison more weights are right",
                     key="training.parameters",
                 )
+        # Each step's input, and the activations of four gates.
+        units = cells.units_for("LSTM", wanted, task.inputs, task.outputs)
+        each = (max(config["delays"]) + 1) * (task.inputs + 4 * units)
+        for key in ("batch", "test_sequences"):
+            hold(each * config[key], config[key], f"training.{key}")
+        sequences, steps = config["echo_state"]["sequences"], max(config["delays"]) + 1
+        hold(steps * task.inputs * sequences, sequences, "training.echo_state.sequences")
 
 
 def trials_of(config: dict) -> list[Trial]:

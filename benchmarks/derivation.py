@@ -26,7 +26,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from workings.derive.exact import symbols
+from workings.derive.arithmetic import Arithmetic
 from workings.derive.operations import X
 from workings.derive.recurrence import Recurrence
 
@@ -174,16 +174,25 @@ def growth(repetitions: int = 5) -> None:
         print(f"  {kind:4} n = 8: {row}")
 
 
+SYMPY = Arithmetic(
+    object,
+    lambda value: sympy.Rational(value.numerator, value.denominator),
+    lambda f: np.frompyfunc(lambda u: f.f.subs(X, u), 1, 1),
+    lambda u: 0,
+)
+
+
 def against_sympy() -> None:
     print("derivation and gradient in numbers / unrolled sympy.diff by every parameter, RNN, n = 2")
     for steps in range(1, 6):
         cell = problem("RNN", 2, steps)
-        numbers = symbols()
-        numbers.function = lambda f: np.frompyfunc(lambda u: f.f.subs(X, u), 1, 1)
-        named = {name: numbers.unknowns(name, a.shape) for name, a in cell.parameters.items()}
+        named = {
+            name: np.reshape(sympy.symbols(f"{name}_:{a.size}"), a.shape)
+            for name, a in cell.parameters.items()
+        }
 
-        def unrolled(cell: Recurrence = cell, named: dict = named, numbers=numbers) -> list:
-            loss = cell.forward(named, numbers).loss
+        def unrolled(cell: Recurrence = cell, named: dict = named) -> list:
+            loss = cell.forward(named, SYMPY).loss
             return [sympy.diff(loss, s) for array in named.values() for s in array.flat]
 
         def ours(cell: Recurrence = cell) -> None:

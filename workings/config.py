@@ -94,7 +94,7 @@ class Configuration:
         found = list(_Printed(self.schema).iter_errors(self.values))
         for each in found:
             found += each.context
-            if each.validator == "printed":
+            if each.validator == "printed" and isinstance(each.instance, str):
                 yield _key(each), each.instance
 
 

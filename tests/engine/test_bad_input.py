@@ -168,6 +168,22 @@ def test_a_full_disk_is_said_and_the_build_goes_on_afterwards(built):
         subprocess.run(["umount", "-l", str(results)], check=True)
 
 
+def test_no_file_of_the_configuration_is_read_by_snakemake(built):
+    """It would run what is in one, and end in a traceback."""
+    for name, text, said in (
+        ("none", None, "none: cannot be read (No such file or directory)"),
+        ("latin", "report: {title: Über}".encode("latin-1"), "latin:1: not UTF-8 text"),
+        ("code", b"__use_yte__: true\n__definitions__: [open('ran', 'w')]", "code:2: __definitions__: unknown"),
+        ("loop", b"report: &a {title: *a}", "loop:1:20: not valid YAML: *a names no single value"),
+    ):  # fmt: skip
+        if text is not None:
+            (built / name).write_bytes(text)
+        failed = build(built, "-n", "--configfile", name)
+        assert not failed and f"\nworkings: {name}" in failed.said and said in failed.said
+        assert "Traceback" not in failed.said and not (built / "ran").exists()
+    assert build(built, "-n", "--config", "seeds={blocks: []}")
+
+
 # -- what is right ---------------------------------------------------------------------------------
 
 

@@ -66,6 +66,19 @@ def test_bibtex_knows_no_other_keys_and_leaves_abstracts_alone(tmp_path):
     assert check(tmp_path, "@misc{a, title={王}}", engine="lualatex") == ({"a"}, [])
 
 
+def test_the_entry_that_tex_or_bibtex_stopped_at_has_its_line(tmp_path):
+    (tmp_path / "r.bib").write_text("@misc{a, title={T}}\n\n@misc{b, title={T}}\n")
+    bbl, blg = tmp_path / "report.bbl", tmp_path / "report.blg"
+    bbl.write_text("\\bibitem{a}\nT\n\\bibitem[{L (2001)}]{b}\nT \\oops\n")
+    blg.write_text('Warning--empty year in a\nName 1 in "B," has a comma at the end for entry b\n')
+    files = [tmp_path / "r.bib"]
+    assert bibliography.stopped(files, bbl, 4, blg) == f"{tmp_path}/r.bib:3: the entry 'b'"
+    assert bibliography.stopped(files, bbl, 0, blg) == (
+        f'{tmp_path}/r.bib:3: Name 1 in "B," has a comma at the end'
+    )
+    assert bibliography.stopped(files, bbl, 0, tmp_path / "none.blg") == ""
+
+
 def test_a_file_in_another_encoding_is_told(tmp_path):
     (tmp_path / "r.bib").write_bytes(b"@misc{a,\n title={\xe9}}")
     assert bibliography.check([tmp_path / "r.bib"], True, "pdflatex") == (
@@ -74,10 +87,10 @@ def test_a_file_in_another_encoding_is_told(tmp_path):
 
 
 def test_bibtex_is_given_names_that_it_does_not_cut():
-    text = '@misc{é, AUTHOR = {Łukasz Ó and {Ünit} Bo and d’É}, editor="Ægir", title={Éa}}'
+    text = '@misc{é, AUTHOR = {Łukasz "Ó" and {Ünit} Bo and d’É}, editor="Ægir", title={Éa}}'
     assert bibliography.for_bibtex(text) == (
-        r"@misc{é, AUTHOR = {{\relax Ł}ukasz {\relax Ó} and {Ünit} Bo and d’{\relax É}}, "
-        r'editor="{\relax Æ}gir", title={Éa}}'
+        r'@misc{é, AUTHOR = {{\relax Ł}ukasz "{\relax Ó}" and {Ünit} Bo and d’É}, '
+        r"editor={{\relax Æ}gir}, title={Éa}}"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import os
 import subprocess
 import sys
 
@@ -68,3 +69,21 @@ def test_a_mistake_is_one_line_and_exit_code_two(capsys, arguments, message):
     said = capsys.readouterr()
     assert said.err.startswith(f"workings: {message}") and said.err.count("\n") == 1
     assert said.out == ""
+
+
+def test_nobody_reads_on_nothing_is_open_and_a_subfolder_is_no_report(in_folder, root):
+    (in_folder / "Snakefile").touch()
+    (in_folder / "report").mkdir()
+    (in_folder / "analysis").mkdir()
+    (in_folder / "report/report.tex").write_text("\\documentclass{article}\n")
+
+    def said(line: str) -> str:
+        command = f"{sys.executable} -m workings.cli {line}"
+        env = os.environ | {"PYTHONPATH": str(root)}
+        return subprocess.run(["sh", "-c", command], env=env, capture_output=True, text=True).stderr
+
+    assert said("lint | true") == said("lint >&-") == ""
+    assert said("lint > /dev/full") == "workings: [Errno 28] No space left on device\n"
+    inside = f"{sys.executable} -m workings.cli explain a.b"
+    hint = f"run this in the folder of a report, which may be {in_folder}\n"
+    assert said(f"--version; cd analysis; {inside}") == f"workings: Snakefile: not there; {hint}"

@@ -122,7 +122,7 @@ def test_what_is_printed_is_named():
         "cell.rule": "h = x", "report.authors.0": "Ada", "report.authors.1.name": "Zoë", "report.keywords.0": "a",
     }.items():  # fmt: skip
         assert printed[key] == text
-    assert "lengths.bin" not in printed
+    assert "lengths.bin" not in printed and set(map(type, printed.values())) == {str}
 
 
 @pytest.mark.parametrize(

@@ -71,3 +71,23 @@ def test_what_the_report_does_not_print_is_told(explained, capsys, monkeypatch, 
     Path("Snakefile").touch()
     assert cli.main(["explain", "bills.mean"]) == 2
     assert "build/ledger.json is not there; build the report first" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "command", "said"),
+    [
+        ("build/ledger.json", '{"jobs": [', "explain", "build/ledger.json: not a whole JSON file ("),
+        ("build/ledger.json", "[]", "explain", "build/ledger.json: not a whole JSON file (expected a dict)"),
+        ("build/ledger.json", "{}", "explain", "build/ledger.json: not the ledger of a build;"),
+        ("build/measurements/mass.json", '{"slope": NaN}', "lint",
+         "build/measurements/mass.json: not a whole JSON file (NaN is no number)"),
+        ("build/quotes/mass.json", "{}", "lint", "build/quotes/mass.json: not a whole JSON file (expected a list)"),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_half_written_or_edited_is_named(
+    built, monkeypatch, capsys, name, text, command, said
+):
+    monkeypatch.chdir(built)
+    Path(name).write_text(text)
+    assert cli.main([command, *(["bills.birds"] if command == "explain" else [])]) == 2
+    assert capsys.readouterr().err.startswith(f"workings: {said}")

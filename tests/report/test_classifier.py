@@ -33,6 +33,17 @@ def test_two_trainings_give_the_same_bytes(trained, small_digits, tmp_path):
     assert studies.Files(first).all() == studies.Files(tmp_path).all()
 
 
+def test_a_batch_beyond_the_memory_is_refused(small_digits, tmp_path):
+    many = {
+        name: np.resize(array, (10_000, *array.shape[1:])) for name, array in small_digits.items()
+    }
+    with pytest.raises(InputError, match="numbers in memory at once") as caught:
+        studies.run(
+            classifier, tmp_path, DEFAULT | {"channels": [512, 1, 1], "batch": 10_000}, many
+        )
+    assert caught.value.key == "classifier.batch"
+
+
 def test_another_seed_gives_other_weights(trained, small_digits, tmp_path):
     config, first, _ = trained
     studies.run(classifier, tmp_path, config | {"seed": 2}, small_digits)

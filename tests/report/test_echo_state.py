@@ -88,6 +88,7 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path, measured):
 @pytest.mark.parametrize(
     ("changes", "key", "words"),
     [
+        ({"steps": 1_000_000, "units": 400, "delays": 100}, "steps", "numbers in memory at once"),
         ({"delays": 1001}, "delays", "a delay of at most 'steps'"),
         ({"units": 500}, "steps", "1002 or more"),
         ({"density": 1e-9}, "density", "no recurrence to scale"),

@@ -111,6 +111,12 @@ def test_the_section_follows_the_measurement(tmp_path, measured):
     assert "no gated setting has a factor nearer to one" in text
 
 
+def test_more_terms_than_the_memory_holds_are_refused(tmp_path):
+    with pytest.raises(InputError, match="numbers in memory at once") as error:
+        run(tmp_path, hidden=512, length=1000)
+    assert error.value.key == "gradient_lags.length"
+
+
 def test_a_gradient_beyond_floating_point_is_explained(tmp_path):
     with pytest.raises(InputError, match="leaves the range of floating point") as error:
         run(tmp_path, gains=[1e-9], length=200)

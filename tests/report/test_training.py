@@ -85,6 +85,8 @@ def test_a_network_depends_on_its_own_trial_alone(tmp_path, measured):
     ("changes", "key", "words"),
     [
         ({"parameters": 50, "symbols": 40}, "parameters", "nearest"),
+        ({"delays": [3, 5000], "test_sequences": 100_000}, "test_sequences", "in memory at once"),
+        ({"delays": [3, 5000], "batch": 10_000}, "batch", "in memory at once"),
         (
             {"echo_state": SMALL["echo_state"] | {"density": 1e-9}},
             "echo_state.density",

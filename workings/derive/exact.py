@@ -1,4 +1,4 @@
-r"""Exact numbers for the proofs: symbols, residues at a random point, and dual numbers over either.
+r"""Exact numbers for the proofs: polynomials, residues at a random point, dual numbers over either.
 
 Functions are opaque: of f it is known that equal arguments give equal values, and what f' is. So are
 the broken powers u^f, 0 < f < 1, while u^(k + f) = u^k u^f.
@@ -11,14 +11,14 @@ of the functions alone, without any rule of operations.py.
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from random import Random
 from typing import Any
 
 import numpy as np
-import sympy
 
 from workings.derive.arithmetic import Arithmetic
 from workings.derive.expression import Name, Node, Shape, Shapes, names_in
@@ -54,20 +54,117 @@ def _exact(number: Callable, named: Callable, opaque: Callable) -> Exact:
     return Exact(object, number, function, lambda u: 0, named, opaque)
 
 
-def symbols() -> Exact:
-    """Symbols by sympy; the value of an opaque function is a symbol too."""
+class OutOfBudget(Exception):
+    """More terms than may be multiplied."""
 
-    @functools.cache
-    def opaque(name: str, u: sympy.Expr) -> sympy.Symbol:
-        return sympy.Dummy(name)
 
-    def number(value: Fraction) -> sympy.Expr:
-        return sympy.Rational(value.numerator, value.denominator)
+@dataclass
+class _Home:
+    """What polynomials of one statement share: a budget, and the names of opaque values."""
 
-    def named(name: str, count: int) -> list[sympy.Symbol]:
-        return [sympy.Symbol(f"{name}[{i}]") for i in range(count)]
+    budget: int  # of products of terms
+    opaque: dict[Any, Polynomial] = field(default_factory=dict)
+    roots: dict[Any, tuple[Polynomial, int]] = field(default_factory=dict)  # of u^k: u and k
 
-    return _exact(number, named, opaque)
+    def generator(self, *what: Any) -> Polynomial:
+        """A new unknown for what is opaque; the same for equal things."""
+        if what not in self.opaque:
+            self.opaque[what] = Polynomial({((len(self.opaque), 1),): 1}, self)
+        return self.opaque[what]
+
+    def spend(self, terms: int) -> None:
+        self.budget -= terms
+        if self.budget < 0:
+            raise OutOfBudget
+
+
+class Polynomial:
+    """A sum of terms c x^i y^j ...; the exponents may be negative. Goes with whole numbers too.
+
+    1/u of more than one term is opaque.
+    """
+
+    __slots__ = ("home", "terms")
+
+    def __init__(self, terms: dict[tuple[tuple[int, int], ...], Any], home: _Home):
+        self.terms, self.home = terms, home
+
+    def key(self) -> frozenset:
+        return frozenset(self.terms.items())
+
+    def _other(self, value: Polynomial | int) -> dict:
+        return value.terms if isinstance(value, Polynomial) else {(): value} if value else {}
+
+    def __add__(self, other: Polynomial | int) -> Polynomial:
+        terms, more = dict(self.terms), self._other(other)
+        self.home.spend(len(more))
+        for monomial, c in more.items():
+            terms[monomial] = terms.get(monomial, 0) + c
+            if terms[monomial] == 0:
+                del terms[monomial]
+        return Polynomial(terms, self.home)
+
+    def __mul__(self, other: Polynomial | int) -> Polynomial:
+        terms: dict = {}
+        more = self._other(other)
+        self.home.spend(len(self.terms) * len(more))
+        for (m, a), (n, b) in itertools.product(self.terms.items(), more.items()):
+            monomial = _product(m, n)
+            terms[monomial] = terms.get(monomial, 0) + a * b
+        return Polynomial({m: c for m, c in terms.items() if c}, self.home)
+
+    def __neg__(self) -> Polynomial:
+        return self * -1
+
+    def __sub__(self, other: Polynomial | int) -> Polynomial:
+        return self + -other
+
+    def __rsub__(self, other: int) -> Polynomial:
+        return -self + other
+
+    def __pow__(self, p: int) -> Polynomial:
+        if p < 0:
+            return self.inverse() ** -p
+        result = Polynomial({(): 1}, self.home)
+        for k in range(1, p + 1):
+            result = result * self
+            self.home.roots.setdefault(result.key(), (self, k))
+        return result
+
+    def inverse(self) -> Polynomial:
+        if len(self.terms) == 1:
+            ((monomial, c),) = self.terms.items()
+            return Polynomial({tuple((x, -e) for x, e in monomial): Fraction(1) / c}, self.home)
+        root, k = self.home.roots.get(self.key(), (self, 1))
+        return self.home.generator("1/", root.key()) ** k
+
+    def __truediv__(self, other: Polynomial) -> Polynomial:
+        return self * other.inverse()
+
+    __radd__, __rmul__ = __add__, __mul__
+
+
+def _product(m: tuple, n: tuple) -> tuple:
+    if not m or not n:
+        return m or n
+    exponents = dict(m)
+    for x, e in n:
+        exponents[x] = exponents.get(x, 0) + e
+    return tuple(sorted((x, e) for x, e in exponents.items() if e))
+
+
+def symbols(budget: int) -> Exact:
+    """Polynomials in symbols and opaque values, until so many products of terms are taken."""
+    home = _Home(budget)
+
+    def named(name: str, count: int) -> list[Polynomial]:
+        return [home.generator(name, i) for i in range(count)]
+
+    return _exact(
+        lambda value: Polynomial({(): Fraction(value)} if value else {}, home),
+        named,
+        lambda name, u: home.generator(name, u.key()),
+    )
 
 
 class Residue:

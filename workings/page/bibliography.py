@@ -48,11 +48,16 @@ class Entry:
 
 def for_bibtex(text: str) -> str:
     """A file with the first letters of names so that BibTeX, which counts bytes, cuts none in two."""
+    held = r"(?:[^{}]|\{[^{}]*\})*"
     names = re.compile(
-        r"(\b(?:author|editor)\s*=\s*[{\"])((?:[^{}\"]|\{[^{}]*\})*)(?=[}\"])", re.IGNORECASE
+        rf"\b((?:author|editor)\s*=\s*)(?:\{{({held})\}}|\"((?:[^{{}}\"]|\{{[^{{}}]*\}})*)\")", re.I
     )
-    first = re.compile(r"(?<![\w{\\])[^\W\d_a-zA-Z]")
-    return names.sub(lambda found: found[1] + first.sub(r"{\\relax \g<0>}", found[2]), text)
+    first = re.compile(r"(?<![a-zA-Z{\\\u0080-\U0010ffff])[\u0080-\U0010ffff]")
+
+    def mended(found: re.Match) -> str:
+        return found[1] + "{" + first.sub(r"{\\relax \g<0>}", found[2] or found[3] or "") + "}"
+
+    return names.sub(mended, text)
 
 
 def _is_balanced(value: str) -> bool:
@@ -90,6 +95,26 @@ def read(file: Path) -> tuple[list[Entry], list[tuple[str, str]]]:
             fields = {name.lower(): "".join(value) for name, value in content[0]}
             entries.append(Entry(key, place, fields))
     return entries, wrong
+
+
+def stopped(files: Iterable[Path], bbl: Path, line: int, blg: Path) -> str:
+    """The entry, with its place, that TeX stopped at, or BibTeX; nothing where it was none.
+
+    Args:
+        bbl: what BibTeX made, at whose `line` TeX stopped, or 0.
+        blg: BibTeX's log.
+    """
+    written = bbl.read_text(encoding="utf-8", errors="replace") if line else ""
+    begun = re.findall(
+        r"\\bibitem(?:\[.*\])?(?:%\n\s*)?\{([^}]*)\}", "\n".join(written.split("\n")[:line])
+    )
+    said = blg.read_text(encoding="utf-8", errors="replace") if blg.exists() and not line else ""
+    wrong = re.search(r"^(?!Warning)(.*) for entry (\S+)$", said, flags=re.MULTILINE)
+    key, message = (begun[-1], f"the entry '{begun[-1]}'") if begun else ("", "")
+    if wrong:
+        key, message = wrong[2], wrong[1]
+    places = {entry.key: entry.place for file in files for entry in read(file)[0]}
+    return f"{places[key]}: {message}" if key in places else message
 
 
 def check(

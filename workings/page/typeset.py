@@ -103,7 +103,9 @@ def typeset(
             break
         in_a_section = any(document.SECTION in file for file, _, _ in log.stops(said))
         if attempt == "from nothing" or in_a_section:
-            raise InputError(FULL if run.returncode == 0 else _why(said, run.stdout + run.stderr))
+            if run.returncode == 0:
+                raise InputError(FULL)
+            raise InputError(_why(said, run.stdout + run.stderr, shell.stem, named))
         shutil.rmtree(WORK)  # TeX may have read what an interrupted run had half written
         prepare(engine, texts, language, named)
     return WORK / f"{shell.stem}.pdf"
@@ -142,12 +144,17 @@ def _log(shell: Path) -> str:
     return file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
 
 
-def _why(said: str, output: str) -> str:
+def _why(said: str, output: str, name: str, references: Iterable[Path]) -> str:
     """Why TeX stopped: its reason, or that the disk was full."""
     # latexmk is silent, so the reason may be in the log alone; and pdfTeX may just fail to write.
     if re.search(r"No space left|pdfTeX error: .*\bf(write|flush)\(\) failed", said + output):
         return FULL
     reason = log.why(said, output, PACKAGES)
+    bbl = WORK / f"{name}.bbl"
+    line = next((int(line) for file, line, _ in log.stops(said) if file.endswith(".bbl")), 0)
+    entry = bibliography.stopped(references, bbl, line, bbl.with_suffix(".blg"))
+    if entry and (line or not log.stops(said)):
+        reason = f"{entry}: {reason}" if line else entry
     # TeX may have read what was cut off for want of room.
     return f"{FULL} ({reason})" if _is_full() else reason
 
