@@ -41,7 +41,7 @@ diff: environment  ## what changed since BASE, a commit or a saved build folder
 tex: environment  ## TeX Live and the PDF tools, where they are missing
 	@$(BIN)/workings tex
 
-classes: environment  ## every document class that the tests set
+classes: environment  ## what the tests need: every document class, and a browser
 	@$(BIN)/workings tex --all
 
 environment: $(READY)
@@ -65,7 +65,7 @@ lock:  ## write requirements.lock anew from pyproject.toml
 	rm -rf build/lock
 
 clean:  ## everything generated but the store and the environment
-	rm -rf build .snakemake report/report.pdf
+	rm -rf build .snakemake report/report.pdf report/report.html
 
 clean-cache:  ## the store of finished jobs
 	rm -rf .cache

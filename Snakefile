@@ -93,6 +93,7 @@ rule translation:
     output:
         measurements="build/measurements/translation.json",
         figure="build/figures/translation.pdf",
+        explore="build/explore/translation.json",
         accuracy="build/figures/translation_accuracy.pdf",
     params:
         **paper.job("translation", "classifier"),
@@ -113,6 +114,7 @@ rule occlusion:
         measurements="build/measurements/occlusion.json",
         maps="build/arrays/occlusion.npz",
         figure="build/figures/occlusion.pdf",
+        explore="build/explore/occlusion.json",
     params:
         **paper.job("occlusion", "classifier"),
     message:
@@ -235,6 +237,7 @@ rule gradient_lags:
     output:
         measurements="build/measurements/gradient_lags.json",
         figure="build/figures/gradient_lags.pdf",
+        explore="build/explore/gradient_lags.json",
     params:
         **paper.job("gradient_lags"),
     message:
@@ -259,6 +262,7 @@ rule training:
     output:
         measurements="build/measurements/training.json",
         figure="build/figures/training.pdf",
+        explore="build/explore/training.json",
     threads: 2
     params:
         **paper.job("training"),

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from analysis.maths import gradient_lags as lags
 from analysis.maths import recurrent_cells as cells
 from analysis.maths.bounds import hold, upward, upward_significant
-from workings import figures, measurements
+from workings import explore, figures, measurements
 from workings.derive.recurrence import RecurrenceError
 from workings.measurements import Record, record
 from workings.messages import InputError, track
@@ -272,6 +272,21 @@ def shades(n: int) -> list:
     return [*colours, figures.WARM] if n > 2 else colours
 
 
+def to_explore(settings: list[Setting], followed: list[Followed]) -> dict:
+    """The gradient of the state at each lag, for each cell."""
+    lines = [
+        {
+            "cell": setting.kind,
+            "name": f"gain {setting.gain:g}" if setting.bias is None else f"bias {setting.bias:g}",
+            "x": np.arange(len(found.curve)),
+            "y": np.maximum(found.curve, FLOOR),
+        }
+        for setting, found in zip(settings, followed, strict=True)
+    ]
+    y = "gradient relative to lag 0"
+    return explore.curves(lines, ["cell"], x="lag, in steps", y=y, logarithmic=True)
+
+
 def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
     own = config["gradient_lags"]
     # Each step's own term in dL/dW and dL/dU, of the LSTM's four gates.
@@ -287,3 +302,4 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
     ]
     measurements.write(outputs.measurements, measure(settings, followed, own))
     figures.save(draw(settings, followed, own), outputs.figure)
+    explore.write(outputs.explore, to_explore(settings, followed))

@@ -8,7 +8,7 @@ from analysis import drawing
 from analysis.data import storage
 from analysis.maths.hot_spot import centres, hot_spot, label_places
 from analysis.maths.occlusion import Occluder, Occlusion
-from workings import figures, measurements
+from workings import explore, figures, measurements
 from workings.measurements import Record, record
 
 
@@ -71,6 +71,22 @@ def draw(map_: Occlusion, image: np.ndarray, values: dict):
     return figure
 
 
+def to_explore(digits: storage.Digits, occlude: Occluder, place: int, chosen: dict) -> dict:
+    """The maps of the digit, and of the first test image of each class, for the web edition."""
+    labels = digits.test_labels
+    others = [int(np.flatnonzero(labels == label)[0]) for label in np.unique(labels)]
+    choices = []
+    for index in [place, *(other for other in others if other != place)]:
+        image, label = digits.test_images[index], int(labels[index])
+        found = occlude(image, label)
+        maps = {f"probability of {label}": found.p_true, "highest probability": found.p_max}
+        name = f"{label}" if index == place else f"{label}, the first of its class"
+        choices.append(explore.Choice(name, image[0], maps, found.predicted))
+    return explore.places(
+        choices, found.starts, found.starts, patch=chosen["patch"], fill=chosen["fill"]
+    )
+
+
 def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
     chosen = config["occlusion"]
     digits = storage.load_digits(inputs.digits)
@@ -78,9 +94,11 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
     place = storage.example_of(digits, chosen["digit"], chosen["example"], "occlusion.example")
     image = digits.test_images[place]  # (1, 28, 28)
     where = {key: chosen[key] for key in ("patch", "stride", "fill", "outside")}
-    map_ = Occluder(network, **where)(image, chosen["digit"])
+    occlude = Occluder(network, **where)
+    map_ = occlude(image, chosen["digit"])
     values = measure(map_, image[0])
     measurements.write(outputs.measurements, values)
     with open(outputs.maps, "wb") as file:
         np.savez(file, **{k: getattr(map_, k) for k in ("starts", "p_true", "p_max", "predicted")})  # fmt: skip
     figures.save(draw(map_, image[0], values), outputs.figure)
+    explore.write(outputs.explore, to_explore(digits, occlude, place, chosen))

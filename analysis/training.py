@@ -13,7 +13,7 @@ from analysis.maths import training
 from analysis.maths.bounds import hold, upward
 from analysis.maths.reservoir import Reservoir
 from analysis.maths.training import Adding, Outcome, Recall, Task
-from workings import figures, measurements
+from workings import explore, figures, measurements
 from workings.build import processes
 from workings.measurements import Record, record
 from workings.messages import InputError, say, track
@@ -252,9 +252,29 @@ def draw(values: dict):
     return figure
 
 
+def to_explore(values: dict) -> dict:
+    """The error of each network at each delay, over the baseline's."""
+    lines = [
+        {
+            "task": {"adding": "adding problem", "recall": "delayed recall"}[task],
+            "cell": model["model"],
+            "name": model["model"],
+            "x": [point["delay"] for point in model["points"]],
+            "y": [point["relative"] for point in model["points"]],
+            "points": [
+                np.array(point["errors"]) / values[task]["baseline"] for point in model["points"]
+            ],
+        }
+        for task in ("adding", "recall")
+        for model in values[task]["models"]
+    ]
+    return explore.curves(lines, ["task", "cell"], x="delay, in steps", y="error over baseline")
+
+
 def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
     own = config["training"]
     check(own)
     values = measure(run_all(own, processes.count()), own)
     measurements.write(outputs.measurements, values)
     figures.save(draw(values), outputs.figure)
+    explore.write(outputs.explore, to_explore(values))

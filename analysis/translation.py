@@ -10,7 +10,7 @@ from analysis import drawing
 from analysis.data import storage
 from analysis.maths import network as cnn
 from analysis.maths.translation import ink_outside, reach, shift
-from workings import figures, measurements
+from workings import explore, figures, measurements
 from workings.measurements import Record, record
 from workings.messages import track
 
@@ -263,6 +263,21 @@ def draw_accuracy(along: dict[str, Along], true: np.ndarray, farthest: int):
     return figure
 
 
+def to_explore(
+    digits: storage.Digits, network: torch.nn.Sequential, place: int, p: np.ndarray, farthest: int
+) -> dict:
+    """The answers to the digit, shifted, and to the first test image of each class."""
+    labels, shifts, choices = digits.test_labels, grid_of_shifts(farthest), []
+    others = [int(np.flatnonzero(labels == label)[0]) for label in np.unique(labels)]
+    for index in [place, *(other for other in others if other != place)]:
+        image, label = digits.test_images[index], int(labels[index])
+        own = p if index == place else probabilities_on_grid(network, image, farthest)
+        maps = {f"probability of {label}": own[..., label], "highest probability": own.max(axis=2)}
+        name = f"{label}" if index == place else f"{label}, the first of its class"
+        choices.append(explore.Choice(name, image[0], maps, own.argmax(axis=2)))
+    return explore.places(choices, shifts, shifts)
+
+
 def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
     chosen = config["translation"]
     digits = storage.load_digits(inputs.digits)
@@ -282,4 +297,5 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
     )
     measurements.write(outputs.measurements, values)
     figures.save(draw(image, p, shown, chosen), outputs.figure)
+    explore.write(outputs.explore, to_explore(digits, network, place, p, chosen["farthest"]))
     figures.save(draw_accuracy(along, digits.test_labels, chosen["farthest"]), outputs.accuracy)

@@ -107,6 +107,25 @@ STEPS = {
 }
 
 
+def page_and_pass(folder: Path) -> None:
+    """Print what the page takes from the filled sections, and one pass of LaTeX over the same."""
+    setting = (
+        "from pathlib import Path; from workings.page.web.preview import Preview; "
+        "preview = Preview(Path('build')); preview.take_over(); preview.html()"
+    )
+    os.environ["TEXINPUTS"] = f"report:{ROOT / 'workings/style'}:"
+    latex = [
+        "pdflatex",
+        "-interaction=batchmode",
+        "-output-directory=build/latex",
+        "report/report.tex",
+    ]
+    took = [timed([sys.executable, "-c", setting], folder), timed(latex, folder)]
+    print(f"{'page':20}" + "".join(f"{s:9.2f}" for s in took[0]))
+    print(f"{'one pass of LaTeX':20}" + "".join(f"{s:9.2f}" for s in took[1]))
+    print(f"{'pass/page, CPU':20}{took[1][1] / took[0][1]:9.2f}")
+
+
 def main() -> None:
     given = argparse.ArgumentParser()
     given.add_argument("--configfile")
@@ -127,6 +146,7 @@ def main() -> None:
                 prepare(folder)
                 row += timed([*snakemake, *options], folder)
             print(f"{name:20}" + "".join(f"{s:9.2f}" for s in row) + f"{row[2] / row[0]:12.2f}")
+        page_and_pass(ours)
 
 
 if __name__ == "__main__":

@@ -35,5 +35,5 @@ def built(finished, tmp_path) -> Path:
 @pytest.fixture
 def fresh(finished, tmp_path) -> Path:
     """Its sources alone, as a clone has them."""
-    generated = shutil.ignore_patterns("build", ".snakemake", ".cache", "report.pdf")
+    generated = shutil.ignore_patterns("build", ".snakemake", ".cache", "report.pdf", "report.html")
     return Path(shutil.copytree(finished, tmp_path / "fresh", ignore=generated))

@@ -105,7 +105,7 @@ def main() -> int:
     except Exception as error:
         return _fail(output, of_exception(error, label))
     note(how, output, label)
-    if "report" in planned.outputs:
+    if planned.outputs.keys() & {"report", "page"}:
         note("edition", output, f"{output} is up to date")
     return 0
 

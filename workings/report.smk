@@ -76,6 +76,26 @@ if __name__ != "other_seeds":
         shell:
             _paper.RUN
 
+    rule page:
+        input:
+            shell="report/report.tex",
+            references=_paper.document.references,
+            sections=[f"build/sections/{section}.tex" for section in _paper.sections],
+            claims=[f"build/claims/{section}.json" for section in _paper.sections],
+            figures=_paper.printed_figures(),
+            explored=_paper.explored(),
+            ledger="build/ledger.json",
+            seeds=[_paper.recorded["seeds"].measurements] if "seeds" in _paper.recorded else [],
+        output:
+            page=update("report/report.html"),
+        priority: 1  # before the PDF, which takes longer
+        params:
+            **_paper.page_job(),
+        message:
+            "Set the page: the same report for a browser."
+        shell:
+            _paper.RUN
+
     # Every job once more with another seed, in a folder of its own: `snakemake seeds`.
     module other_seeds:
         snakefile:

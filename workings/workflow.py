@@ -31,9 +31,10 @@ from workings.page import document, letters, lint, template
 PYTHON = shlex.quote(sys.executable).replace("{", "{{").replace("}", "}}")
 SNAKEFILE = Path("Snakefile")
 SHELL = Path("report/report.tex")
-EDITION = Path("report/report.pdf")
+EDITIONS = {kind: Path(f"report/report.{kind}") for kind in ("pdf", "html")}
 SECTIONS = Path("templates/sections")
 FIGURES = "build/figures/"
+EXPLORED = "build/explore/"
 SEEDS = "seeds"
 LEDGER = "ledger"  # the one section that the engine writes
 PAGE = "workings/page"  # the engine's own jobs
@@ -54,7 +55,8 @@ def open_report(workflow) -> Report:
         try:
             # Snakemake keeps records there, also to say what would run, and a copy of the last report.
             hold_writable(
-                Path(".snakemake"), 16_384 + (EDITION.exists() and EDITION.stat().st_size)
+                Path(".snakemake"),
+                16_384 + sum(e.stat().st_size for e in EDITIONS.values() if e.exists()),
             )
             _opened[id(workflow)] = Report(workflow)
         except OSError as error:
@@ -248,7 +250,8 @@ class Report:
         """The report, and what it was made from: all that a build leaves, whatever was deleted."""
         sections = [f"build/sections/{name}.tex" for name in self.document.sections]
         measurements = [job.measurements for job in self.recorded.values()]
-        return [str(EDITION), "build/ledger.json", *sections, *measurements]
+        made = [str(EDITIONS[kind]) for kind in self.config["report"]["editions"]]
+        return [*made, "build/ledger.json", *sections, *measurements]
 
     @cached_property
     def document(self) -> document.Document:
@@ -402,6 +405,7 @@ class Report:
             "jobs": jobs,
             "sections": {name: rf"\label{{sec:{name}}}" in text for name, text in texts.items()},
             "figures": [Path(path).stem for path in self.printed_figures()],
+            "page": "html" in self.config["report"]["editions"],
         }
         return self._params(f"{PAGE}/ledger.py", lambda wildcards: (part, lines))
 
@@ -448,6 +452,23 @@ class Report:
         lines += [f"program {engine} = {fingerprint.program_version(engine)}"]
         part = self._part(["report.engine", "report.language"])
         return self._params(f"{PAGE}/typeset.py", lambda wildcards: (part, lines))
+
+    def page_job(self) -> dict[str, Callable]:
+        """The params of the rule `page`: the web edition."""
+
+        style = sorted((fingerprint.ENGINE / "style/web").rglob("*.*"))
+        lines = [f"style {file.name} {store.sum_of(file)[:12]}" for file in style]
+        part = self._part(["report"])
+        return self._params(f"{PAGE}/web/page.py", lambda wildcards: (part, lines))
+
+    def explored(self) -> list[str]:
+        """The data of the figures that can be explored in the page: outputs of jobs, named as the figures."""
+        return [
+            str(path)
+            for rule in self._workflow.rules
+            for path in rule.output
+            if str(path).startswith(EXPLORED) and not rule.wildcard_names
+        ]
 
     def templates(self) -> list[str]:
         """Every section's template with its partials."""

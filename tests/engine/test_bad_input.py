@@ -189,13 +189,14 @@ def test_no_file_of_the_configuration_is_read_by_snakemake(built):
 
 def test_a_build_says_each_job_once_and_a_second_one_says_nothing(finished, built):
     said = (finished.parent / "said").read_text().splitlines()
-    labels = ["bills", "mass", "doubled", "section mass", "ledger", "report"]
+    labels = ["bills", "mass", "doubled", "section mass", "ledger", "page", "report"]
     for label in labels:
         assert len([line for line in said if line.startswith(f"{label}: ")]) == 1, label
-    assert len(said) == 11
-    assert re.fullmatch(
-        r"workings: report/report.pdf is up to date \(\d+ s; computed: 9 jobs\)", said[-1]
-    )
+    assert len(said) == 12
+    editions = [f"report/report.{kind} is up to date" for kind in ("html", "pdf")]
+    told, _, how = said[-1].removeprefix("workings: ").partition(" (")
+    assert sorted(told.split(", ")) == editions
+    assert re.fullmatch(r"\d+ s; computed: 10 jobs\)", how)
     assert len(build(built).said.splitlines()) < 12
 
 
@@ -215,9 +216,9 @@ def test_a_dry_run_names_the_reason_of_each_job_once(built):
     }.items():
         (line,) = [line for line in said.splitlines() if line.startswith(f"{label}: ")]
         assert line.count("(") == 1 and reason in line
-    assert said.splitlines()[-1] == "workings: 9 jobs would run"
+    assert said.splitlines()[-1] == "workings: 10 jobs would run"
 
 
 def test_a_report_needs_no_schema(built):
     remove("config/schema.yaml")(built)
-    assert build(built).computed == {"ledger", "report"}  # it differs from the commit
+    assert build(built).computed == {"ledger", "page", "report"}  # it differs from the commit

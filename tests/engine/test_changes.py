@@ -70,7 +70,7 @@ class Subject:
 
     @property
     def all(self) -> set[str]:
-        return self.jobs | self.sections | {"ledger", "report"}
+        return self.jobs | self.sections | {"ledger", "page", "report"}
 
 
 MACROS = of_the_engine(append("workings/style/workings.sty", "\n\\AtEndDocument{The very end.}\n"))
@@ -154,7 +154,7 @@ TABLE = {
     "a helper two imports away": (["far helper"], ALL, "after"),
     "a refactored helper": (["refactored"], "jobs ledger page", "after"),
     "the engine's code": (["engine"], ALL, "after"),
-    "the engine's macros": ([MACROS], "page", ""),
+    "the engine's macros": ([MACROS], "pdf", ""),
     "comments, docstrings and layout, also of the engine": (
         ["comment", "docstring", reformat, of_the_engine(COMMENT)], "ledger", "page",
     ),
@@ -168,7 +168,7 @@ TABLE = {
     "all dates": ([touch_everything], "", ""),
     "a fresh checkout": ([check_out_again], "", ""),
     "a package upgrade": (["package"], "jobs", "after ledger page"),
-    "an upgrade of what fills the sections": ([upgrade("jinja2")], "every-section ledger", "page"),
+    "an upgrade of what fills the sections": ([upgrade("jinja2")], "every-section ledger web", "pdf"),
     "deleted .snakemake": ([remove(".snakemake")], "", "others"),
     "deleted .snakemake, and a value": ([remove(".snakemake"), "value"], ALL, "others"),
     "deleted build": ([remove("build")], "", "others"),
@@ -205,7 +205,8 @@ def change(subject: Subject, row: str, folder: Path) -> tuple[list[str], set[str
         kind: set().union(*(getattr(reach, kind) for reach in reaches))
         for kind in ("jobs", "sections", "after")
     }
-    kinds |= {"every-section": subject.sections, "ledger": {"ledger"}, "page": {"report"}}
+    kinds |= {"every-section": subject.sections, "ledger": {"ledger"}}
+    kinds |= {"page": {"page", "report"}, "web": {"page"}, "pdf": {"report"}}
     computed = set().union(*(kinds[kind] for kind in computes.split()))
     kinds["others"] = subject.all - computed
     restored = set().union(*(kinds[kind] for kind in restores.split())) - computed

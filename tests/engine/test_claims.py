@@ -97,6 +97,7 @@ def test_a_claim_is_recorded(tmp_path):
             "condition": "job.low < job.high and job.high > 2 * (3 + 1)",
             "holds": True,
             "sentence": said,
+            "other": "",
             "values": {"job.low": 26.0, "job.high": 50},
             "place": f"{tmp_path}/s.tex.j2:2",
         }

@@ -25,7 +25,7 @@ LAYERS = [
     {"workings.page"},
     {"workings.measurements", "workings.derive"},
     {"workings.build"},
-    {"workings.config", "workings.figures"},
+    {"workings.config", "workings.figures", "workings.explore"},
     {"workings.classes", "workings.languages"},
     {"workings.messages"},
 ]
@@ -129,7 +129,7 @@ def named(root: Path, words: set[str]) -> list[str]:
     return [
         f"{file.relative_to(root)}:{number}: {match[0]}"
         for file in sorted((root / "workings").rglob("*"))
-        if file.is_file() and file.suffix not in (".ttf", ".pyc", ".csv")
+        if file.is_file() and file.suffix not in (".ttf", ".woff2", ".pyc", ".csv")
         for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1)
         for match in pattern.finditer(line)
         if not str(file.relative_to(root)).startswith(COMMON.get(match[0], ("nowhere",)))

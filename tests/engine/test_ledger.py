@@ -20,8 +20,8 @@ from .changing import commit, git
 
 
 def quote(key: str, value) -> dict:
-    place = "templates/x.tex.j2:7"
-    return {"key": key, "value": value, "text": "…", "number": None, "place": place}
+    more = {"number": None, "place": "templates/x.tex.j2:7", "format": {}}
+    return {"key": key, "value": value, "text": "…"} | more
 
 
 QUOTES = {
@@ -60,7 +60,7 @@ def test_a_key_has_one_row_with_all_its_uses():
     assert [row["key"] for row in rows] == [
         "config.mass.bin", "lengths.birds", "lengths.mean_bill", "mass.maps.9", "mass.maps.10",
     ]  # fmt: skip
-    printed = {"text": "…", "place": "templates/x.tex.j2:7"}
+    printed = {"text": "…", "place": "templates/x.tex.j2:7", "format": {}}
     assert rows[1] == {
         "key": "lengths.birds",
         "value": 28,

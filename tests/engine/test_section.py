@@ -56,8 +56,10 @@ def test_it_is_filled_from_measurements_choices_and_derivation(run):
     assert r"The \(h\)" in text
     place = "templates/sections/job.tex.j2:2"
     assert quotes == [
-        {"key": "job.loss", "value": 9.4348, "text": "9.435", "number": "9.435", "place": place},
-        {"key": "config.job.bin", "value": 2, "text": "2", "number": "2", "place": place},
+        {"key": "job.loss", "value": 9.4348, "text": "9.435", "number": "9.435", "place": place}
+        | {"format": {"notation": "fixed", "digits": 3}},
+        {"key": "config.job.bin", "value": 2, "text": "2", "number": "2", "place": place}
+        | {"format": {}},
     ]
 
 

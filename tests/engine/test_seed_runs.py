@@ -31,7 +31,7 @@ def test_other_seeds_run_on_demand_are_printed_when_asked_for_and_kept(built):
     slope = "\\VAR{mass.lowest_slope | digits(1)"
     replace("templates/sections/mass.tex.j2", slope, f"{slope} | spread")(built)
     without = build(built)
-    assert without and without.computed == {"section mass", "ledger", "report"}
+    assert without and without.computed == {"section mass", "ledger", "page", "report"}
     assert "±" not in page(built)
 
     tried = build(built, "seeds")
@@ -44,12 +44,14 @@ def test_other_seeds_run_on_demand_are_printed_when_asked_for_and_kept(built):
 
     replace(CONFIG, "[2, 3]}", "[2, 3], report: true}")(built)
     printed = build(built)
-    assert printed and printed.computed == {"section mass", "ledger", "report"}, printed.said
+    assert printed and printed.computed == {"section mass", "ledger", "page", "report"}, (
+        printed.said
+    )
     own = json.loads((built / "build/measurements/mass.json").read_text())["lowest_slope"]
     assert plain(f"{own:.1f} ± {np.std(values, ddof=1):.1f}") in plain(page(built))
 
     replace(CONFIG, "seed: 1", "seed: 2")(built)
     kept = build(built)
     assert kept and kept.restored == {"mass", "doubled", "section doubled"}, kept.said
-    assert kept.computed == {"section mass", "section frontmatter", "ledger", "report"}
+    assert kept.computed == {"section mass", "section frontmatter", "ledger", "page", "report"}
     assert f"{values[0]:.1f} ±" in page(built)

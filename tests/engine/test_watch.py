@@ -1,12 +1,15 @@
-"""Watching rebuilds on save and says it in a line; an error is shown and the page stays."""
+"""Watching shows a saved word on the page, then rebuilds; an error is shown and the page stays."""
 
 from __future__ import annotations
 
 import os
 import queue
+import re
 import subprocess
 import sys
 import threading
+import urllib.error
+import urllib.request
 
 import pytest
 
@@ -20,7 +23,7 @@ from .running import environment, page
 def watching(built):
     """A watched report, and the lines that are said of it."""
     running = subprocess.Popen(
-        [sys.executable, "-u", "-m", "workings.cli", "watch", "--cores", "1"], cwd=built,
+        [sys.executable, "-u", "-m", "workings.cli", "watch", "--port", "0", "--cores", "1"], cwd=built,
         env=environment(built), stdout=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     lines: queue.Queue[str] = queue.Queue()
@@ -32,21 +35,50 @@ def watching(built):
     running.wait()
 
 
-def test_a_saved_file_is_rebuilt_and_an_error_is_shown(watching):
+def shown(address: str, **headers: str) -> str:
+    """What a browser gets at the address."""
+    request = urllib.request.Request(address, headers=headers)
+    return urllib.request.urlopen(request, timeout=10).read().decode("utf-8")
+
+
+def test_a_saved_file_is_shown_and_rebuilt_and_an_error_is_said(watching):
     folder, line = watching
-    assert "watching" in line()
-    assert "nothing to rebuild" in line()
-    replace("templates/partial.tex.j2", "said", "whispered")(folder)
     said = line()
+    address = re.search(r"watching, and showing the page at (\S+);", said)[1]
+    assert "being built" in shown(address)
+    assert "nothing to rebuild" in line()
+    assert "This is said in a partial" in shown(address)
+    stream = urllib.request.urlopen(f"{address}/events", timeout=60)
+    replace("templates/partial.tex.j2", "said", "whispered")(folder)
+    assert stream.readline() == b"data: doubled\n"  # the section at which the page is opened
+    assert "This is whispered in a partial" in shown(address)
+    said = line()
+    assert "the page is up to date" in said
+    assert "This is said" in page(folder)  # the PDF comes after the page
+    while "the page is up to date" in said:  # a file may be seen while it is written
+        said = line()
     assert "report/report.pdf is up to date" in said
-    assert "computed: section doubled, ledger, report" in said
+    assert "computed: section doubled, ledger, page, report" in said
     assert "whispered" in page(folder)
+    assert "whispered" in (folder / "report/report.html").read_text()
     replace("templates/partial.tex.j2", "whispered", "\\VAR{mass.slpoe | digits(1)}")(folder)
     assert "templates/partial.tex.j2:1: no 'mass.slpoe': did you mean 'slope'?" in line()
-    assert "whispered" in page(folder)
+    assert "whispered" in page(folder) and "whispered" in shown(address)
     replace("templates/partial.tex.j2", "\\VAR{mass.slpoe | digits(1)}", "said")(folder)
-    assert "restored: section doubled, ledger, report" in line()
+    while "the page is up to date" in (said := line()):
+        pass
+    assert "restored: section doubled, ledger, page, report" in said
     assert "This is said in a partial" in page(folder)
+
+
+def test_the_page_is_served_to_this_machine_and_under_no_other_name():
+    server = watch.Server(0)
+    address = f"http://127.0.0.1:{server.server_port}"
+    assert "being built" in shown(address)
+    for path, headers in [("/report.tex", {}), ("/", {"Host": "elsewhere.example"})]:
+        with pytest.raises(urllib.error.HTTPError):
+            shown(address + path, **headers)
+    server.shutdown()
 
 
 @pytest.mark.parametrize(

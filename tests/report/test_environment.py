@@ -20,6 +20,9 @@ IMPORTED_AS = {
     "yaml": "pyyaml",
     "markupsafe": "jinja2",
     "snakemake_interface_logger_plugins": "snakemake",
+    "pypandoc": "pypandoc-binary",
+    "playwright": "pytest-playwright",
+    "axe_playwright_python": "axe-playwright-python",
 }
 
 
@@ -45,8 +48,10 @@ def locked() -> dict[str, str]:
 
 def conda() -> dict[str, str]:
     listed = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
-    assert [entry for entry in listed if not isinstance(entry, str)] == [{"pip": ["-e ."]}]
-    named = pins([e.replace("=", "==", 1) for e in listed if isinstance(e, str) and e != "pip"])
+    (from_pip,) = (entry["pip"] for entry in listed if not isinstance(entry, str))
+    assert from_pip.pop() == "-e ."
+    named = [e.replace("=", "==", 1) for e in listed if isinstance(e, str) and e != "pip"]
+    named = pins([*named, *from_pip])
     return {CONDA.get(name, name): version for name, version in named.items()}
 
 

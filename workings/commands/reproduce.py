@@ -32,7 +32,7 @@ def results(folder: Path) -> dict[str, str]:
         for path in sorted((folder / "build").rglob("*"))
         if path.relative_to(folder).parts[1] not in WORKING and not path.name.startswith(".")
     ]
-    files.append(folder / "report/report.pdf")
+    files += [folder / "report/report.pdf", folder / "report/report.html"]
     return {str(file.relative_to(folder)): sum_of(file) for file in files if file.is_file()}
 
 

@@ -79,13 +79,18 @@ def install(files: dict[str, str]) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--all", action="store_true", help="every class that the engine knows too")
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="what the engine's own tests need too: every class that it knows, and a browser",
+    )
 
 
 def run(given: argparse.Namespace) -> int:
     every = {
         f"{name}.cls": known.package for name, known in classes.CLASSES.items() if "[" not in name
     }
+    every["chromium"] = "chromium"
     chosen = configuration.load().values["report"]
     language = languages.look_up(chosen["language"])
     files = needed(document.read(Path("report/report.tex")), chosen["engine"], language)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from jinja2 import nodes, pass_environment
+from jinja2 import TemplateError, nodes, pass_environment
 from jinja2.visitor import NodeTransformer
 
 from workings.messages import InputError
@@ -180,6 +180,7 @@ def claim(
             "condition": written,
             "holds": holds,
             "sentence": said,
+            "other": _other(writer, "" if shown == "measured" else "otherwise", marks, says),
             "values": {v.key: v.raw for v in reads.values() if isinstance(v, Value)},
             "place": place(),
         }
@@ -187,6 +188,19 @@ def claim(
     command = "refutedclaim" if shown == "refuted" else "claim"
     verdict = escape(writer.language.word(shown))
     return TeX(f"\\{command}{{{name}}}{{{said}}}{{{verdict}}}{{{evidence}}}\n")
+
+
+def _other(writer: Writer, mark: str, marks: tuple[str, ...], says: Callable[[str], str]) -> str:
+    """The wording that was not needed, its values as characters; none where a value of it is missing."""
+    if mark and mark not in marks:
+        return ""
+    writer.plain = True
+    try:
+        return one_line(says(mark))
+    except (InputError, TemplateError):
+        return ""
+    finally:
+        writer.plain = False
 
 
 def _negated(condition: list[tuple]) -> list[tuple]:

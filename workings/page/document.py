@@ -47,7 +47,7 @@ def read(file: Path) -> Document:
         raise InputError(
             f"{file}: not there; it holds the report's class and its sections in order"
         )
-    text = _without_comments(file.read_text(encoding="utf-8"))
+    text = without_comments(file.read_text(encoding="utf-8"))
     found = re.search(r"\\documentclass\s*(?:\[([^\]]*)\])?\s*\{([^}]+)\}", text)
     if not found:
         raise InputError(f"{file}: no \\documentclass line; \\documentclass{{article}} is right")
@@ -79,7 +79,7 @@ def _sections(file: Path, text: str) -> dict[str, int]:
     return found
 
 
-def _without_comments(text: str) -> str:
+def without_comments(text: str) -> str:
     r"""The text up to ``\end{document}``, its lines as they are but without their comments."""
     text = re.sub(r"(?<!\\)((?:\\\\)*)%.*", r"\1", text)
     return text.partition(r"\end{document}")[0]

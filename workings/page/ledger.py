@@ -25,6 +25,7 @@ from workings.page.tex import environment
 
 LONGEST = 42  # characters of a raw value in a row
 CHOICE = "config"
+AROUND = 3  # lines of code before and after the one that records
 
 
 def rows(quotes: Mapping[str, list[dict]], labelled: Mapping[str, bool]) -> list[dict]:
@@ -42,7 +43,7 @@ def rows(quotes: Mapping[str, list[dict]], labelled: Mapping[str, bool]) -> list
                 key, {"key": key, "value": quote["value"], "job": key.split(".")[0], "uses": []}
             )
             use = {"anchor": f"{section}.{number}", "section": section}
-            use |= {"labelled": labelled[section]}
+            use |= {"labelled": labelled[section], "format": quote["format"]}
             row["uses"].append(use | {"text": quote["text"], "place": quote["place"]})
     return [by_key[key] for key in sorted(by_key, key=_natural)]
 
@@ -132,7 +133,19 @@ def listed(config: Mapping, quotes: Mapping[str, list[dict]], claims: list[dict]
         "jobs": jobs,
         "choices": choices,
         "claims": claims,
+        "code": excerpts(sources, [*values, *(row for job in jobs for row in job["figures"])]),
     }
+
+
+def excerpts(sources: Sources, rows: list[dict]) -> dict[str, dict[int, str]]:
+    """The lines around each that a row names, by file and number."""
+    found: dict[str, dict[int, str]] = {}
+    for row in rows:
+        if row["line"]:
+            lines = sources.text(row["file"]).splitlines()
+            around = range(max(row["line"] - AROUND, 1), min(row["line"] + AROUND, len(lines)) + 1)
+            found.setdefault(row["file"], {}).update((n, lines[n - 1]) for n in around)
+    return {file: dict(sorted(lines.items())) for file, lines in sorted(found.items())}
 
 
 def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
@@ -148,7 +161,7 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
     page = environment(Path(__file__).parent)
     mark = languages.look_up(config["report"]["language"]).mark
     page.filters |= {"raw": lambda value: _raw(value, mark), "at": _at}
-    text = page.get_template("ledger.tex.j2").render(whole)
+    text = page.get_template("ledger.tex.j2").render(whole, page=config["page"])
     text = letters.spelled(text, config["report"]["engine"])
     # So that TeX runs again when the attached ledger is another.
     digest = hashlib.sha256(Path(outputs.ledger).read_bytes()).hexdigest()

@@ -36,7 +36,7 @@ def title_block(
     Raises:
         InputError: a date that is none, or a letter that the typeface lacks.
     """
-    authors = [_author(each) for each in report.get("authors") or []]
+    authors = [author(each) for each in report.get("authors") or []]
     affiliations = list(dict.fromkeys(a["affiliation"] for a in authors if a["affiliation"]))
     known = {
         "title": report["title"],
@@ -77,7 +77,7 @@ def _raised(mark: str) -> str:
     return f"\\textsuperscript{{{mark}}}" if mark else ""
 
 
-def _author(given: str | Mapping[str, Any]) -> dict[str, Any]:
+def author(given: str | Mapping[str, Any]) -> dict[str, Any]:
     """The author with an empty text for whatever is not given."""
     given = {"name": given} if isinstance(given, str) else given
     return {key: given.get(key) or "" for key in ("name", "affiliation", "email", "orcid")}

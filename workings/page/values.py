@@ -13,7 +13,7 @@ import operator
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from types import FrameType
 from typing import Any, NamedTuple
 
@@ -40,6 +40,12 @@ class Format:
     code: bool = False
     dash: bool = False
     bare: bool = False  # without its unit
+
+    def said(self) -> dict[str, Any]:
+        """What the template said of it."""
+        return {
+            name: given for name, given in asdict(self).items() if given not in (None, "", False)
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,7 +240,7 @@ class Writer:
             raise InputError(f"the section prints more than {MOST} values; let the job choose some")
         letters.refuse(tex, self.engine)
         quote = {"key": value.key, "value": value.raw, "text": tex, "number": number}
-        self.quotes.append(quote | {"place": place()})
+        self.quotes.append(quote | {"place": place(), "format": value.format.said()})
         return TeX(
             f"\\measured{{{anchor(value.key)}}}{{{self.section}.{len(self.quotes)}}}{{{tex}}}"
         )
