@@ -109,6 +109,8 @@ def test_the_same_inputs_give_the_same_bytes(tmp_path):
         (r"\claim{c}{It is so.}{holds}{\measured{job.m}{a.1}{3} \ensuremath{>} 0}", "It is so. holds: 3 > 0"),
         ("\\begin{align*}\na_{0} &= 1 \\linename{j.a[0]}{\\measured{job.m}{a.1}{a[0]}} \\\\*\n&= 2\n\\end{align*}\nLine \\derivationline{j.a[0]}{a[0]}.",
          "a0 =1 a[0] =2 Line a[0]."),
+        ("\\begin{verbatim}\n\\ref{a} \\measured{x}\n\\end{verbatim}\n\\verb|\\cite{a}| \\(x\\)",
+         r"\ref{a} \measured{x} \cite{a} x"),
     ],
 )  # fmt: skip
 def test_what_pandoc_needs_help_with(tmp_path, text, said):

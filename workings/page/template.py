@@ -59,7 +59,7 @@ _FILE = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)*")
 
 
 # What TeX prints letter by letter, and so does a template: a listing, or \\verb and its text.
-_LISTING = re.compile(
+LISTING = re.compile(
     r"\\begin\{(?P<kind>[vV]erbatim\*?|lstlisting)\}.*?(?:\\end\{(?P=kind)\}|\Z)"
     r"|\\(?:verb\*?|lstinline(?:\[[^\]\n]*\])?)(?P<mark>[^\w\s{*\[])[^\n]*?(?P=mark)",
     re.DOTALL,
@@ -70,7 +70,7 @@ _TAG = re.compile(
     r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^'"}]){0,1000}(?<![-+])\}|<\#.*?(?:(?<![-+])\#>|\Z)""",
     re.DOTALL,
 )
-_SPAN = re.compile(f"(?P<listing>{_LISTING.pattern})|{_TAG.pattern}", re.DOTALL)
+_SPAN = re.compile(f"(?P<listing>{LISTING.pattern})|{_TAG.pattern}", re.DOTALL)
 
 
 def _prepared(source: str) -> str:
@@ -94,7 +94,7 @@ def _prepared(source: str) -> str:
 def prose(tree: nodes.Node) -> Iterator[tuple[int, str]]:
     """A template's own texts with their first lines, but for listings."""
     for data in tree.find_all(nodes.TemplateData):
-        if not _LISTING.fullmatch(data.data):
+        if not LISTING.fullmatch(data.data):
             yield data.lineno, data.data
 
 

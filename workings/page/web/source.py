@@ -12,6 +12,8 @@ import html
 import re
 from dataclasses import dataclass, field
 
+from workings.page.template import LISTING
+
 FIRST = 0xF0000  # of the letters that are marks
 MARK = re.compile("[\U000f0000-\U000ffffd]")
 PART = "\ue001"  # before the title of a part
@@ -63,9 +65,14 @@ class Marked:
         return f"\n\n{self.mark(before)}\n\n{text}\n\n{self.mark(after)}\n\n"
 
     def read(self, text: str) -> str:
-        """`text` with marks."""
+        """`text` with marks; a listing stays as it is."""
         done, at = [], 0
         while found := _COMMAND.search(text, at):
+            listing = LISTING.search(text, at)
+            if listing and listing.start() < found.start():
+                done.append(text[at : listing.end()])
+                at = listing.end()
+                continue
             done.append(text[at : found.start()])
             made, at = self._replaced(found, text)
             done.append(made)
