@@ -46,6 +46,10 @@ _GERMAN = {
     "true": "wahr", "false": "falsch", "none": "keins", "items": "Einträge",
     "percentage point": "Prozentpunkt", "percentage points": "Prozentpunkte",
     "holds": "gilt", "measured": "gemessen", "refuted": "widerlegt",
+    "Section": "Abschnitt", "Sections": "Abschnitte", "Appendix": "Anhang", "Appendices": "Anhänge",
+    "Figure": "Abbildung", "Figures": "Abbildungen", "Table": "Tabelle", "Tables": "Tabellen",
+    "Equation": "Gleichung", "Equations": "Gleichungen", "References": "Literatur",
+    "{} to {}": "{} bis {}", "{}, and {}": "{} und {}",
 }  # fmt: skip
 LANGUAGES = {
     "en": ENGLISH,
@@ -57,18 +61,29 @@ LANGUAGES = {
         "true": "verdadero", "false": "falso", "none": "ninguno", "items": "elementos", "min": "mín",
         "max": "máx", "percentage point": "punto porcentual", "percentage points": "puntos porcentuales",
         "holds": "se cumple", "measured": "medido", "refuted": "refutado",
+        "Section": "Apartado", "Sections": "Apartados", "Appendix": "Apéndice", "Appendices": "Apéndices",
+        "Figure": "Figura", "Figures": "Figuras", "Table": "Cuadro", "Tables": "Cuadros",
+        "Equation": "Ecuación", "Equations": "Ecuaciones", "References": "Referencias",
+        "{} to {}": "{} a {}", "{}, and {}": "{} y {}",
     }),
     "fr": Language("french", ",", "texlive-lang-french", {
         "and": "et", "or": "ou", "not": "non", "in": "dans", "not in": "pas dans", "yes": "oui", "no": "non",
         "true": "vrai", "false": "faux", "none": "aucun", "items": "éléments",
         "percentage point": "point de pourcentage", "percentage points": "points de pourcentage",
         "holds": "vérifié", "measured": "mesuré", "refuted": "réfuté",
+        "Appendix": "Annexe", "Appendices": "Annexes", "Table": "Tableau", "Tables": "Tableaux",
+        "Equation": "Équation", "Equations": "Équations", "References": "Références",
+        "{} to {}": "{} à {}", "{}, and {}": "{}, et {}",
     }, zero_is_one=True),
     "it": Language("italian", ",", "texlive-lang-italian", {
         "and": "e", "or": "o", "not": "non", "not in": "non in", "yes": "sì", "no": "no",
         "true": "vero", "false": "falso", "none": "nessuno", "items": "elementi",
         "percentage point": "punto percentuale", "percentage points": "punti percentuali",
         "holds": "vale", "measured": "misurato", "refuted": "confutato",
+        "Section": "Sezione", "Sections": "Sezioni", "Appendix": "Appendice", "Appendices": "Appendici",
+        "Figure": "Figura", "Figures": "Figure", "Table": "Tabella", "Tables": "Tabelle",
+        "Equation": "Equazione", "Equations": "Equazioni", "References": "Riferimenti bibliografici",
+        "{} to {}": "da {} a {}", "{}, and {}": "{} e {}",
     }),
 }  # fmt: skip
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from workings import figures
+from workings import figures, languages
 from workings.messages import InputError
+from workings.page import typeset
 from workings.page.tex import escape
 from workings.page.web.figures import svg
 
@@ -48,6 +49,12 @@ def tokens(text: str) -> Counter:
     }.items():
         text = text.replace(sign, same)
     return Counter(re.findall(r"[^\W\d_]+|\d+(?:\.\d+)*", text))
+
+
+def value(page: str) -> str:
+    """What the card of job.m shows."""
+    data = re.search(r'id="data">(.*?)</script>', page, flags=re.DOTALL)[1]
+    return json.loads(data)["rows"]["job.m"]["value"]
 
 
 def pdf_words(folder: Path) -> str:
@@ -143,6 +150,70 @@ def test_references_are_sorted_joined_and_numbered_as_the_class_does(tmp_path):
     assert "I S A T Sections I and I-A" in words(page) and "Table I C. x Table I" in words(page)
 
 
+REFERRING = r"""\section{S}\label{sec:s}\section{U}\label{sec:u}
+\claim{c}{It is so.}{holds}{so}
+\cref{fig:a}; \cref{fig:a,fig:c}; \cref{fig:a,fig:b,fig:c}; \cref{tab:t,sec:s}; \cref{eq:x}; \cref{sec:s,sec:u};
+\Cref{fig:a,tab:t,sec:s}; \cref{sec:k}; \cref{claim:c}; \(x = 1{,}5\) and \ensuremath{-12\,345{,}5}.
+\begin{equation}\label{eq:x} x \end{equation}
+\begin{measuredtable}{t}{C.}{l}
+a \\
+\end{measuredtable}
+
+\textfigure{a}{A picture.}{C.}
+
+\textfigure{b}{A picture.}{C.}
+
+\textfigure{c}{A picture.}{C.}
+\appendix\section{K}\label{sec:k}"""
+
+
+@pytest.mark.usefixtures("in_folder")
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en-GB", "Figures 1 to 3"),
+        ("de", "Abbildungen 1 bis 3"),
+        ("fr", "Figures 1 à 3"),
+        pytest.param("es", "Figuras 1 a 3", marks=pytest.mark.slow),
+        pytest.param("it", "Figure da 1 a 3", marks=pytest.mark.slow),
+    ],
+)
+def test_names_and_numbers_are_in_the_language_as_in_the_pdf(language, said):
+    if not subprocess.run(["kpsewhich", "french.ldf", "ngerman.ldf"], capture_output=True).stdout:
+        pytest.skip("the languages of babel are not installed")
+    drawn = {name: Path(f"build/figures/{name}.pdf") for name in "abc"}
+    for path in drawn.values():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figures.save(figures.new("margin", 20)[0], path)
+    Path("report").mkdir()
+    rows = "".join(f"\\ledgerrow{{figure.{name}}}" for name in drawn)
+    Path("report/report.tex").write_text(
+        f"\\documentclass{{article}}\\usepackage{{workings}}\\begin{{document}}{REFERRING}{rows}\\end{{document}}"
+    )
+    pdf = typeset.typeset(Path("report/report.tex"), language=languages.look_up(language))
+    command = ["pdftotext", "-layout", str(pdf), "-"]
+    printed = subprocess.run(command, capture_output=True, text=True).stdout
+    found = row("job.m", 3.5, "s.1")
+    page = set_page(
+        Path(),
+        {"s": REFERRING},
+        report=REPORT | {"language": language},
+        figures=drawn,
+        rows=[found],
+    )
+    shown = words(page)
+    assert f'<html lang="{language}">' in page and said in shown
+
+    def references(text: str) -> str:
+        text = "".join(re.sub(r"-\n\s*", "", text).replace("−", "-").split())
+        return re.search(r"holds:so(.*345,5\.)", text)[1]
+
+    assert references(shown) == references(printed)
+    captions = re.findall(r"^ *(\w+) \d *[:.–-]", printed, re.M)
+    assert set(captions) == set(re.findall(r'class="[m ]*label"[^>]*>(\w+) ', page))
+    assert ("3,5" if language != "en-GB" else "3.5") in value(page)
+
+
 def test_the_bibliography_is_that_of_the_pdf_and_keeps_its_letters(tmp_path):
     bib = (
         "@article{a, author={Ada Lovelace and Charles Babbage}, title={Notes by {Ada} on a Machine}, "
@@ -190,8 +261,7 @@ def test_hostile_texts_stay_texts_wherever_they_come_from(tmp_path):
     links = {value.strip().lower() for name, value in seen.attributes if name in ("href", "src")}
     assert not [link for link in links if not link.startswith(("#", "https://"))]
     assert html.unescape(page).count("alert(2)") >= 12
-    data = re.search(r'id="data">(.*?)</script>', page, flags=re.DOTALL)[1]
-    assert json.loads(data)["rows"]["job.m"]["value"] == HOSTILE
+    assert value(page) == HOSTILE
 
 
 def test_a_command_that_the_page_does_not_know_is_named(tmp_path, capsys):

@@ -23,14 +23,16 @@ def rows(ledger: Mapping[str, Any]) -> Iterator[tuple[str, dict]]:
         yield anchor(row["key"]), row
 
 
-def data(ledger: Mapping[str, Any], seeds: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """What the cards show, for the page's script."""
+def data(
+    ledger: Mapping[str, Any], seeds: Mapping[str, Any] | None = None, mark: str = "."
+) -> dict[str, Any]:
+    """What the cards show, for the page's script: numbers with a point have the decimal mark."""
     found = {}
     for name, row in rows(ledger):
         use = row.get("uses", [])
         found[name] = {
             "key": row.get("key", f"figure {row.get('name')}"),
-            "value": row["value"] if "key" in row else f"sha256 {row['sha256']}",
+            "value": _marked(row["value"], mark) if "key" in row else f"sha256 {row['sha256']}",
             "job": row["job"],
             "at": f"{row['file']}:{row['line']}" if row["line"] else row["file"],
             "link": row["link"],
@@ -39,7 +41,7 @@ def data(ledger: Mapping[str, Any], seeds: Mapping[str, Any] | None = None) -> d
             "uses": [[u["anchor"], u["section"], how(u.get("format")), u["place"]] for u in use],
         }
         if spread := _spread(row.get("key"), seeds):
-            found[name]["seeds"] = spread
+            found[name]["seeds"] = {name: _marked(each, mark) for name, each in spread.items()}
     jobs = {
         job["job"]: {
             "script": job["script"],
@@ -51,6 +53,11 @@ def data(ledger: Mapping[str, Any], seeds: Mapping[str, Any] | None = None) -> d
         for job in ledger["jobs"]
     }
     return {"rows": found, "jobs": jobs, "code": ledger.get("code", {}), "commit": ledger["commit"]}
+
+
+def _marked(value: Any, mark: str) -> Any:
+    """A value; a number with a point as the text that has the decimal mark."""
+    return json.dumps(value).replace(".", mark) if isinstance(value, float) else value
 
 
 def how(format: Mapping[str, Any] | None) -> str:
@@ -80,11 +87,16 @@ def _spread(key: str | None, seeds: Mapping[str, Any] | None) -> dict | None:
     return held if isinstance(held, Mapping) and "deviation" in held else None
 
 
-def table(ledger: Mapping[str, Any], sections: Mapping[str, tuple[str, str, str]]) -> str:
+def table(
+    ledger: Mapping[str, Any], sections: Mapping[str, tuple[str, str, str]], mark: str = "."
+) -> str:
     """The ledger as a table, which the page's script lets a reader search and sort."""
     made = []
     for name, row in rows(ledger):
-        value = json.dumps(row["value"], ensure_ascii=False) if "key" in row else row["sha256"][:12]
+        value = row["value"] if "key" in row else row["sha256"][:12]
+        if "key" in row and not isinstance(value, float):
+            value = json.dumps(value, ensure_ascii=False)
+        value = _marked(value, mark)
         value = value if len(value) <= LONGEST else f"{value[: LONGEST - 2]} …"
         place = f"{row['file']}:{row['line']}" if row["line"] else row["file"]
         code = f"<code>{html.escape(place)}</code>"

@@ -12,7 +12,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 from workings.messages import InputError
-from workings.page.web.source import KNOWN, MARK, PART, Marked, arguments
+from workings.page.web.source import COMMA, KNOWN, MARK, PART, Marked, arguments
 
 STYLE = Path(__file__).parents[2] / "style/web"
 # What lays out a page of paper, and means nothing here.
@@ -149,6 +149,9 @@ def _clean(made: str) -> str:
     made = re.sub(r'<span class="nocase">(.*?)</span>', r"\1", made, flags=re.DOTALL)
     made = made.replace("\u2006", "\u202f")  # a thin space at which no line breaks
 
+    made = made.replace(f"&#{ord(COMMA)};", COMMA)
+    made = re.sub(rf"</mn><mi[^>]*>{COMMA}</mi><mn>|{COMMA}", ",", made)
+
     def styled(found: re.Match) -> str:
         name = _STYLES.get(found[1].removeprefix("text-align: ").rstrip(";"))
         return f' class="{name}"' if name else ""
@@ -162,7 +165,7 @@ def _clean(made: str) -> str:
 # A negative number or a power of ten, which LaTeX sets as a formula, as the letters that it is.
 _NUMBER = [
     (r"<mspace[^>]*></mspace>", "\u202f"),
-    (r"<(mn|mi)[^>]*>([\d.−]+)</\1>", r"\2"),
+    (r"<(mn|mi)[^>]*>([\d.,−]+)</\1>", r"\2"),
     (r"<mo>([−×])</mo>", r"\1"),
     (r"<mrow>([^<>]*)</mrow>", r"\1"),
     (r"<msup>10([\d−]+)</msup>", r"10<sup>\1</sup>"),
@@ -175,7 +178,7 @@ def _number(found: re.Match) -> str:
     text = found[1]
     for form, letters in _NUMBER:
         text = re.sub(form, letters, text)
-    number = re.fullmatch(r"[\d.−\u202f]+( × 10<sup>[\d−]+</sup>)?", text)
+    number = re.fullmatch(r"[\d.,−\u202f]+( × 10<sup>[\d−]+</sup>)?", text)
     return text if number and "−" in text + "−" * ("×" in text) else found[0]
 
 

@@ -6,12 +6,13 @@ import html
 import re
 from dataclasses import dataclass, field
 
+from workings.languages import ENGLISH, Language
 from workings.messages import InputError
 
 NAMES = {
     "section": ("Section", "Sections"), "appendix": ("Appendix", "Appendices"),
     "figure": ("Figure", "Figures"), "table": ("Table", "Tables"),
-    "equation": ("Equation", "Equations"), "claim": ("Claim", "Claims"),
+    "equation": ("Equation", "Equations"),
 }  # fmt: skip
 # Classes that count sections and tables in Roman numerals.
 ROMAN = ("IEEEtran", "revtex4-2")
@@ -19,7 +20,8 @@ ROMAN = ("IEEEtran", "revtex4-2")
 _OPEN = re.compile(
     r'<h(?P<level>\d)(?P<starred> class="unnumbered")?(?: id="(?P<id>[^"]*)")?[^>]*>(?P<title>.*?)</h\d>'
     r"|<!caption (?P<kind>\w+) (?P<label>[^>]+)>|<!number equation (?P<equation>[^>]+)>"
-    r"|<!section (?P<section>[^>]+)>|(?P<appendix><!appendix>)",
+    r"|<!section (?P<section>[^>]+)>|(?P<appendix><!appendix>)"
+    r'|<div class="claim[^"]*" id="(?P<claim>[^"]*)">',
     flags=re.DOTALL,
 )
 
@@ -30,12 +32,14 @@ class Numbers:
 
     Args:
         roman: whether the document's class counts in Roman numerals.
+        language: of the names.
         of: the kind and the number of each label.
         contents: the headings: level, id, number, title.
         sections: the number, the title and the name of the heading of each of the report's sections.
     """
 
     roman: bool
+    language: Language = ENGLISH
     deepest: int = 2  # the level of a section in the page, under the title and the parts
     of: dict[str, tuple[str, str]] = field(default_factory=dict)
     contents: list[tuple[int, str, str, str]] = field(default_factory=list)
@@ -44,6 +48,7 @@ class Numbers:
     counted: dict[str, int] = field(default_factory=dict)
     appendix: bool = False
     now: str = ""  # the section of the report that is being read
+    here: tuple[str, str] = ("section", "")  # the kind and the number of the last heading
 
     def numbered(self, page: str) -> str:
         """The page with its numbers; what refers to them is still open."""
@@ -59,6 +64,9 @@ class Numbers:
             return ""
         if found["kind"]:
             return self._caption(found["kind"], found["label"])
+        if found["claim"]:  # it has no number: what refers to it names where it stands
+            self.of[html.unescape(found["claim"])] = self.here
+            return found[0]
         if found["equation"]:
             return self._counted("equation", found["equation"])
         return self._heading(found)
@@ -70,11 +78,13 @@ class Numbers:
             return self._set(2, "part", _name(title), "", title)
         depth = min(int(found["level"]), 3)
         number = "" if found["starred"] else self._section(depth)
+        if number:
+            self.here = ("appendix" if self.appendix else "section", self._referred(depth))
         name = found["id"] or ""
         if not name or ":" not in name:
             name = f"{self.now or 'text'}.{name or _name(title)}"
         elif number:
-            self.of[name] = ("appendix" if self.appendix else "section", self._referred(depth))
+            self.of[name] = self.here
         if self.now and self.now not in self.sections:
             self.sections[self.now] = (self._referred(depth) if number else "", _plain(title), name)
         return self._set(depth + self.deepest - 1, "", name, number, title)
@@ -121,8 +131,10 @@ class Numbers:
 
     def _caption(self, kind: str, label: str) -> str:
         number = self._counted(kind, label)
-        name = f"{NAMES[kind][0]} {number}"
+        name = self._named(kind, number)
         if kind == "table":
+            if self.language.babel == "french":  # whose captions say Table, and references Tableau
+                name = f"Table {number}"
             return f'<span class="label">{name}</span> '
         key = html.unescape(label).removeprefix("fig:")
         use = f"figure.{html.escape(key)}"
@@ -135,53 +147,54 @@ class Numbers:
         page = re.sub(r"<!label (\w+) ([^>]+)>", self._labelled, page)
         return re.sub(r"<!ref (\w+) ([^>]*)>", self._refer, page)
 
+    def _named(self, kind: str, number: str) -> str:
+        return f"{self.language.word(NAMES[kind][0])} {number}"
+
     def _labelled(self, found: re.Match) -> str:
-        kind, number = self.of[html.unescape(found[2])]
-        return f"{NAMES[kind][0]} {number}"
+        return self._named(*self.of[html.unescape(found[2])])
 
     def _refer(self, found: re.Match) -> str:
         command, labels = found[1], html.unescape(found[2]).split(",")
         for label in labels:
-            if label not in self.of and not label.startswith("claim:"):
+            if label not in self.of:
                 raise InputError(f"reference to nothing: {label}")
         if command == "ref":
-            return ", ".join(_link(label, self.of.get(label, ("", ""))[1]) for label in labels)
+            return ", ".join(_link(label, self.of[label][1]) for label in labels)
         kinds: dict[str, list[tuple[str, str]]] = {}
         for label in labels:
-            kind, number = self.of.get(label, ("claim", label.partition(":")[2]))
+            kind, number = self.of[label]
             kinds.setdefault(kind, []).append((number, label))
-        return _words([_several(kind, items) for kind, items in kinds.items()])
+        groups = [self._several(kind, items) for kind, items in kinds.items()]
+        if len(groups) < 3:
+            return self._joined(groups)
+        return self.language.word("{}, and {}").format(", ".join(groups[:-1]), groups[-1])
 
+    def _several(self, kind: str, items: list[tuple[str, str]]) -> str:
+        """Figure 1; Figures 1 and 3; Tables 1 to 3."""
+        items = sorted(items, key=lambda item: _order(item[0]))
+        links: list[str] = []
+        at = 0
+        while at < len(items):
+            end = at
+            while end + 1 < len(items) and _order(items[end + 1][0]) == _next(items[end][0]):
+                end += 1
+            shown = [_link(label, _shown(kind, number)) for number, label in items[at : end + 1]]
+            if len(shown) > 2:
+                shown = [self.language.word("{} to {}").format(shown[0], shown[-1])]
+            links += shown
+            at = end + 1
+        name = self.language.word(NAMES[kind][len(items) > 1])
+        if len(items) == 1:  # the name is part of the link
+            return links[0].replace('">', f'">{name}\u00a0', 1)
+        return f"{name}\u00a0{self._joined(links)}"
 
-def _several(kind: str, items: list[tuple[str, str]]) -> str:
-    """Figure 1; Figures 1 and 3; Tables 1 to 3."""
-    items = sorted(items, key=lambda item: _order(item[0]))
-    links: list[str] = []
-    at = 0
-    while at < len(items):
-        end = at
-        while end + 1 < len(items) and _order(items[end + 1][0]) == _next(items[end][0]):
-            end += 1
-        if end - at >= 2:
-            first, last = items[at], items[end]
-            links.append(
-                f"{_link(first[1], _shown(kind, first[0]))} to {_link(last[1], _shown(kind, last[0]))}"
-            )
-        else:
-            links += [_link(label, _shown(kind, number)) for number, label in items[at : end + 1]]
-        at = end + 1
-    name = NAMES[kind][len(items) > 1]
-    if len(items) == 1:  # the name is part of the link
-        return links[0].replace('">', f'">{name}\u00a0', 1)
-    return f"{name}\u00a0{_words(links)}"
+    def _joined(self, items: list[str]) -> str:
+        last = f" {self.language.word('and')} "
+        return last.join([", ".join(items[:-1]), items[-1]] if items[1:] else items)
 
 
 def _shown(kind: str, number: str) -> str:
     return f"({number})" if kind == "equation" else number
-
-
-def _words(items: list[str]) -> str:
-    return " and ".join([", ".join(items[:-1]), items[-1]] if items[1:] else items)
 
 
 def _link(label: str, text: str) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from workings import languages
 from workings.measurements import read
 from workings.messages import InputError, say
 from workings.page import document, title
@@ -105,11 +106,12 @@ def page(
         names = ", ".join(f"\\{name}" for name in dict.fromkeys(missing))
         say(f"workings: the page leaves out what these commands print: {names}")
     whole = _other_wordings(whole, claims, own)
-    numbers = Numbers(known.name in ROMAN)
+    language = languages.look_up(report["language"])
+    numbers = Numbers(known.name in ROMAN, language)
     if citations:
         whole = whole.replace(
             "<!references>",
-            '<h1 class="unnumbered" id="sec:references">References</h1><!references>',
+            f'<h1 class="unnumbered" id="sec:references">{language.word("References")}</h1><!references>',
         )
     whole = numbers.numbered(whole)
     whole = numbers.referred(whole)
@@ -119,7 +121,8 @@ def page(
     if thanks:
         thanks = f"<h2>Acknowledgements</h2><p>{html.escape(thanks)}</p>"
     whole = whole.replace("<!acknowledgements>", thanks)
-    data = cards.data(ledger, seeds) | {"sections": numbers.sections}
+    data = cards.data(ledger, seeds, language.mark) | {"sections": numbers.sections}
+    whole = whole.replace("<!ledger>", cards.table(ledger, numbers.sections, language.mark))
     return _laid_out(whole, numbers, ledger, report, data, explored, live)
 
 
@@ -195,7 +198,6 @@ def _laid_out(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    whole = whole.replace("<!ledger>", cards.table(ledger, numbers.sections))
     date = ledger["commit"]["date"] if report.get("date") == "commit" else report.get("date")
     return environment.get_template("page.html.j2").render(
         report=report,

@@ -17,6 +17,7 @@ from workings.page.template import LISTING
 FIRST = 0xF0000  # of the letters that are marks
 MARK = re.compile("[\U000f0000-\U000ffffd]")
 PART = "\ue001"  # before the title of a part
+COMMA = "\ue002"  # a decimal mark, which in a formula is no comma of a list
 # Commands that pandoc does not know and that print something, in those it knows.
 KNOWN = rf"""\newcommand{{\addpart}}[1]{{\section*{{{PART}#1}}}}
 \newcommand{{\addcontentsline}}[3]{{\section*{{{PART}#3}}}}
@@ -38,7 +39,7 @@ _COMMAND = re.compile(
     r"|\\([A-Za-z]*cite[a-z]*)(?![A-Za-z@])\*?\s*((?:\[[^\]]*\]\s*)*)(?=\{)"
     rf"|\\begin\{{({'|'.join(NUMBERED)})\}}"
     r"|\\begin\{(long)?measuredtable\}|\\end\{(?:long)?measuredtable\}"
-    r"|\\(\\)\*|\\endhead(?![a-z])|\\hfuzz=\\marginparsep|(?<!\\)\\([()])"
+    r"|\\(\\)\*|\\endhead(?![a-z])|\\hfuzz=\\marginparsep|(?<!\\)\\([()])|(?<=\d)\{,\}(?=\d)"
 )
 
 
@@ -100,6 +101,8 @@ class Marked:
             return ("$" if self.in_table else found[0]), end
         if star:
             return "\\\\", end
+        if found[0] == "{,}":
+            return COMMA, end
         if found[0].startswith((r"\endhead", r"\hfuzz")):
             return "", end
         if found[0].startswith(r"\begin"):

@@ -175,7 +175,7 @@ function read(id) { return JSON.parse(document.getElementById(id).textContent); 
       for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
       head.setAttribute("aria-sort", up ? "ascending" : "descending");
       const text = (row) => row.cells[column].textContent;
-      const number = (row) => Number(text(row));
+      const number = (row) => Number(text(row).replace(",", "."));
       const both = (a, b) => !Number.isNaN(number(a)) && !Number.isNaN(number(b));
       const compare = (a, b) => (both(a, b) ? number(a) - number(b) : order(text(a), text(b)));
       body.append(...rows.sort((a, b) => (up ? compare(a, b) : compare(b, a))));
