@@ -6,6 +6,7 @@ import html
 import json
 import re
 import subprocess
+import unicodedata
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,10 +15,11 @@ import pytest
 
 from workings import figures, languages
 from workings.messages import InputError
-from workings.page import typeset
-from workings.page.tex import escape
+from workings.page import letters, typeset
+from workings.page.tex import code, escape
 from workings.page.web.figures import svg
 
+from .test_letters import HOSTILE as HOSTILE_LETTERS
 from .webpage import REPORT, SHELL, row, set_page, words
 
 HOSTILE = "<script>alert(1)</script></script><img src=x onerror=alert(2)>\"'&amp;"
@@ -233,6 +235,34 @@ def test_the_bibliography_is_that_of_the_pdf_and_keeps_its_letters(tmp_path):
 def test_what_leads_to_nothing_is_refused(tmp_path, text, message):
     with pytest.raises(InputError, match=message):
         set_page(tmp_path, {"a": text}, references="@book{y, title={Y}, year=1}")
+
+
+@pytest.mark.parametrize("spelled", [escape, code])
+def test_every_letter_of_pdflatex_is_on_the_page(tmp_path, spelled):
+    known = sorted({*letters.T1, *letters.declared()})
+    texts = [
+        " ".join(known),
+        "".join(f"x{letter}" for letter in known),
+        *HOSTILE_LETTERS,
+        "Q\u0301 x\u0323\u0302 `",
+    ]
+    made = set_page(tmp_path, {"a": "\n\n".join(f"{spelled(text)}\n\nENDS" for text in texts)})
+    found = words(made).removeprefix("A title Ada Lovelace ").split("ENDS")
+    for text, shown in zip(texts, found[:-1], strict=True):
+        shown = shown.replace("\ufe0e", "")  # so that ↔ is no picture
+        assert "".join(shown.split()) == "".join(unicodedata.normalize("NFC", text).split())
+
+
+def test_letters_are_those_of_the_text_also_beside_it(tmp_path):
+    figures.save(figures.new("margin", 20)[0], tmp_path / "f.pdf")
+    said = escape("It's ``a'' -- <<Q\u0301>>")
+    text = rf"\textfigure{{f}}{{{said}}}{{{said}}}\claim{{c}}{{{said}}}{{{said}}}{{{said}}}"
+    text += f"\\begin{{align*}}\nx &= 1 \\linename{{j.x}}{{{said}}}\n\\end{{align*}}"
+    text += rf"\derivationline{{j.x}}{{{said}}}"
+    page = set_page(tmp_path, {"a": text}, figures={"f": tmp_path / "f.pdf"})
+    shown = "It's ``a'' -- <<Q\u0301>>"
+    assert words(page).replace("\xa0", " ").count(shown) == 6
+    assert f'aria-label="{html.escape(shown)}"' in page
 
 
 def test_hostile_texts_stay_texts_wherever_they_come_from(tmp_path):

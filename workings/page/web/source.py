@@ -32,13 +32,16 @@ _COMMANDS = {
     "derivationline": 2, "ref": 1, "eqref": 1, "cref": 1, "Cref": 1, "autoref": 1, "labelcref": 1,
     "input": 1, "include": 1, "bibliography": 1, "printbibliography": 0, "appendix": 0,
     "printacknowledgements": 0, "hypersetup": 1, "bibliographystyle": 1,
-    "allowbreak": 0, "tableofcontents": 0,
+    "allowbreak": 0, "tableofcontents": 0, "setletter": 3,
 }  # fmt: skip
+# Letters in words that pandoc does not know, in texts or in formulas; the first is none.
+_LETTERS = {"unjoined": "", "textasciigrave": "`", "textquotesingle": "'", "textquotedbl": "&quot;"}
 _COMMAND = re.compile(
     rf"\\({'|'.join(_COMMANDS)})(?![A-Za-z@])\*?(?:\s*\[[^\]]*\])?"
     r"|\\([A-Za-z]*cite[a-z]*)(?![A-Za-z@])\*?\s*((?:\[[^\]]*\]\s*)*)(?=\{)"
     rf"|\\begin\{{({'|'.join(NUMBERED)})\}}"
     r"|\\begin\{(long)?measuredtable\}|\\end\{(?:long)?measuredtable\}"
+    rf"|\\({'|'.join(_LETTERS)})(?![A-Za-z])(?:\{{\}})?"
     r"|\\(\\)\*|\\endhead(?![a-z])|\\hfuzz=\\marginparsep|(?<!\\)\\([()])|(?<=\d)\{,\}(?=\d)"
 )
 
@@ -81,7 +84,7 @@ class Marked:
 
     def _replaced(self, found: re.Match, text: str) -> tuple[str, int]:
         """What stands for a command, and where the text goes on."""
-        command, cites, options, environment, long, star, formula = found.groups()
+        command, cites, options, environment, long, letter, star, formula = found.groups()
         end = found.end()
         if cites:
             end = arguments(text, end, 1)[1]
@@ -97,6 +100,8 @@ class Marked:
             )
             made = getattr(self, f"_{command}", lambda *_: "")
             return made(*given), end
+        if letter:
+            return self.mark(_LETTERS[letter]), end
         if formula:  # in a table pandoc takes the & of a matrix for its own, except between dollars
             return ("$" if self.in_table else found[0]), end
         if star:
@@ -129,7 +134,9 @@ class Marked:
     def _textfigure(self, name: str, alternative: str, caption: str, wide: str = "") -> str:
         label = html.escape(f"fig:{name}")
         picture = self.block(
-            f'<figure class="figure{wide}" id="{label}"><!alt {name}>', alternative, "<!/alt>"
+            f'<figure class="figure{wide}" id="{label}"><!alt {name}>',
+            self.read(alternative),
+            "<!/alt>",
         )
         return picture + self.block(
             f"<figcaption><!caption figure {label}>", self.read(caption), "</figcaption></figure>"
@@ -140,7 +147,9 @@ class Marked:
 
     def _claim(self, name: str, sentence: str, verdict: str, evidence: str, kind: str = "") -> str:
         label = html.escape(f"claim:{name}")
-        shown = self.mark("<b>") + verdict + self.mark("</b>") + (": " if evidence else "")
+        shown = (
+            self.mark("<b>") + self.read(verdict) + self.mark("</b>") + (": " if evidence else "")
+        )
         return self.block(
             f'<div class="claim{kind}" id="{label}">', self.read(sentence), ""
         ) + self.block(
@@ -157,11 +166,15 @@ class Marked:
             key, use, text = linked.groups()
             name = self._measured(key, use, f"\\text{{{text}}}")
         else:
-            name = f"\\text{{{text}}}"
+            name = f"\\text{{{self.read(text)}}}"
         return f" && {{{opened}{name}{self.mark('</mrow>')}}}"
 
     def _derivationline(self, target: str, name: str) -> str:
-        return self.mark(f'<a class="ref" href="#line:{target}">') + name + self.mark("</a>")
+        return (
+            self.mark(f'<a class="ref" href="#line:{target}">')
+            + self.read(name)
+            + self.mark("</a>")
+        )
 
     def _refer(self, command: str, labels: str) -> str:
         labels = html.escape("".join(labels.split()))
@@ -196,6 +209,9 @@ class Marked:
 
     def _webabstract(self, text: str) -> str:
         return self.block('<div class="abstract">', self.read(text), "</div>")
+
+    def _setletter(self, codes: str, *_: str) -> str:
+        return bytes.fromhex(codes).decode("utf-16-be")
 
     def _appendix(self) -> str:
         return self.block("<!appendix>", "", "")
