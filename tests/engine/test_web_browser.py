@@ -103,6 +103,18 @@ def test_a_phone_needs_no_sideways_scrolling_and_paper_has_the_whole_text(opened
     assert page.pdf(format="A4").startswith(b"%PDF")
 
 
+def test_the_card_stands_in_the_margin_where_there_is_room(opened, report):
+    page = opened(report)
+    number = page.locator('a.m[href="#ledger:bills.mean"]').first
+    for width, in_margin in [(1600, True), (900, False)]:
+        page.set_viewport_size({"width": width, "height": 800})
+        number.click()
+        card, text = page.locator("#card").bounding_box(), number.locator("..").bounding_box()
+        assert (card["x"] > text["x"] + text["width"]) == in_margin
+        assert card["x"] + card["width"] <= width and 0 <= card["y"] < 800
+        page.keyboard.press("Escape")
+
+
 def test_dark_follows_the_system_and_the_button(opened, report, page):
     page.emulate_media(color_scheme="dark")
     opened(report)

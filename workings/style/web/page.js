@@ -87,6 +87,22 @@ function read(id) { return JSON.parse(document.getElementById(id).textContent); 
     return parts.filter((part) => part);
   }
 
+  // In the margin at the number's height where there is room; else below the number or above it.
+  function place(number) {
+    const page = document.documentElement.clientWidth;
+    const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
+    const margin = document.querySelector("main > header").getBoundingClientRect().right + 2.25 * rem;
+    const room = page - margin - 12;
+    const beside = room >= 18 * rem && number.right < margin;
+    card.style.width = beside ? `${Math.min(room, 29 * rem)}px` : "";
+    const width = card.offsetWidth, height = card.offsetHeight;
+    const below = number.bottom + height + 12 < innerHeight || number.top < height + 12;
+    const left = beside ? margin : Math.max(12, Math.min(number.left, page - width - 12));
+    const top = beside ? Math.max(12, Math.min(number.top, innerHeight - height - 12)) : below ? number.bottom + 6 : number.top - height - 6;
+    card.style.left = `${left + scrollX}px`;
+    card.style.top = `${top + scrollY}px`;
+  }
+
   function open(number, pin) {
     const name = decodeURIComponent((number.getAttribute("href") || number.getAttribute("data-href")).replace("#ledger:", ""));
     if (!data.rows[name]) return;
@@ -97,11 +113,7 @@ function read(id) { return JSON.parse(document.getElementById(id).textContent); 
     card.replaceChildren(...filled(name, (number.dataset.use || number.id || "").replace("use:", ""), number.classList.contains("label") ? "" : number.textContent));
     card.hidden = false;
     card.scrollTop = 0;
-    const box = number.getBoundingClientRect();
-    const width = card.offsetWidth, height = card.offsetHeight;
-    const below = box.bottom + height + 12 < innerHeight || box.top < height + 12;
-    card.style.left = `${Math.max(12, Math.min(box.left, document.documentElement.clientWidth - width - 12)) + scrollX}px`;
-    card.style.top = `${(below ? box.bottom + 6 : box.top - height - 6) + scrollY}px`;
+    place(number.getBoundingClientRect());
     if (pin) card.focus({ preventScroll: true });
   }
 
@@ -141,7 +153,7 @@ function read(id) { return JSON.parse(document.getElementById(id).textContent); 
     document.addEventListener("pointerout", (event) => {
       if (!pinned && event.target.closest(".m, #card")) {
         clearTimeout(timer);
-        timer = setTimeout(() => { close(false); opener = null; }, 350);
+        timer = setTimeout(() => { close(false); opener = null; }, card.style.width ? 900 : 350); // longer where the way to it is longer
       }
     });
   }
