@@ -228,6 +228,16 @@ def test_the_bibliography_is_that_of_the_pdf_and_keeps_its_letters(tmp_path):
     assert "In: Taylor’s Scientific Memoirs 3, pp. 666–731. doi: 10.1/x." in said
 
 
+@pytest.mark.parametrize("language", ["en-GB", "de", "fr", "es", "it"])
+def test_the_number_of_an_article_is_no_page(tmp_path, language):
+    bib = (
+        "@article{a, author={S. Lee}, title={T}, journal={J}, year=2014, volume=9, pages={e90081}}"
+    )
+    report = REPORT | {"language": language}
+    said = words(set_page(tmp_path, {"x": r"\cite{a}"}, report=report, references=bib))
+    assert "J 9, e90081" in said and "S. Lee" in said.replace("Lee, S.", "S. Lee")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [(r"\cref{fig:x}", "reference to nothing: fig:x"), (r"\cite{x}", "citation missing .*: x")],

@@ -107,7 +107,7 @@ def cited(
     found = re.findall(r"<p>(.*?)</p>", before, flags=re.DOTALL)
     listed = re.search(r'<div id="refs".*', after, flags=re.DOTALL)
     made = listed[0].strip() if listed else ""
-    return found, re.sub(r"\bpp?\.\s(?=[A-Za-z])", "", made)  # e90081 is no page
+    return found, re.sub(r"\b(?:pp?|S)\.\s(?=[A-Za-z]+\d)", "", made)  # e90081 is no page
 
 
 def _as_written(bibliography: str) -> str:
