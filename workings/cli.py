@@ -48,14 +48,21 @@ def main(arguments: list[str] | None = None) -> int:
         status = given.run(given)
         sys.stdout.flush()
     except BrokenPipeError:  # nobody reads on: `workings lint | head -1`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _say_no_more()
         return 0
     except KeyboardInterrupt:
         return 130
     except (InputError, OSError) as error:  # the machine's own words: a full disk, no permission
         print(f"workings: {error}", file=sys.stderr)
+        if isinstance(error, OSError):
+            _say_no_more()
         return 2
     return status
+
+
+def _say_no_more() -> None:
+    """What is left to be printed cannot be, and Python is not to try it again at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

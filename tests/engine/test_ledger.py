@@ -121,7 +121,7 @@ def run(
         )
     }  # fmt: skip
     given = {
-        "jobs": jobs, "sections": LABELLED, "figures": ["lengths"], "report": {"repository": repository, "language": language, "engine": "pdflatex"},
+        "jobs": jobs, "sections": LABELLED, "figures": ["lengths"], "page": True, "report": {"repository": repository, "language": language, "engine": "pdflatex"},
         "commit": {"sha": "", "date": "", "why": "without git", "changed": []} | built,
         "places": {
             "files": ["config/default.yaml", "mine.yaml"],
