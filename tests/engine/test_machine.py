@@ -62,7 +62,7 @@ FILLS = """
 """
 
 
-@pytest.mark.parametrize("room", [0, 1_000_000])
+@pytest.mark.parametrize("room", [0, 3_000_000])
 def test_snakemakes_own_records_on_a_full_disk(built, room):
     """Full before the build, or filled while it runs."""
     CHANGE(built)
