@@ -41,7 +41,7 @@ diff: environment  ## what changed since BASE, a commit or a saved build folder
 tex: environment  ## TeX Live and the PDF tools, where they are missing
 	@$(BIN)/workings tex
 
-classes: environment  ## what the tests need: every document class, and a browser
+classes: environment  ## what the tests need: every document class and language, LuaLaTeX, a browser
 	@$(BIN)/workings tex --all
 
 environment: $(READY)

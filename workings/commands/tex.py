@@ -82,7 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--all",
         action="store_true",
-        help="what the engine's own tests need too: every class that it knows, and a browser",
+        help="what the engine's own tests need too: every class and language, LuaLaTeX, a browser",
     )
 
 
@@ -90,7 +90,8 @@ def run(given: argparse.Namespace) -> int:
     every = {
         f"{name}.cls": known.package for name, known in classes.CLASSES.items() if "[" not in name
     }
-    every["chromium"] = "chromium"
+    every |= {f"{each.babel}.ldf": each.package for each in languages.LANGUAGES.values()}
+    every |= FOR_LUALATEX | {"chromium": "chromium"}
     chosen = configuration.load().values["report"]
     language = languages.look_up(chosen["language"])
     files = needed(document.read(Path("report/report.tex")), chosen["engine"], language)
