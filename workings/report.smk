@@ -44,7 +44,7 @@ if __name__ != "other_seeds":
     rule ledger:
         input:
             templates=_paper.templates(),
-            configuration=_paper.own_files(),
+            configuration=_paper.configuration_files(),
             quotes=[f"build/quotes/{section}.json" for section in _paper.sections],
             claims=[f"build/claims/{section}.json" for section in _paper.sections],
             measurements=[job.measurements for job in _paper.recorded.values()],

@@ -439,10 +439,9 @@ class Report:
         asked = self.config["seeds"]["report"]
         return {name: job for name, job in self.jobs.items() if name != SEEDS or asked}
 
-    def own_files(self) -> list[str]:
-        """The files of the configuration that are the report's, not the engine's."""
-        files = self._configuration.files
-        return [file for file in files if Path(file).parts[0] != fingerprint.ENGINE.name]
+    def configuration_files(self) -> list[str]:
+        """The report's files of the configuration."""
+        return list(self._configuration.files)
 
     def typeset_job(self) -> dict[str, Callable]:
         """The params of the rule `report`."""

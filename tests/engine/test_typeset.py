@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -245,6 +246,6 @@ def test_a_full_disk_that_left_no_word_in_the_log_is_named(in_folder, monkeypatc
     def full(**where):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(typeset.tempfile, "TemporaryFile", full)
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
     with pytest.raises(InputError, match=r"^no room left on the disk .* \(TeX stopped: "):
         typeset.typeset(shell("Hello."))

@@ -16,7 +16,7 @@ from workings import classes, languages
 from workings import config as configuration
 from workings.messages import InputError, say
 from workings.page import document, letters
-from workings.page.typeset import FOR_BIBER, FOR_HOUSE, FOR_LUALATEX, NEEDED
+from workings.page.typeset import FOR_BIBER, FOR_HOUSE, FOR_LANGUAGE, FOR_LUALATEX, NEEDED
 
 
 def needed(
@@ -90,8 +90,7 @@ def run(given: argparse.Namespace) -> int:
     every = {
         f"{name}.cls": known.package for name, known in classes.CLASSES.items() if "[" not in name
     }
-    every |= {f"{each.babel}.ldf": each.package for each in languages.LANGUAGES.values()}
-    every |= FOR_LUALATEX | {"chromium": "chromium"}
+    every |= FOR_LANGUAGE | FOR_LUALATEX | {"chromium": "chromium"}
     chosen = configuration.load().values["report"]
     language = languages.look_up(chosen["language"])
     files = needed(document.read(Path("report/report.tex")), chosen["engine"], language)

@@ -124,9 +124,8 @@ class Watch:
     """Looks at the sources; shows what a saved word changes, then builds."""
 
     def __init__(self, options: list[str], port: int, folder: Path) -> None:
-        from workings.page.web.preview import (
-            Preview,
-        )  # what sets a page, while nothing waits for it
+        # What sets a page takes a while to import, and nothing waits for it here.
+        from workings.page.web.preview import Preview
 
         self.options, self.server, self.preview = options, Server(port), Preview(folder)
         self.before: dict = {}

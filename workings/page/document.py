@@ -81,8 +81,12 @@ def _sections(file: Path, text: str) -> dict[str, int]:
 
 def without_comments(text: str) -> str:
     r"""The text up to ``\end{document}``, its lines as they are but without their comments."""
-    text = re.sub(r"(?<!\\)((?:\\\\)*)%.*", r"\1", text)
-    return text.partition(r"\end{document}")[0]
+    return uncommented(text).partition(r"\end{document}")[0]
+
+
+def uncommented(text: str) -> str:
+    """TeX, its lines as they are but without their comments."""
+    return re.sub(r"(?<!\\)((?:\\\\)*)%.*", r"\1", text)
 
 
 def _arguments(command: str, text: str) -> list[str]:

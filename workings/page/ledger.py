@@ -12,7 +12,6 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 from workings import languages
 from workings.build import commit, fingerprint
@@ -21,6 +20,7 @@ from workings.config import locate
 from workings.measurements import line_of, origin_of, origins_path, read
 from workings.messages import InputError
 from workings.page import letters, lint
+from workings.page.numbers import as_json
 from workings.page.tex import environment
 
 LONGEST = 42  # characters of a raw value in a row
@@ -160,19 +160,12 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
     )
     page = environment(Path(__file__).parent)
     mark = languages.look_up(config["report"]["language"]).mark
-    page.filters |= {"raw": lambda value: _raw(value, mark), "at": _at}
+    page.filters |= {"raw": lambda value: as_json(value, mark, LONGEST), "at": _at}
     text = page.get_template("ledger.tex.j2").render(whole, page=config["page"])
     text = letters.spelled(text, config["report"]["engine"])
     # So that TeX runs again when the attached ledger is another.
     digest = hashlib.sha256(Path(outputs.ledger).read_bytes()).hexdigest()
     Path(outputs.section).write_text(f"{text}% {digest}\n", encoding="utf-8")
-
-
-def _raw(value: Any, mark: str) -> str:
-    """A value as JSON, cut where it is long; a single number with the decimal mark."""
-    text = json.dumps(value, ensure_ascii=False)
-    text = text.replace(".", mark) if isinstance(value, float) else text
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 2]} …"
 
 
 def _at(row: Mapping, script: str) -> str:

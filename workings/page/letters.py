@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from workings.messages import InputError
+from workings.page import document
 
 PDFLATEX, LUALATEX = "pdflatex", "lualatex"
 
@@ -231,7 +232,7 @@ def _without_comments(file: Path, text: str) -> str:
         return re.sub(
             r"<#.*?#>", lambda comment: "\n" * comment[0].count("\n"), text, flags=re.DOTALL
         )
-    return re.sub(r"(?<!\\)((?:\\\\)*)%.*", r"\1", text) if file.suffix == ".tex" else text
+    return document.uncommented(text) if file.suffix == ".tex" else text
 
 
 @cache

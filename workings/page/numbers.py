@@ -17,10 +17,12 @@ zeros that nobody measured.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Context, Decimal
+from typing import Any
 
 from workings.languages import ENGLISH, Language
 from workings.page.tex import escape
@@ -142,3 +144,10 @@ def _significant(value: Decimal, digits: int) -> Decimal:
 def _to_place(value: Decimal, place: int) -> Decimal:
     """The value rounded to a power of ten."""
     return value.quantize(Decimal(1).scaleb(place), context=_CONTEXT)
+
+
+def as_json(value: Any, mark: str, longest: int) -> str:
+    """A raw value as JSON, cut where it is longer; a single number with the decimal mark."""
+    text = json.dumps(value, ensure_ascii=False)
+    text = text.replace(".", mark) if isinstance(value, float) else text
+    return text if len(text) <= longest else f"{text[: longest - 2]} …"

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
 
 from workings import languages
 from workings.build import processes
+from workings.build.files import hold_writable, is_full
 from workings.messages import InputError
 from workings.page import bibliography, document, letters, log
 
@@ -163,9 +162,7 @@ def _is_full() -> bool:
     """Whether less room is left than TeX's files take: the next pass would write them anew."""
     size = sum(file.stat().st_size for file in WORK.iterdir())
     try:
-        with tempfile.TemporaryFile(dir=WORK) as probe:
-            probe.write(bytes(max(size, 1)))
-            probe.flush()
+        hold_writable(WORK, max(size, 1))
     except OSError as error:
-        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+        return is_full(error)
     return False

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from workings.page.numbers import as_json
 from workings.page.tex import anchor
 
 LONGEST = 60  # characters of a raw value in the table
@@ -31,10 +32,10 @@ def data(
     for name, row in rows(ledger):
         use = row.get("uses", [])
         found[name] = {
-            "key": row.get("key", f"figure {row.get('name')}"),
+            "key": _name(row),
             "value": _marked(row["value"], mark) if "key" in row else f"sha256 {row['sha256']}",
             "job": row["job"],
-            "at": f"{row['file']}:{row['line']}" if row["line"] else row["file"],
+            "at": _place(row),
             "link": row["link"],
             "file": row["file"],
             "line": row["line"],
@@ -53,6 +54,14 @@ def data(
         for job in ledger["jobs"]
     }
     return {"rows": found, "jobs": jobs, "code": ledger.get("code", {}), "commit": ledger["commit"]}
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    return row["key"] if "key" in row else f"figure {row['name']}"
+
+
+def _place(row: Mapping[str, Any]) -> str:
+    return f"{row['file']}:{row['line']}" if row["line"] else row["file"]
 
 
 def _marked(value: Any, mark: str) -> Any:
@@ -93,13 +102,8 @@ def table(
     """The ledger as a table, which the page's script lets a reader search and sort."""
     made = []
     for name, row in rows(ledger):
-        value = row["value"] if "key" in row else row["sha256"][:12]
-        if "key" in row and not isinstance(value, float):
-            value = json.dumps(value, ensure_ascii=False)
-        value = _marked(value, mark)
-        value = value if len(value) <= LONGEST else f"{value[: LONGEST - 2]} …"
-        place = f"{row['file']}:{row['line']}" if row["line"] else row["file"]
-        code = f"<code>{html.escape(place)}</code>"
+        value = as_json(row["value"], mark, LONGEST) if "key" in row else row["sha256"][:12]
+        code = f"<code>{html.escape(_place(row))}</code>"
         if row["link"]:
             code = f'<a href="{html.escape(row["link"])}">{code}</a>'
         uses = row.get("uses") or [{"anchor": name, "section": ""}]
@@ -107,7 +111,7 @@ def table(
             f'<a href="#use:{html.escape(use["anchor"])}">{html.escape(_shown(use["section"], sections))}</a>'
             for use in uses
         )
-        key = html.escape(row.get("key", f"figure {row.get('name')}"))
+        key = html.escape(_name(row))
         made.append(
             f'<tr id="ledger:{html.escape(name)}"><th scope="row"><code>{key}</code></th>'
             f"<td><code>{html.escape(value)}</code></td><td>{code}</td><td>{links}</td></tr>"

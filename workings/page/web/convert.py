@@ -12,7 +12,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 from workings.messages import InputError
-from workings.page.web.source import COMMA, KNOWN, MARK, PART, Marked, arguments
+from workings.page.web.source import COMMA, FIRST, KNOWN, MARK, PART, Marked, arguments
 
 STYLE = Path(__file__).parents[2] / "style/web"
 # What lays out a page of paper, and means nothing here.
@@ -136,7 +136,7 @@ def _filled_in(made: str, marks: Sequence[str]) -> str:
     previous = None
     while previous != made:
         previous = made
-        made = MARK.sub(lambda mark: marks[ord(mark[0]) - 0xF0000], made)
+        made = MARK.sub(lambda mark: marks[ord(mark[0]) - FIRST], made)
     return made
 
 

@@ -86,7 +86,11 @@ class Numbers:
         elif number:
             self.of[name] = self.here
         if self.now and self.now not in self.sections:
-            self.sections[self.now] = (self._referred(depth) if number else "", _plain(title), name)
+            self.sections[self.now] = (
+                self._referred(depth) if number else "",
+                words_of(title),
+                name,
+            )
         return self._set(depth + self.deepest - 1, "", name, number, title)
 
     def _set(self, level: int, kind: str, name: str, number: str, title: str) -> str:
@@ -101,7 +105,7 @@ class Numbers:
         css = f' class="{kind}"' if kind else ""
         return (
             f'<h{level} id="{name}"{css}>{shown}{title}'
-            f'<a class="anchor" href="#{name}" aria-label="Link to: {html.escape(_plain(title))}">#</a></h{level}>'
+            f'<a class="anchor" href="#{name}" aria-label="Link to: {html.escape(words_of(title))}">#</a></h{level}>'
         )
 
     def _section(self, depth: int) -> str:
@@ -220,10 +224,10 @@ def _roman(number: int) -> str:
     return made
 
 
-def _plain(markup: str) -> str:
+def words_of(markup: str) -> str:
     """The words of a piece of HTML."""
     return " ".join(html.unescape(re.sub(r"<[^>]*>", "", markup)).split())
 
 
 def _name(title: str) -> str:
-    return re.sub(r"\W+", "-", _plain(title).lower()).strip("-") or "part"
+    return re.sub(r"\W+", "-", words_of(title).lower()).strip("-") or "part"

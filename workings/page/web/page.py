@@ -23,7 +23,7 @@ from workings.page import document, title
 from workings.page.web import cards
 from workings.page.web.convert import STYLE, cited, fragment
 from workings.page.web.figures import svg
-from workings.page.web.numbering import ROMAN, Numbers
+from workings.page.web.numbering import ROMAN, Numbers, words_of
 from workings.page.web.source import body, definitions
 
 
@@ -168,10 +168,8 @@ def _with_figures(whole: str, figures: Mapping[str, Path]) -> str:
         name = html.unescape(found[1])
         if name not in figures:
             raise InputError(f"figure '{name}': no file build/figures/{name}.pdf")
-        words = " ".join(html.unescape(re.sub(r"<[^>]*>", "", found[2])).split())
-        drawn = svg(figures[name]).replace(
-            "<svg ", f'<svg role="img" aria-label="{html.escape(words)}" ', 1
-        )
+        words = html.escape(words_of(found[2]))
+        drawn = svg(figures[name]).replace("<svg ", f'<svg role="img" aria-label="{words}" ', 1)
         return f'<div class="picture" data-figure="{html.escape(name)}">{drawn}</div>'
 
     return re.sub(r"<!alt ([^>]+)>(.*?)<!/alt>", picture, whole, flags=re.DOTALL)

@@ -259,7 +259,7 @@ def definitions(preamble: str) -> str:
     """The commands of its own that a report defines before it begins."""
     found = []
     for match in re.finditer(
-        r"\\(?:(?:re|provide)?newcommand|DeclareMathOperator|renewcommand|providecommand)\*?",
+        r"\\(?:newcommand|renewcommand|providecommand|DeclareMathOperator)\*?",
         preamble,
     ):
         rest = re.match(r"\s*(?:\{\\\w+\}|\\\w+)\s*(?:\[[^\]]*\])*", preamble[match.end() :])
