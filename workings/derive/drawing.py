@@ -216,21 +216,21 @@ class _Drawing:
     ) -> None:
         """An arrow that goes around other nodes, with parameters on it."""
         a, b = self.places[start], self.places[end]
-        others = np.array([xy for place, xy in self.places.items() if place not in (start, end)])
+        others = [xy for place, xy in self.places.items() if place not in (start, end)]
+        others = np.reshape(others, (-1, 2))
         across = np.array([a[1] - b[1], b[0] - a[0]])
-        s = np.linspace(0, 1, 41)[:, None]
+        s = np.linspace(0, 1, 161)[:, None]
 
         def curve(bend: float) -> np.ndarray:
             middle = (a + b) / 2 + 2 * bend * across
             return (1 - s) ** 2 * a + 2 * s * (1 - s) * middle + s**2 * b
 
         def clearance(points: np.ndarray) -> float:
-            if not len(others):
-                return np.inf
-            return np.linalg.norm(points[:, None] - others, axis=2).min()
+            edges = [points[:, 0].min(), figures.WIDTHS["wide"] - points[:, 0].max()]
+            return min([*np.linalg.norm(points[:, None] - others, axis=2).min(axis=0), *edges])
 
         curves = [curve(bend) for bend in BENDS]
-        free = [points for points in curves if clearance(points) > 1.15 * RADIUS]
+        free = [points for points in curves if clearance(points) > 1.15 * RADIUS * self.scale]
         points = free[0] if free else max(curves, key=clearance)
         ends = np.linalg.norm(points - a, axis=1), np.linalg.norm(points - b, axis=1)
         inner = points[(ends[0] > RADIUS * self.scale) & (ends[1] > RADIUS * self.scale + 0.3)]
