@@ -61,7 +61,7 @@ nobody job.nothing row row.n row.x loop.index loop.first 1 0.5 -2 'a' 'mm' true 
 """
 FILTERS = """
 digits(1) digits(-1) percent(0) points(1) significant(2) scientific(3) exact printed unit('mm') unit(1) dash code
-tex plural('is','are') of('bird') each each('n') comma matrix row spread length abs min max('n') equations
+tex plural('is','are') of('bird') each each('n') comma matrix row spread length abs min max('n') equations formulas by_steps
 line('a') upper
 """
 SIGNS = "+ - * / < <= == != in and or ~ ** %"

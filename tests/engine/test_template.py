@@ -46,8 +46,23 @@ DERIVED = {
                 "heading": r"Of \(b\)",
                 "note": "",
                 "lines": [
-                    {"name": "a_0", "key": "count", "rows": ["a &= b", "&= 1"]},
-                    {"name": "rule", "key": None, "rows": ["h &= a"]},
+                    {"name": "a_0", "key": "count", "rows": ["a &= b", "&= 1"], "whole": "a = b"},
+                    {"name": "rule", "key": None, "rows": ["h &= a"], "whole": "h = a"},
+                ],
+            }
+        ],
+        "tables": [
+            {
+                "name": "forward.b",
+                "caption": "By steps.",
+                "height": 2,
+                "head": ["t", "-1", "0"],
+                "rows": [
+                    {"label": "x_{t}", "cells": [None, {"tex": "7", "key": None}]},
+                    {
+                        "label": "h_{t}",
+                        "cells": [{"tex": "0", "key": None}, {"tex": "1", "key": "count"}],
+                    },
                 ],
             }
         ],
@@ -249,6 +264,30 @@ def test_a_derivation_is_printed_with_the_names_of_its_lines(tmp_path):
         "a &= b \\linename{job.a_0}{\\measured{job.lines.count}{s.1}{a\\_0}} \\\\*\n&= 1 \\\\[3pt]\n"
         "h &= a \\linename{job.rule}{rule}\n\\end{align*}}"
     )
+
+
+@pytest.mark.parametrize(
+    ("expression", "printed"),
+    [
+        (
+            "parts[0].lines | formulas",
+            "\\(\\measured{job.lines.count}{s.1}{a = b}\\),\n\\(h = a\\)",
+        ),
+        (
+            "tables[0] | by_steps",
+            "\\Needspace{6\\baselineskip}\n"
+            "\\begin{longmeasuredtable}{job_forward_b}{By steps.}{lll}\n"
+            "\\(t\\) & \\(-1\\) & \\(0\\) \\\\ \\midrule\n\\endhead\n"
+            "\\(x_{t}\\) &  & \\(7\\) \\\\ \\addlinespace[2pt]\n"
+            "\\(h_{t}\\) & \\(0\\) & \\(\\measured{job.lines.count}{s.1}{1}\\) \\\\\n"
+            "\\end{longmeasuredtable}",
+        ),
+    ],
+)
+def test_a_derivation_is_printed_in_a_sentence_and_by_steps(tmp_path, expression, printed):
+    measured = {**MEASURED, "job": {"lines": {"count": 1}}}
+    (tmp_path / "s.tex.j2").write_text(rf"\VAR{{derivation.job.{expression}}}")
+    assert template.fill("s.tex.j2", measured, {}, DERIVED, folder=tmp_path).text == printed
 
 
 def test_the_abstract_gets_its_title_block(tmp_path):

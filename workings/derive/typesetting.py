@@ -16,7 +16,7 @@ import numpy as np
 from workings.derive.expression import GREEK, LOSS, TARGET, Name, Node, Number, Shapes
 
 MOST_ROWS = 8  # beyond: the first three and the last
-LINE_WIDTH = 58  # in digits: 112 mm hold 60 at 10.5 pt
+LINE_WIDTH = 50  # in digits: 112 mm hold 60 at 10.5 pt, a column of 88 mm hold 50
 WIDE_WIDTH = 100  # 163 mm hold 106 in the size of footnotes, with the names of the lines
 ROOM = LINE_WIDTH - 14  # for a matrix, beside a short left-hand side
 
