@@ -162,7 +162,8 @@ def _wrong(entry: Entry, biber: bool, engine: str) -> Iterator[str]:
         if name in UNPRINTED:  # biber hands it to TeX, which sets it nowhere
             signs = [sign for sign in signs if sign in "%#"]
         for sign in dict.fromkeys(signs):
-            right = f"\\{sign}" if sign in "&%#_" else f"\\textasciicircum{{}}, or ${value:.20}$"
+            shown = " ".join(value.split())
+            right = f"\\{sign}" if sign in "&%#_" else f"\\textasciicircum{{}}, or ${shown:.20}$"
             right = r"\$, or a second one" if sign == "$" else right
             yield f"its {name} has a bare {sign}, which TeX would act on; write {right}"
         try:
