@@ -45,7 +45,7 @@ def test_every_script_is_a_job_and_every_block_is_read():
     scripts = {path.stem for path in (ROOT / "analysis").glob("*.py")} - {"__init__", "drawing"}
     assert scripts == set(JOBS)
     assert set(block("default")) == set(JOBS) - NO_SETTINGS | {"report", "seeds"}
-    assert set(SECTIONS) == set(JOBS) | {"frontmatter", "answers", "built"}
+    assert set(SECTIONS) == set(JOBS) | {"frontmatter", "overview", "answers", "built"}
 
 
 def test_every_assertion_of_the_original_is_a_claim():
