@@ -57,15 +57,15 @@ rule classifier:
 
 rule filters:
     input:
+        digits="build/data/digits.npz",
         model="build/model/classifier.safetensors",
     output:
         measurements="build/measurements/filters.json",
         figure="build/figures/filters.pdf",
-        deep="build/figures/filters_deep.pdf",
     params:
         **paper.job("filters", "classifier"),
     message:
-        "Draw the filters of the three convolutions."
+        "Draw the filters of the three convolutions, and what excites each."
     shell:
         paper.RUN
 

@@ -58,11 +58,11 @@ def draw_curves(history: list[cnn.Epoch], accuracy: list[float]):
     left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     left.yaxis.set_major_formatter(FuncFormatter(lambda loss, _: f"{loss:g}"))
     left.yaxis.set_minor_locator(NullLocator())
-    for values, name, colour in (
-        ([100 * (1 - epoch.accuracy) for epoch in history], "training", figures.ACCENT),
-        ([100 * (1 - a) for a in accuracy], "test", figures.WARM),
+    for values, name, look in (
+        ([100 * (1 - epoch.accuracy) for epoch in history], "training", "o-"),
+        ([100 * (1 - a) for a in accuracy], "test", "s--"),
     ):
-        right.plot(epochs, values, marker="o", color=colour, label=name)
+        right.plot(epochs, values, look, label=name)
     right.legend(labelcolor="linecolor")
     right.set(title="Error in %", xlabel="epoch", xticks=_ticks(epochs), ylim=(0, None))
     return figure

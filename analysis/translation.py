@@ -180,7 +180,7 @@ def measure_test_set(along: dict[str, Along], true: np.ndarray) -> Record:
 
 
 def draw(image: np.ndarray, p: np.ndarray, shown: list[dict], config: dict):
-    """The shifted pictures beside the label and p(true) at every shift in the square."""
+    """The shifted pictures beside the label and the drop of p(true) at every shift in the square."""
     digit, farthest, by = config["digit"], config["farthest"], config["shown"]
     figure = figures.plt.figure(
         figsize=(163.0 * figures.MM, 76.0 * figures.MM), layout="constrained"
@@ -211,8 +211,9 @@ def draw(image: np.ndarray, p: np.ndarray, shown: list[dict], config: dict):
             color=drawing.on_label(label), weight="bold" if label != digit else "normal",
         )  # fmt: skip
     panels["label"].set_title("Label given")
-    drawn = panels["p"].imshow(np.kron(p[..., digit], np.ones((8, 8))), vmin=0, vmax=1, **around)
-    panels["p"].set_title(f"Probability of {digit}")
+    lost = p[farthest, farthest, digit] - p[..., digit]
+    drawn = panels["p"].imshow(np.kron(lost, np.ones((8, 8))), **drawing.LOST, **around)
+    panels["p"].set_title(f"Drop of the probability of {digit}")
     bar = figure.colorbar(drawn, ax=panels["p"], fraction=0.04, pad=0.02, aspect=30)
     bar.outline.set_visible(False)
     ticks, names = _ticks(farthest)
@@ -220,7 +221,9 @@ def draw(image: np.ndarray, p: np.ndarray, shown: list[dict], config: dict):
         panels[name].set(xlabel="pixels to the right")
         panels[name].set_xticks(ticks, names)
         panels[name].set_yticks(ticks, names)
-        drawing.box(panels[name], 0, 0, 1, edgecolor="white", lw=1.2)
+        drawing.box(
+            panels[name], 0, 0, 1, edgecolor="white" if name == "label" else "black", lw=1.2
+        )
         drawing.frameless(panels[name])
     panels["label"].set_ylabel("pixels down")
     return figure
