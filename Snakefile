@@ -179,6 +179,19 @@ rule patch_search:
         paper.RUN
 
 
+rule full_set:
+    input:
+        kept="results/full_set.json",
+    output:
+        measurements="build/measurements/full_set.json",
+    params:
+        **paper.job("full_set"),
+    message:
+        "Read what a run on all of MNIST measured."
+    shell:
+        paper.RUN
+
+
 # Problem 3: the recurrent network by hand.
 
 

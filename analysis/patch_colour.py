@@ -100,7 +100,7 @@ def measure(
 def draw(own: list[Occlusion], image: np.ndarray, fills: list[float]):
     """A column for each colour: the digit with the patch that hurts most, the drop, the label."""
     gap, start, width = 3.0, 5.0, figures.WIDTHS["text"]
-    side = min(30.0, (width - start - (len(fills) - 1) * gap) / len(fills))
+    side = min(25.0, (width - start - (len(fills) - 1) * gap) / len(fills))
     height = 3 * side + 2 * gap + 5.0 + 9.0
     figure = figures.blank("text", height)
     for column, (map_, fill) in enumerate(zip(own, fills, strict=True)):
