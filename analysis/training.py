@@ -20,6 +20,7 @@ from workings.messages import InputError, say, track
 ECHO_STATE = "echo state"
 MODELS = [*cells.CELLS, ECHO_STATE]
 PAIRS = [("LSTM", "vanilla"), ("GRU", "vanilla"), ("GRU", "LSTM"), (ECHO_STATE, "vanilla")]
+VANISHED = 0.01  # of the gradient, as in gradient_lags
 SOLVED = 0.1  # of the baseline's error, under which a network counts as having learnt the task
 CONFIDENCE = 0.95  # of the interval around a share of networks
 SIZES_DIFFER = 0.2  # of the number of weights that is asked for, at most
@@ -229,6 +230,13 @@ def measure(found: list[Found], config: dict) -> Record:
     sizes = [
         row["trained"] for task in tasks.values() for row in task["models"] if row["by_gradient"]
     ]
+    gate = 1 / (1 + np.exp(-config["bias"]))  # that keeps, while its W h + U x is small
+    learnt = [
+        row
+        for task in tasks.values()
+        for row in task["models"]
+        if row["model"] in cells.KEEPS and row["last"]["solved"] > config["repeats"] / 2
+    ]
     return record(
         tasks,
         solved_below=SOLVED,
@@ -236,7 +244,19 @@ def measure(found: list[Found], config: dict) -> Record:
         longest_delay=max(config["delays"]),
         largest_difference_in_size=upward(max(abs(s / config["parameters"] - 1) for s in sizes), 3),
         networks_each=len(config["delays"]) * config["repeats"],
+        gate_at_start=gate,
+        path_at_start=gate ** max(config["delays"]),
+        learnt_though_vanished=[
+            row["model"] for row in learnt if row["last"]["left_before"] < VANISHED
+        ],
+        # Of the gated cells that most networks learn, on either task; 0 where there is none.
+        least_gain_when_learnt=min((_gain(row["last"]) for row in learnt), default=0.0),
     )
+
+
+def _gain(point: Record) -> float:
+    """How much more of the gradient comes back after training than before."""
+    return point["left_after"] / max(point["left_before"], 1e-30)
 
 
 def _of_task(name: str, task: Task, found: list[Found], config: dict) -> Record:
@@ -254,6 +274,7 @@ def _of_task(name: str, task: Task, found: list[Found], config: dict) -> Record:
         models=rows,
         by_model=by_model,
         pairs=list(pairs.values()),
+        pairs_apart=sum(bool(pair["more"] or pair["less"]) for pair in pairs.values()),
         # The delays at which both gated cells learn more often than the vanilla cell, or one less often.
         gates_above=[d for d in gates[0]["more"] if d in gates[1]["more"]],
         gates_below=sorted({*gates[0]["less"], *gates[1]["less"]}),

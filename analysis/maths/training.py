@@ -138,7 +138,7 @@ class Adam:
         self.t += 1
         # Pascanu et al. (2013), algorithm 1: a longer gradient is scaled to the norm `clip`.
         norm = np.sqrt(np.einsum("rp,rp->r", g, g))[:, None]  # (R, 1)
-        g = np.where(np.isfinite(norm), g * (self.clip / np.maximum(norm, self.clip)), 0)
+        g = np.where(np.isfinite(norm), g, 0) * (self.clip / np.fmax(norm, self.clip))
         self.m += (1 - _BETA_1) * (g - self.m)
         self.v += (1 - _BETA_2) * (g * g - self.v)
         m_hat = self.m / (1 - _BETA_1**self.t)
@@ -146,6 +146,7 @@ class Adam:
         self.weights -= self.rates * m_hat / (np.sqrt(v_hat) + _EPSILON)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # of a network that diverges
 def train(
     kind: str,
     starts: Sequence[Start],
@@ -173,12 +174,12 @@ def train(
         [_columns(*task.draw(delay, test_sequences, own[place])) for own in held]
         for place in range(2)
     )
-    batches = [_batches(task, delay, batch, start.generator) for start in starts]
+    drawn = [batches(task, delay, batch, start.generator) for start in starts]
     before = [_left(shape, w, task, *sequences) for w, sequences in zip(weights, tested, strict=True)]
     adam = Adam(weights.copy(), [start.rate for start in starts], clip)
     running, ended = np.arange(len(starts)), np.full(len(starts), updates)
     for done in range(1, updates + 1):
-        x, target = map(np.stack, zip(*(next(batches[r]) for r in running), strict=True))
+        x, target = map(np.stack, zip(*(next(drawn[r]) for r in running), strict=True))
         y, run = lockstep.forward(shape, adam.weights, x.swapaxes(0, 1))
         adam.step(lockstep.gradient(shape, adam.weights, run, task.slope(y, target))[0])
         if done % check_every and done < updates:
@@ -216,7 +217,7 @@ def _columns(x: Array, target: Array) -> tuple[Array, Array]:
     return x.swapaxes(1, 2).astype(np.float32), target.T.astype(np.float32)
 
 
-def _batches(
+def batches(
     task: Task, delay: int, batch: int, generator: np.random.Generator
 ) -> Iterator[tuple[Array, Array]]:
     while True:
