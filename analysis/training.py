@@ -244,6 +244,12 @@ def measure(found: list[Found], config: dict) -> Record:
         longest_delay=max(config["delays"]),
         largest_difference_in_size=upward(max(abs(s / config["parameters"] - 1) for s in sizes), 3),
         networks_each=len(config["delays"]) * config["repeats"],
+        radii=record(
+            {
+                cell: [start for start in starts if not isinstance(start, str)]
+                for cell, starts in config["starts"].items()
+            }
+        ),
         gate_at_start=gate,
         path_at_start=gate ** max(config["delays"]),
         learnt_though_vanished=[
@@ -335,7 +341,7 @@ def _of_delay(task: Task, found: Found) -> Record:
     if found.setting.model == ECHO_STATE:
         return values | record(radius=chosen.spectral_radius, scaling=chosen.input_scaling)
     return values | record(
-        start=chosen.start,
+        start=chosen.start if isinstance(chosen.start, str) else f"radius {chosen.start:g}",
         rate=chosen.rate,
         left_before=float(np.median([o.left_before for o in found.outcomes])),
         left_after=float(np.median([o.left_after for o in found.outcomes])),
