@@ -208,6 +208,7 @@ rule recurrence:
     output:
         measurements="build/measurements/recurrence.json",
         derivation="build/derivations/recurrence.json",
+        figure="build/figures/recurrence.pdf",
     params:
         **paper.job("recurrence"),
     message:

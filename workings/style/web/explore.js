@@ -213,25 +213,20 @@ function curves(data, picture, name) {
     let row = name.closest("math > mtable > mtr, mtr");
     while (row.parentElement.closest("mtr")) row = row.parentElement.closest("mtr");
     do { rows.push(row); row = row.nextElementSibling; } while (row && !row.querySelector(".line"));
-    const block = name.closest("p");
-    let head = block;
-    while (head && !/^H\d$/.test(head.tagName)) head = head.previousElementSibling;
-    const part = head ? head.id : "";
     if (!derivations.has(job)) derivations.set(job, []);
-    derivations.get(job).push({ line, step: Number(step), rows, part, head, block });
+    derivations.get(job).push({ line, step: Number(step), rows, block: name.closest("p") });
   }
   for (const [job, lines] of derivations) {
-    const parts = [...new Set(lines.map((line) => line.part))].slice(0, 4).map((part) => lines.filter((line) => line.part === part));
-    const forward = parts[0];
-    const backward = parts.find((part) => part.length > 1 && part[0].step > part[part.length - 1].step);
-    if (!backward || new Set(forward.map((line) => line.step)).size < 2) continue;
+    const forward = lines.filter(({ line }) => !/^(d\w+_d|jacobian)/.test(line));
+    const backward = lines.filter(({ line }) => line.startsWith("dL_d"));
+    if (!backward.length || new Set(forward.map((line) => line.step)).size < 2) continue;
     explore(job, forward, backward);
   }
 
   function explore(job, forward, backward) {
-    const order = (part) => [...new Set(part.map((line) => line.step))].filter((step) => step < count);
+    const order = (part) => [...new Set(part.map((line) => line.step))].filter((step) => step < count).sort((a, b) => a - b);
     const count = Math.max(...forward.map((line) => line.step)) + 1;
-    const stops = [...order(forward).map((step) => [forward, step]), ...order(backward).map((step) => [backward, step])];
+    const stops = [...order(forward).map((step) => [forward, step]), ...order(backward).reverse().map((step) => [backward, step])];
     const slider = make("input", { type: "range", min: 0, max: stops.length - 1, step: 1, value: 0, oninput: draw });
     const output = make("output", { "aria-live": "polite" });
     const shown = make("div", { class: "lines", tabindex: "0", role: "region", "aria-label": "The lines of this step" });
