@@ -41,8 +41,18 @@ class Language:
 
 
 ENGLISH = Language("british", ".")
+# What stands with a report's first claim.
+CLAIM = (
+    "A bar marks a claim. Every build works out its condition, given here with the measured values, and "
+    "stops if it fails; where it says measured, the values chose between two wordings."
+)
 _GERMAN = {
-    "and": "und", "or": "oder", "not": "nicht", "not in": "nicht in", "yes": "ja", "no": "nein",
+    "and": "und", "or": "oder", "yes": "ja", "no": "nein",
+    "and that": "und das", "is less than": "ist kleiner als", "is at most": "ist höchstens",
+    "is more than": "ist größer als", "is at least": "ist mindestens", "equals": "ist gleich",
+    "is not": "ist nicht", "is among": "ist unter", "is not among": "ist nicht unter",
+    "it is not so that": "es gilt nicht:", "the smallest": "am kleinsten:", "the largest": "am größten:",
+    CLAIM: "Ein Balken kennzeichnet eine Behauptung. Jeder Bau prüft ihre Bedingung, die hier mit den gemessenen Werten steht, und hält an, wenn sie nicht gilt; wo „gemessen“ steht, haben die Werte zwischen zwei Fassungen gewählt.",
     "true": "wahr", "false": "falsch", "none": "keins", "items": "Einträge",
     "percentage point": "Prozentpunkt", "percentage points": "Prozentpunkte",
     "holds": "gilt", "measured": "gemessen", "refuted": "widerlegt",
@@ -57,9 +67,14 @@ LANGUAGES = {
     "de": Language("ngerman", ",", "texlive-lang-german", _GERMAN),
     "de-CH": Language("ngerman", ".", "texlive-lang-german", _GERMAN),
     "es": Language("spanish", ",", "texlive-lang-spanish", {
-        "and": "y", "or": "o", "not": "no", "in": "en", "not in": "no en", "yes": "sí",
-        "true": "verdadero", "false": "falso", "none": "ninguno", "items": "elementos", "min": "mín",
-        "max": "máx", "percentage point": "punto porcentual", "percentage points": "puntos porcentuales",
+        "and": "y", "or": "o", "yes": "sí", "no": "no",
+        "and that": "y eso", "is less than": "es menor que", "is at most": "es como máximo",
+        "is more than": "es mayor que", "is at least": "es al menos", "equals": "es igual a",
+        "is not": "no es", "is among": "está entre", "is not among": "no está entre",
+        "it is not so that": "no es cierto que", "the smallest": "el menor:", "the largest": "el mayor:",
+        CLAIM: "Una barra marca una afirmación. Cada construcción comprueba su condición, que figura aquí con los valores medidos, y se detiene si no se cumple; donde dice «medido», los valores eligieron entre dos redacciones.",
+        "true": "verdadero", "false": "falso", "none": "ninguno", "items": "elementos",
+        "percentage point": "punto porcentual", "percentage points": "puntos porcentuales",
         "holds": "se cumple", "measured": "medido", "refuted": "refutado",
         "Section": "Apartado", "Sections": "Apartados", "Appendix": "Apéndice", "Appendices": "Apéndices",
         "Figure": "Figura", "Figures": "Figuras", "Table": "Cuadro", "Tables": "Cuadros",
@@ -67,7 +82,13 @@ LANGUAGES = {
         "{} to {}": "{} a {}", "{}, and {}": "{} y {}",
     }),
     "fr": Language("french", ",", "texlive-lang-french", {
-        "and": "et", "or": "ou", "not": "non", "in": "dans", "not in": "pas dans", "yes": "oui", "no": "non",
+        "and": "et", "or": "ou", "yes": "oui", "no": "non",
+        "and that": "et cela", "is less than": "est inférieur à", "is at most": "est au plus",
+        "is more than": "est supérieur à", "is at least": "est au moins", "equals": "est égal à",
+        "is not": "n’est pas", "is among": "est parmi", "is not among": "n’est pas parmi",
+        "it is not so that": "il n’est pas vrai que", "the smallest": "le plus petit :",
+        "the largest": "le plus grand :",
+        CLAIM: "Une barre marque une affirmation. Chaque construction vérifie sa condition, donnée ici avec les valeurs mesurées, et s’arrête si elle est fausse ; là où il est dit « mesuré », les valeurs ont choisi entre deux formulations.",
         "true": "vrai", "false": "faux", "none": "aucun", "items": "éléments",
         "percentage point": "point de pourcentage", "percentage points": "points de pourcentage",
         "holds": "vérifié", "measured": "mesuré", "refuted": "réfuté",
@@ -76,7 +97,12 @@ LANGUAGES = {
         "{} to {}": "{} à {}", "{}, and {}": "{}, et {}",
     }, zero_is_one=True),
     "it": Language("italian", ",", "texlive-lang-italian", {
-        "and": "e", "or": "o", "not": "non", "not in": "non in", "yes": "sì", "no": "no",
+        "and": "e", "or": "o", "yes": "sì", "no": "no",
+        "and that": "e questo", "is less than": "è minore di", "is at most": "è al massimo",
+        "is more than": "è maggiore di", "is at least": "è almeno", "equals": "è uguale a",
+        "is not": "non è", "is among": "è tra", "is not among": "non è tra",
+        "it is not so that": "non è vero che", "the smallest": "il minore:", "the largest": "il maggiore:",
+        CLAIM: "Una barra segna un’affermazione. Ogni costruzione verifica la sua condizione, data qui con i valori misurati, e si ferma se non vale; dove dice «misurato», i valori hanno scelto fra due formulazioni.",
         "true": "vero", "false": "falso", "none": "nessuno", "items": "elementi",
         "percentage point": "punto percentuale", "percentage points": "punti percentuali",
         "holds": "vale", "measured": "misurato", "refuted": "confutato",

@@ -105,8 +105,10 @@ def page(
     if missing:
         names = ", ".join(f"\\{name}" for name in dict.fromkeys(missing))
         say(f"workings: the page leaves out what these commands print: {names}")
-    whole = _other_wordings(whole, claims, own)
     language = languages.look_up(report["language"])
+    whole = _other_wordings(whole, claims, own)
+    explained = html.escape(language.word(languages.CLAIM))
+    whole = whole.replace("<details>", f'<p class="explained">{explained}</p><details>', 1)
     numbers = Numbers(known.name in ROMAN, language)
     if citations:
         whole = whole.replace(
