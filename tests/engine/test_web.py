@@ -110,6 +110,7 @@ def test_the_same_inputs_give_the_same_bytes(tmp_path):
     ("text", "said"),
     [
         (r"\section{A}\label{sec:a}\subsection{B}\label{sec:b} \cref{sec:b}", "1 A 1.1 B Section 1.1"),
+        (r"\section{A}\subsection{B}\label{sec:b} \autoref{sec:b}", "1 A 1.1 B subsection 1.1"),
         (r"\section*{A} \section{B}\label{sec:b} \ref{sec:b}", "A 1 B 1"),
         (r"\begin{equation}\label{eq:x} x = 1 \end{equation} \cref{eq:x}, \eqref{eq:x}", "x=1 (1) Equation (1), (1)"),
         ("\\begin{align} x &= 1 \\\\ y &= 2 \\nonumber \\\\ z &= 3 \\label{eq:z} \\end{align} \\cref{eq:z}", "x =1 (1) y =2 z =3 (2) Equation (2)"),
@@ -157,7 +158,8 @@ def test_references_are_sorted_joined_and_numbered_as_the_class_does(tmp_path):
 REFERRING = r"""\section{S}\label{sec:s}\section{U}\label{sec:u}
 \claim{c}{It is so.}{holds}{so}
 \cref{fig:a}; \cref{fig:a,fig:c}; \cref{fig:a,fig:b,fig:c}; \cref{tab:t,sec:s}; \cref{eq:x}; \cref{sec:s,sec:u};
-\Cref{fig:a,tab:t,sec:s}; \cref{sec:k}; \cref{claim:c}; \(x = 1{,}5\) and \ensuremath{-12\,345{,}5}.
+\Cref{fig:a,tab:t,sec:s}; \cref{sec:k}; \cref{claim:c}; \autoref{fig:a}, \autoref{tab:t},
+\autoref{sec:s}, \autoref{sec:k}, \autoref{eq:x}; \(x = 1{,}5\) and \ensuremath{-12\,345{,}5}.
 \begin{equation}\label{eq:x} x \end{equation}
 \begin{measuredtable}{t}{C.}{l}
 a \\
