@@ -400,7 +400,14 @@ class Report:
         code = {file for job in jobs.values() for file in fingerprint.reached(job["script"])[0]}
         lines = [f"text {f} {store.sum_of(fingerprint.located(f))[:12]}" for f in sorted(code)]
         texts = {name: (SECTIONS / f"{name}.tex.j2").read_text() for name in self.sections}
-        chosen = ("report.repository", "report.language", "report.engine", "commit", "places")
+        chosen = (
+            "report.ledger",
+            "report.repository",
+            "report.language",
+            "report.engine",
+            "commit",
+            "places",
+        )
         part = self._part(chosen) | {
             "jobs": jobs,
             "sections": {name: rf"\label{{sec:{name}}}" in text for name, text in texts.items()},

@@ -56,14 +56,14 @@ def sections() -> dict[str, str]:
     )
     wide = " & ".join(f"a wide column {n}" for n in range(4))
     ledger = "\n".join(
-        rf"\ledgerrow{{long.{n}}}\texttt{{long.{n}}} & \texttt{{{n}.5}} & \texttt{{12}} & "
-        rf"\ledgeruse{{second.{n}}}{{\ref*{{sec:second}}}} \\"
+        rf"\ledgerline{{long.{n}}}{{\ledgervalue{{long.{n}}}{{second.{n}}}{{{n}.5}}}}"
+        rf"{{:12}}{{\ledgeruse{{second.{n}}}{{\ref*{{sec:second}}}}}}"
         for n in range(ROWS)
     )
     uses = {"lengths.mean": "frontmatter.1", "lengths.birds": "first.1"}
     own = "\n".join(
-        rf"\ledgerrow{{{key}}}\texttt{{{key}}} & \texttt{{0}} & "
-        rf"\ledgerlink{{https://example.org}}{{\texttt{{7}}}} & \ledgeruse{{{use}}}{{1}} \\"
+        rf"\ledgerline{{{key}}}{{\ledgervalue{{{key}}}{{{use}}}{{0}}}}"
+        rf"{{\ledgerlink{{https://example.org}}{{:7}}}}{{\ledgeruse{{{use}}}{{1}}}}"
         for key, use in (uses | {name: name for name in ("figure.one", "figure.both")}).items()
     )
     return {
@@ -101,13 +101,13 @@ bird & length & square \\ \midrule
 {PROSE} \Cref{{tab:long,tab:wide}}.
 """,
         "ledger": rf"""
-\ledgerpages
 \section{{Ledger}}\label{{sec:ledger}}
-\begin{{ledgertable}}
+\begin{{ledger}}
 \ledgerjob{{lengths}}{{script analysis/lengths.py, results 0123}}
+\ledgerchoices{{config/default.yaml}}{{bin 2}}
 {own}
 {ledger}
-\end{{ledgertable}}
+\end{{ledger}}
 \attachresult{{build/lengths.json}}{{lengths.json}}
 """,
     }
