@@ -50,6 +50,7 @@ def test_every_script_is_a_job_and_every_block_is_read():
         "overview",
         "answers",
         "conclusion",
+        "recurrence_lines",
         "built",
     }
 
