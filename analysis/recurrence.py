@@ -50,14 +50,8 @@ def measure(cell: Recurrence, run: Run, gradients: Gradients, derivation: Deriva
         both = readings(cell, run, parameter)
         gap = np.abs(both["forward"] - both["reverse"]).max()
         values["readings"] = record(
-            symbol=symbol(parameter),
-            **both,
-            step=list(range(cell.steps)),
-            largest_difference_in_a_row=float(gap),
+            symbol=symbol(parameter), largest_difference_in_a_step=float(gap)
         )
-        # A table of more, or of longer, rows says less than its sum.
-        shape = cell.shape(parameter)
-        values["readings_fit"] = cell.steps <= 10 and len(shape) == 1 and shape[0] <= 3
     return values
 
 
