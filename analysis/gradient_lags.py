@@ -174,7 +174,9 @@ def measure(settings: list[Setting], followed: list[Followed], config: dict) -> 
         gated=len(gated),
         gated_better=len(better),
         gated_vanishing=[row["name"] for row in gated if row["vanishes"]],
-        keeps_most=max((r for r in rows if not r["explodes"]), key=lambda r: r["left"], default=None),
+        keeps_most=max(
+            (r for r in rows if not r["explodes"]), key=lambda r: r["left"], default=None
+        ),
         best_gated=min(gated, key=lambda row: abs(np.log(row["rate"]))),
         off_gradient=upward_significant(max(f.off_gradient for f in followed), 1),
         off_state=upward_significant(max(f.off_state for f in followed), 1),

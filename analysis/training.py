@@ -133,9 +133,7 @@ def run_setting(config: dict, setting: Setting) -> Found:
     if len(choices) > 1:
         repeats = range(config["validation"])
         wanted = [(choice, repeat) for choice in choices for repeat in repeats]
-        outcomes = dict(
-            zip(wanted, networks(config, setting, wanted, VALIDATION), strict=True)
-        )
+        outcomes = dict(zip(wanted, networks(config, setting, wanted, VALIDATION), strict=True))
         best = min(choices, key=lambda c: _rank(config, setting, [outcomes[c, r] for r in repeats]))
     wanted = [(best, repeat) for repeat in range(config["repeats"])]
     outcomes = networks(config, setting, wanted, REPORTED)
@@ -182,7 +180,8 @@ def networks(
                     choice.start, config["bias"], config["drive"], weights,
                 )  # fmt: skip
                 starts.append(Start(parameters, choice.rate, data))
-            chosen = {k: config[k] for k in ("updates", "batch", "clip", "check_every")}
+            chosen = {k: config[k] for k in ("batch", "clip", "check_every")}
+            chosen["updates"] = config["updates" if sort == REPORTED else "validation_updates"]
             chosen |= {"solved": config["stop_at"], "test_sequences": config["test_sequences"]}
             ended = training.train(kind, starts, task, setting.delay, **chosen)
             outcomes |= dict(zip(together, ended, strict=True))
@@ -267,7 +266,9 @@ def _gain(point: Record) -> float:
 
 def _of_task(name: str, task: Task, found: list[Found], config: dict) -> Record:
     rows = [
-        _of_model(task, [f for f in found if (f.setting.task, f.setting.model) == (name, model)], config)
+        _of_model(
+            task, [f for f in found if (f.setting.task, f.setting.model) == (name, model)], config
+        )
         for model in MODELS
     ]
     by_model = {row["model"].replace(" ", "_"): row for row in rows}

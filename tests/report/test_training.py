@@ -13,6 +13,7 @@ SMALL = {
     "delays": [8, 3],
     "repeats": 2,
     "validation": 1,
+    "validation_updates": 20,
     "rates": [0.02, 0.001],
     "starts": {"vanilla": [1.0, "identity"], "gated": ["orthogonal"]},
     "parameters": 150,
