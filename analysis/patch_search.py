@@ -27,7 +27,7 @@ class Searched:
     found: FlippingPatch | None
     recomputed: int = 0
     margin: float = 0.0  # log₁₀ of the highest probability over the next, of the untouched image
-    by_chance: tuple[bool, ...] = ()  # of one random square of each side: whether it changes the label
+    by_chance: tuple[bool, ...] = ()  # whether a random square of each side changes the label
 
 
 def passed_over(labels: np.ndarray, given: np.ndarray, per_class: int | None) -> int:

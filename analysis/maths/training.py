@@ -122,8 +122,8 @@ class Start:
 class Adam:
     """Adam (Kingma and Ba 2015, algorithm 1) for the weights of R networks, R×P, with clipped gradients.
 
-        m ← β₁ m + (1 − β₁) g,   v ← β₂ v + (1 − β₂) g²,
-        θ ← θ − α m̂ / (√v̂ + ε),  m̂ = m / (1 − β₁ᵗ),  v̂ = v / (1 − β₂ᵗ)
+    m ← β₁ m + (1 − β₁) g,   v ← β₂ v + (1 − β₂) g²,
+    θ ← θ − α m̂ / (√v̂ + ε),  m̂ = m / (1 − β₁ᵗ),  v̂ = v / (1 − β₂ᵗ)
     """
 
     def __init__(self, weights: Array, rates: Sequence[float], clip: float) -> None:
@@ -174,11 +174,12 @@ def train(
     weights = np.stack([shape.pack(start.parameters) for start in starts])  # (R, P)
     held = [start.generator.spawn(2) for start in starts]
     checked, tested = (
-        [task.draw(delay, test_sequences, own[place]) for own in held]
-        for place in range(2)
+        [task.draw(delay, test_sequences, own[place]) for own in held] for place in range(2)
     )
     drawn = [batches(task, delay, batch, start.generator) for start in starts]
-    before = [_left(shape, w, task, *sequences) for w, sequences in zip(weights, tested, strict=True)]
+    before = [
+        _left(shape, w, task, *sequences) for w, sequences in zip(weights, tested, strict=True)
+    ]
     adam = Adam(weights.copy(), [start.rate for start in starts], clip)
     running, ended = np.arange(len(starts)), np.full(len(starts), updates)
     for done in range(1, updates + 1):

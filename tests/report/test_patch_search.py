@@ -150,7 +150,9 @@ def test_nothing_flips_at_all(tmp_path):
     figure = patch_search.draw(never, np.zeros((20, 1, 28, 28)), 6, 12)
     patch_search.figures.save(figure, tmp_path / "f.pdf")
     patch_search.figures.save(patch_search.draw_moves(values["moves"]), tmp_path / "m.pdf")
-    patch_search.figures.save(patch_search.draw_margin(never, values["by_side"]), tmp_path / "g.pdf")
+    patch_search.figures.save(
+        patch_search.draw_margin(never, values["by_side"]), tmp_path / "g.pdf"
+    )
 
 
 # -- against brute force ---------------------------------------------------------------------------

@@ -133,7 +133,7 @@ def test_a_short_delay_is_learnt(kind):
     assert outcome.error <= 0.1 * task.baseline
     assert outcome.updates < OPTIONS["updates"] and outcome.updates % 10 == 0
     assert outcome.trained == rc.count(kind, 12, task.inputs, task.outputs)
-    assert 0 < outcome.left_before and 0 < outcome.left_after
+    assert outcome.left_before > 0 and outcome.left_after > 0
     once = training.multiplications(kind, 12, task.inputs, task.outputs, steps=3)
     assert outcome.multiplications == 3 * once * 32 * outcome.updates
 
