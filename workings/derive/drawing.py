@@ -24,6 +24,7 @@ from workings.derive.typesetting import symbol, symbol_width
 RADIUS = 3.6  # mm, of a node
 APART = 13.0  # mm, between nodes of a row
 UP = 11.0  # mm, between rows
+HIGHEST = 200.0  # mm, of the drawing, if its rows are many
 STEP = (30.0, 46.0)  # mm, from step to step, at least and at most
 CLOSER = 0.85  # than these, where more steps are seen then
 GAP = 12.0  # mm, for steps that are left out
@@ -98,11 +99,15 @@ class _Drawing:
         self.cell, self.rows = cell, rows_of(cell)
         self.fixed = {*cell.parameters, *cell.constants}
         self.is_function = cell.steps == 1 and not cell.states
+        rows = max(self.rows.values()) + 1
+        self.up = min(UP, HIGHEST / rows)
         self.lay_out()
-        height = (max(self.rows.values()) + 1) * UP
+        height = rows * self.up
         self.figure = figures.blank("wide", height + 4)
         self.axes = figures.panel(self.figure, 0, 0, figures.WIDTHS["wide"], height + 4)
-        self.axes.set(xlim=(0, figures.WIDTHS["wide"]), ylim=(-UP / 2 - 3, height - UP / 2 + 1))
+        self.axes.set(
+            xlim=(0, figures.WIDTHS["wide"]), ylim=(-self.up / 2 - 3, height - self.up / 2 + 1)
+        )
         self.axes.axis("off")
         self.curves: list[np.ndarray] = []  # points on the arrows
         self.wanted: list[tuple[str, Sequence[Point]]] = []  # parameters, and where they may stand
@@ -111,6 +116,11 @@ class _Drawing:
         for place in self.places:
             self.draw_node(*place)
         self.write_parameters()
+        for x, step in zip(self.centres, self.steps, strict=True):
+            if not self.is_function and step not in (None, -1):
+                self.axes.text(
+                    x, -self.up / 2 - 1, f"$t = {step}$", ha="center", va="center", size=7, color=figures.GREY
+                )  # fmt: skip
 
     def lay_out(self) -> None:
         """The steps that are drawn, -1 for the initial state and None for a gap; each node's place."""
@@ -120,18 +130,20 @@ class _Drawing:
         least = max(STEP[0], APART * self.most_in_a_row(self.rows))
         fit, T = max(1, int(room / (CLOSER * least))), self.cell.steps
         steps: list[int | None] = list(range(T))
-        if fit < T:
+        if fit < T and T > 2:
             steps = [*range(max(1, min(fit - 1, 2))), None, T - 1]
         room -= GAP * steps.count(None)
         width = min(room / len([t for t in steps if t is not None]), max(STEP[1], least))
-        self.scale = min(1.0, width / (APART * (self.most_in_a_row(self.rows) + 0.4)))
+        widest = APART * (self.most_in_a_row(self.rows) + 0.4)
+        self.scale = min(1.0, width / widest, self.up / (2.4 * RADIUS))
         self.steps, self.places = [-1, *steps] if states else steps, {}
+        self.centres: list[float] = []  # of the columns
         left = 0.0
         for at, step in enumerate(self.steps):
             across = {None: GAP, -1: before}.get(step, width)
+            self.centres.append(left + across / 2)
             for name, (right, up) in self.node_places(states if step in (None, -1) else self.rows):
-                x = left + across / 2 + right * self.scale
-                self.places[name, at] = np.array([x, up])
+                self.places[name, at] = np.array([self.centres[at] + right * self.scale, up])
             left += across
 
     def most_in_a_row(self, names: Iterable[str]) -> int:
@@ -143,7 +155,7 @@ class _Drawing:
             own = [name for name in names if self.rows[name] == row and name != TARGET]
             for k, name in enumerate([*own, *([TARGET] if TARGET in names else [])]):
                 if self.rows[name] == row:
-                    yield name, (APART * (k - (len(own) - 1) / 2), UP * row)
+                    yield name, (APART * (k - (len(own) - 1) / 2), self.up * row)
 
     def draw_node(self, name: str, at: int) -> None:
         step, (x, y) = self.steps[at], self.places[name, at]
@@ -167,11 +179,6 @@ class _Drawing:
             )
         )  # fmt: skip
         self.write(x, y, text, colour)
-        if name == (INPUT if INPUT in self.rows else next(iter(self.cell.lines))) and step >= 0:
-            where = "" if self.is_function else f"$t = {step}$"
-            self.axes.text(
-                x, -UP / 2 - 1, where, ha="center", va="center", size=7, color=figures.GREY
-            )
 
     def write(self, x: float, y: float, text: str, colour: str) -> None:
         self.axes.text(
@@ -209,21 +216,21 @@ class _Drawing:
     ) -> None:
         """An arrow that goes around other nodes, with parameters on it."""
         a, b = self.places[start], self.places[end]
-        others = np.array([xy for place, xy in self.places.items() if place not in (start, end)])
+        others = [xy for place, xy in self.places.items() if place not in (start, end)]
+        others = np.reshape(others, (-1, 2))
         across = np.array([a[1] - b[1], b[0] - a[0]])
-        s = np.linspace(0, 1, 41)[:, None]
+        s = np.linspace(0, 1, 161)[:, None]
 
         def curve(bend: float) -> np.ndarray:
             middle = (a + b) / 2 + 2 * bend * across
             return (1 - s) ** 2 * a + 2 * s * (1 - s) * middle + s**2 * b
 
         def clearance(points: np.ndarray) -> float:
-            if not len(others):
-                return np.inf
-            return np.linalg.norm(points[:, None] - others, axis=2).min()
+            edges = [points[:, 0].min(), figures.WIDTHS["wide"] - points[:, 0].max()]
+            return min([*np.linalg.norm(points[:, None] - others, axis=2).min(axis=0), *edges])
 
         curves = [curve(bend) for bend in BENDS]
-        free = [points for points in curves if clearance(points) > 1.15 * RADIUS]
+        free = [points for points in curves if clearance(points) > 1.15 * RADIUS * self.scale]
         points = free[0] if free else max(curves, key=clearance)
         ends = np.linalg.norm(points - a, axis=1), np.linalg.norm(points - b, axis=1)
         inner = points[(ends[0] > RADIUS * self.scale) & (ends[1] > RADIUS * self.scale + 0.3)]
@@ -245,7 +252,10 @@ class _Drawing:
 
     def write_parameters(self) -> None:
         """Each where it is free of nodes, arrows and other parameters, or where it is most so."""
-        nodes, curves = np.array(list(self.places.values())), np.concatenate(self.curves)
+        nodes, curves = (
+            np.array(list(self.places.values())),
+            np.vstack([[(-99, -99)], *self.curves]),
+        )
         boxes: list[tuple[float, float, float]] = []  # place, and half a width
         for text, places in self.wanted:
             half = 0.7 * symbol_width(text)
