@@ -118,7 +118,7 @@ def test_the_same_inputs_give_the_same_bytes(tmp_path):
         (r"\(x = \measured{job.m}{a.1}{\begin{bmatrix} 1 & \ensuremath{-2} \end{bmatrix}}\)", "x=[1 −2 ]"),
         ("\\begin{measuredtable}{t}{Says.}{rl}\na & b \\\\ \\midrule\n1 & \\(\\begin{bmatrix} 1 & 2 \\end{bmatrix}\\) \\\\\n\\end{measuredtable}\n\n\\cref{tab:t}",
          "Table 1 Says. a b 1 [1 2 ] Table 1"),
-        (r"\claim{c}{It is so.}{holds}{\measured{job.m}{a.1}{3} \ensuremath{>} 0}", f"It is so. holds: 3 > 0 {languages.CLAIM}"),
+        (r"\claim{c}{It is so.}{holds}{\measured{job.m}{a.1}{3} \ensuremath{>} 0}", f"It is so. {languages.CLAIM} holds: 3 > 0"),
         ("\\begin{align*}\na_{0} &= 1 \\linename{j.a[0]}{\\measured{job.m}{a.1}{a[0]}} \\\\*\n&= 2\n\\end{align*}\nLine \\derivationline{j.a[0]}{a[0]}.",
          "a0 =1 a[0] =2 Line a[0]."),
         ("\\begin{verbatim}\n\\ref{a} \\measured{x}\n\\end{verbatim}\n\\verb|\\cite{a}| \\(x\\)",

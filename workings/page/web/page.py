@@ -108,7 +108,8 @@ def page(
     language = languages.look_up(report["language"])
     whole = _other_wordings(whole, claims, own, language)
     explained = html.escape(language.word(languages.CLAIM))
-    whole = whole.replace("<details>", f'<p class="explained">{explained}</p><details>', 1)
+    first = '<div class="evidence">'
+    whole = whole.replace(first, f'<p class="explained">{explained}</p>{first}', 1)
     numbers = Numbers(known.name in ROMAN, language)
     if citations:
         whole = whole.replace(
