@@ -223,7 +223,7 @@ def draw(examples: np.ndarray, digits: list[int], maps: list[torch.Tensor], valu
         axes[0, d].set_anchor("W")
         axes[0, d].text(
             1.12, 0.5,
-            f"A {digits[d]}, labelled {values['labels_given'][d]}\n"
+            f"Digit {digits[d]}, labelled {values['labels_given'][d]}\n"
             f"with probability {values['probabilities'][d]:.3f}",
             transform=axes[0, d].transAxes, va="center", fontsize=8,
         )  # fmt: skip
