@@ -246,7 +246,7 @@ def test_a_parameter_of_another_shape_is_refused(built):
 
 @pytest.mark.slow
 def test_other_seeds_are_run_on_demand_and_their_deviation_is_printed(built):
-    append("tiny.yaml", "seeds: {values: [5, 6], report: true}\n")(built)
+    replace("tiny.yaml", "{report: false}", "{values: [5, 6], report: true}")(built)
     done = build(built)
     assert done, done.said[-3000:]
     seeds = measured(built, "seeds")
