@@ -14,7 +14,7 @@ import pytest
 from pypdf import PdfReader
 from pypdf.generic import IndirectObject
 
-from tests.engine.changing import append, replace
+from tests.engine.changing import replace
 from tests.engine.running import ROOT, build, page, plain
 from tests.report.real import TITLE
 
