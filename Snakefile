@@ -57,15 +57,15 @@ rule classifier:
 
 rule filters:
     input:
+        digits="build/data/digits.npz",
         model="build/model/classifier.safetensors",
     output:
         measurements="build/measurements/filters.json",
         figure="build/figures/filters.pdf",
-        deep="build/figures/filters_deep.pdf",
     params:
         **paper.job("filters", "classifier"),
     message:
-        "Draw the filters of the three convolutions."
+        "Draw the filters of the three convolutions, and what excites each."
     shell:
         paper.RUN
 
@@ -169,12 +169,26 @@ rule patch_search:
     output:
         measurements="build/measurements/patch_search.json",
         figure="build/figures/patch_search.pdf",
+        margin="build/figures/patch_search_margin.pdf",
         moves="build/figures/patch_search_moves.pdf",
     threads: 2
     params:
         **paper.job("patch_search", "classifier", "occlusion.digit", "occlusion.example"),
     message:
         "Find the smallest black square that changes the label, over all sizes and places."
+    shell:
+        paper.RUN
+
+
+rule full_set:
+    input:
+        kept="results/full_set.json",
+    output:
+        measurements="build/measurements/full_set.json",
+    params:
+        **paper.job("full_set"),
+    message:
+        "Read what a run on all of MNIST measured."
     shell:
         paper.RUN
 
@@ -194,6 +208,7 @@ rule recurrence:
     output:
         measurements="build/measurements/recurrence.json",
         derivation="build/derivations/recurrence.json",
+        figure="build/figures/recurrence.pdf",
     params:
         **paper.job("recurrence"),
     message:

@@ -20,8 +20,8 @@ SECTIONS = {
     file.name.split(".")[0]: file.read_text(encoding="utf-8")
     for file in (ROOT / "templates/sections").iterdir()
 }
-# A job without settings of its own: it compares what others measured.
-NO_SETTINGS = {"originals"}
+# Jobs without settings of their own: they compare, or read, what others measured.
+NO_SETTINGS = {"originals", "full_set"}
 
 
 def block(name: str) -> dict:
@@ -45,7 +45,14 @@ def test_every_script_is_a_job_and_every_block_is_read():
     scripts = {path.stem for path in (ROOT / "analysis").glob("*.py")} - {"__init__", "drawing"}
     assert scripts == set(JOBS)
     assert set(block("default")) == set(JOBS) - NO_SETTINGS | {"report", "seeds"}
-    assert set(SECTIONS) == set(JOBS) | {"frontmatter", "answers", "built"}
+    assert set(SECTIONS) == set(JOBS) | {
+        "frontmatter",
+        "overview",
+        "answers",
+        "conclusion",
+        "recurrence_lines",
+        "built",
+    }
 
 
 def test_every_assertion_of_the_original_is_a_claim():

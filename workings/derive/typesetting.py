@@ -17,6 +17,7 @@ from workings.derive.expression import GREEK, LOSS, TARGET, Name, Node, Number, 
 
 MOST_ROWS = 8  # beyond: the first three and the last
 LINE_WIDTH = 58  # in digits: 112 mm hold 60 at 10.5 pt
+WIDE_WIDTH = 100  # 163 mm hold 106 in the size of footnotes, with the names of the lines
 ROOM = LINE_WIDTH - 14  # for a matrix, beside a short left-hand side
 
 _ACCENTS = {"hat": r"\hat", "tilde": r"\tilde", "bar": r"\bar"}
@@ -94,7 +95,9 @@ def symbol_width(text: str) -> float:
         return max(symbol_width(part) for part in text.removeprefix(r"\frac").split("}{"))
     plain = re.sub(r"\\(mathrm|operatorname|hat|tilde|bar)\b", "", text)
     plain = re.sub(r"\\[A-Za-z]+", "o", plain)
-    return 1.3 * len(re.sub(r"[{}_^\s]", "", plain))
+    raised = sum(len(script) for script in re.findall(r"[_^]\{([^{}]*)\}", plain))
+    base = re.sub(r"[_^]\{[^{}]*\}|[{}_^\s]", "", plain)
+    return sum(1.7 if letter.isupper() else 1.2 for letter in base) + 0.9 * raised
 
 
 def later(t: str, by: int) -> str:
@@ -185,16 +188,20 @@ def _matrix(table: np.ndarray, digits: int, small: bool, most_columns: int) -> T
         for row in cells:
             row.insert(3, r"\ddots" if row[0] == r"\vdots" else r"\cdots")
         widths.insert(3, 2)
-    width = sum(widths) + 2 * len(widths)
-    body = r" \\ ".join(" & ".join(row) for row in cells)
+    width = sum(widths) + 2.3 * (len(widths) - 1)
+    rows = [" & ".join(row) for row in cells]
+    gap = "[3pt]" if any("frac" in row for row in rows) else ""  # a row's strut is lower
+    body = rf" \\{gap} ".join(rows)
     if small:
         text = rf"\left[\begin{{smallmatrix}} {body} \end{{smallmatrix}}\right]"
-        return Tex(text, 0.72 * width + 2)
-    return Tex(rf"\begin{{bmatrix}} {body} \end{{bmatrix}}", width + 2)
+        return Tex(text, 0.72 * width + 3)
+    return Tex(rf"\begin{{bmatrix}} {body} \end{{bmatrix}}", width + 2.4)
 
 
 def _number_width(text: str) -> float:
-    return 2.0 if "frac" in text else len(text.replace("-", "--"))
+    if "frac" in text:
+        return 2.0
+    return len(text) + 0.7 * text.count("-") - 0.5 * text.count(".")
 
 
 @dataclass(frozen=True)
@@ -287,8 +294,12 @@ class Printer:
         return Tex(rf"\frac{{{top.text}}}{{{bottom.text}}}", max(top.width, bottom.width), 3)
 
     def column(self, entries: Sequence[Tex]) -> Tex:
-        body = r" \\ ".join(entry.text for entry in entries)
+        """Entries one below the other; of many, the first three and the last."""
         width = max(entry.width for entry in entries) + 3
+        rows = [entry.text for entry in entries]
+        if len(rows) > MOST_ROWS:
+            rows[3:-1] = [r"\vdots"]
+        body = r" \\ ".join(rows)
         return Tex(rf"\begin{{bmatrix}} {body} \end{{bmatrix}}", width)
 
     def part(self, u: Node, which: str) -> Tex:
