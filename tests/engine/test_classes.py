@@ -70,6 +70,8 @@ def sections() -> dict[str, str]:
         rf"{{\ledgerlink{{https://example.org}}{{:7}}}}{{\ledgeruse{{{use}}}{{1}}}}"
         for key, use in (uses | {name: name for name in ("figure.one", "figure.both")}).items()
     )
+    many = ", ".join(rf"\ledgeruse{{second.{n}}}{{section {n}}}" for n in range(40))
+    own += rf"\ledgerline{{many}}{{\ledgervalue{{many}}{{second.0}}{{0}}}}{{:1}}{{{many}}}"
     return {
         "first": rf"""
 \section{{How long are the bills?}}\label{{sec:first}}
