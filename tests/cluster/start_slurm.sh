@@ -1,15 +1,16 @@
 #!/bin/sh
 # A Slurm of several virtual nodes on this machine, for tests: start_slurm.sh start|stop FOLDER [NODES]
 #
-# Needs Debian's slurmctld, slurmd, slurm-client and munge, and root. All that it writes is in FOLDER:
-# its own key and socket for munge, the configuration, logs and what the daemons remember. Afterwards,
-# `. FOLDER/env` lets sbatch, squeue and snakemake find it. Nothing of a Slurm that is already set up on
-# this machine is touched. Nodes share this machine's processors, which Slurm counts once for each node.
+# Needs Debian's slurmctld, slurmd, slurm-client and munge, and root. All that it writes is in FOLDER (its
+# own key and socket for munge, the configuration, logs, what the daemons remember), but for a link to it,
+# /etc/slurm/slurm.conf: Snakemake's plugin takes SLURM_CONF out of a job's environment. Where a Slurm is
+# set up already, it stops. Nodes share this machine's processors, which Slurm counts once for each node.
 set -eu
 what=${1:?start or stop}
 home=$(mkdir -p "${2:?a folder}" && cd "$2" && pwd)
 nodes=${3:-4}
-processors=2 # of each node, whatever this machine has
+link=/etc/slurm/slurm.conf
+processors=4 # of each node, whatever this machine has
 
 stop() {
     for file in "$home"/*.pid; do
@@ -25,6 +26,7 @@ stop() {
         sleep 0.5
     done
     rm -f "$home"/*.pid
+    [ "$(readlink "$link")" != "$home/slurm.conf" ] || rm "$link"
 }
 
 start() {
@@ -34,6 +36,11 @@ start() {
             exit 1
         }
     done
+    if [ -e "$link" ]; then
+        echo "$link is there already; this is for a machine without a Slurm of its own" >&2
+        exit 1
+    fi
+    ln -sf "$home/slurm.conf" "$link"
     mkdir -p "$home/state" "$home/spool" "$home/munge"
     chmod 755 "$home" "$home/munge"
     port=$((20000 + $$ % 10000))
@@ -79,11 +86,8 @@ CONF
             "CPUs=$processors RealMemory=4000 State=UNKNOWN" >>"$home/slurm.conf"
         i=$((i + 1))
     done
-    echo "PartitionName=all Nodes=n[1-$nodes] Default=YES MaxTime=INFINITE State=UP" >>"$home/slurm.conf"
+    echo "PartitionName=virtual Nodes=n[1-$nodes] Default=YES MaxTime=INFINITE State=UP" >>"$home/slurm.conf"
     echo "CgroupAutomount=no" >"$home/cgroup.conf"
-    echo "export SLURM_CONF=$home/slurm.conf" >"$home/env"
-
-    export SLURM_CONF="$home/slurm.conf"
     slurmctld -c
     i=1
     while [ $i -le "$nodes" ]; do
