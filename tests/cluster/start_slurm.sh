@@ -56,7 +56,8 @@ SlurmctldHost=$(hostname -s)(127.0.0.1)
 SlurmUser=root
 SlurmctldPort=$port
 AuthType=auth/munge
-AuthInfo=socket=$home/munge/socket
+# A job that is put back waits until its old right to start has ended: by itself two minutes.
+AuthInfo=socket=$home/munge/socket,cred_expire=5
 CredType=cred/munge
 SlurmctldPidFile=$home/slurmctld.pid
 SlurmdPidFile=$home/slurmd-%n.pid
@@ -71,7 +72,8 @@ JobAcctGatherType=jobacct_gather/none
 SwitchType=switch/none
 MpiDefault=none
 SelectType=select/cons_tres
-SelectTypeParameters=CR_Core_Memory
+# Each job goes to the node with the least to do, so that a few jobs are on several.
+SelectTypeParameters=CR_Core_Memory,CR_LLN
 SchedulerParameters=sched_interval=1,bf_interval=2,sched_min_interval=100000
 # No accounting: snakemake is told --slurm-status-command squeue, and finished jobs are remembered.
 MinJobAge=900

@@ -27,17 +27,19 @@ HELD = """\
     import time
 
     while Path("hold").exists():
+        Path("held").touch()
         time.sleep(0.05)
     slope ="""
+MEASURED = [f"build/measurements/{name}.json" for name in ("doubled", "bills", "mass")]
 QUICK = ("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "10")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def slurm(tmp_path_factory) -> Iterator[None]:
+def slurm(tmp_path_factory) -> Iterator[Path]:
     """Up for all tests; the machine is as it was afterwards."""
     folder = tmp_path_factory.mktemp("slurm")
     subprocess.run(["sh", START, "start", folder, str(NODES)], check=True)
-    yield
+    yield folder
     subprocess.run(["sh", START, "stop", folder], check=True)
 
 
@@ -68,10 +70,10 @@ def on_slurm(folder: Path, *arguments: str) -> list[str]:
     return [*command(folder)[:-2], "--profile", "profiles/slurm", *QUICK, *arguments]
 
 
-def start(folder: Path) -> subprocess.Popen:
+def start(folder: Path, *targets: str) -> subprocess.Popen:
     log = (folder.parent / "said").open("w")
     return subprocess.Popen(
-        on_slurm(folder), cwd=folder, env=environment(folder), stdout=log, stderr=log,
+        on_slurm(folder, "--", *targets), cwd=folder, env=environment(folder), stdout=log, stderr=log,
         start_new_session=True,
     )  # fmt: skip
 
@@ -87,9 +89,8 @@ def told(*words: str) -> str:
 def start_held(folder: Path) -> subprocess.Popen:
     """A build on the cluster, at the moment in which only `doubled` runs, and waits."""
     (folder / "hold").touch()
-    running = start(folder)
-    made = folder / "build/measurements/bills.json"
-    assert wait_until(lambda: made.exists() and len(running_jobs(folder)) == 1, 120), said(folder)
+    running = start(folder, *MEASURED)
+    assert wait_until((folder / "held").exists, 180), said(folder)
     return running
 
 
@@ -126,7 +127,7 @@ def test_a_job_that_is_killed_on_its_node_fails_alone(finished, fresh):
     running = start_held(fresh)
     for job in running_jobs(fresh):
         os.kill(job, signal.SIGKILL)
-    assert running.wait(120) == 1
+    assert running.wait(180) == 1
     assert "doubled: ended without a word" in said(fresh) and "slurm_logs" in said(fresh)
     (fresh / "hold").unlink()
     check_finished(fresh, finished)
@@ -140,18 +141,21 @@ def test_a_job_that_has_to_make_way_runs_again(finished, fresh):
     check_finished(fresh, finished)
 
 
-def test_a_node_that_drains_and_one_that_fails_are_gone_round(finished, fresh):
+def test_a_node_that_drains_and_one_that_fails_are_gone_round(slurm, finished, fresh):
+    node = "n1"
     told("scontrol", "update", "nodename=n1", "state=drain", "reason=test")
     try:
         running = start_held(fresh)
         job, node = told("squeue", "-h", "-o", "%i %N").split()
         assert node != "n1"
+        os.kill(int(slurm.joinpath(f"slurmd-{node}.pid").read_text()), signal.SIGKILL)
         told("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
         (fresh / "hold").unlink()
         assert running.wait(300) == 0, said(fresh)
         assert told("squeue", "-h", "-t", "all", "-j", job, "-o", "%N") not in ("n1", node)
     finally:
-        told("scontrol", "update", f"nodename=n[1-{NODES}]", "state=resume")
+        subprocess.run(["slurmd", "-N", node], check=True)
+        told("scontrol", "update", f"nodename=n1,{node}", "state=resume")
     check_finished(fresh, finished)
 
 
@@ -179,7 +183,7 @@ def test_jobs_of_a_killed_build_write_nothing_into_the_next(finished, fresh, tmp
 def test_a_job_that_waited_longer_than_its_build_lived_does_not_begin(finished, fresh):
     told("scontrol", "update", "partitionname=virtual", "state=down")
     try:
-        running = start(fresh)
+        running = start(fresh, *MEASURED)
         assert wait_until(lambda: len(told("squeue", "-h").splitlines()) == 2, 60), said(fresh)
         os.killpg(running.pid, signal.SIGKILL)
         running.wait()
@@ -197,19 +201,19 @@ def test_a_job_that_waited_longer_than_its_build_lived_does_not_begin(finished, 
 
 def test_an_error_is_said_as_it_is_here(fresh):
     replace("analysis/mass.py", "def main", "raise SystemExit('no scales')\n\n\ndef main")(fresh)
-    running = start(fresh)
-    assert running.wait(120) == 1
+    running = start(fresh, *MEASURED)
+    assert running.wait(180) == 1
     assert "mass" in said(fresh).strip().rpartition("\n\n")[2]
 
 
 def test_code_that_changed_since_a_job_was_submitted_does_not_run(fresh):
     told("scontrol", "update", "partitionname=virtual", "state=down")
     try:
-        running = start(fresh)
+        running = start(fresh, *MEASURED)
         assert wait_until(lambda: len(told("squeue", "-h").splitlines()) == 2, 60), said(fresh)
         replace("analysis/far.py", "n * factor", "factor * n")(fresh)
     finally:
         told("scontrol", "update", "partitionname=virtual", "state=up")
-    assert running.wait(120) == 1
+    assert running.wait(180) == 1
     assert "has not what the job 'mass' was submitted with: code analysis/far.py" in said(fresh)
     assert not (fresh / "build/measurements/mass.json").exists()
