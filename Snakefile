@@ -15,6 +15,11 @@ if chosen["source"] == "full":
     FOUND = sorted(map(str, Path(chosen["folder"]).expanduser().glob("*-ubyte*")))
 
 
+# Into how many jobs a long one is divided; the results are the same bytes for any number.
+scattergather:
+    atlas=paper.config["parts"]["atlas"],
+
+
 rule all:
     input:
         paper.editions,
@@ -146,10 +151,25 @@ rule patch_colour:
         paper.RUN
 
 
+rule atlas_part:
+    input:
+        digits="build/data/digits.npz",
+        model="build/model/classifier.safetensors",
+    output:
+        drops="build/parts/atlas/{scatteritem}.npz",
+    params:
+        **paper.job("atlas_part", "atlas", "classifier", "occlusion"),
+    message:
+        "Cover a part of the test images."
+    shell:
+        paper.RUN
+
+
 rule atlas:
     input:
         digits="build/data/digits.npz",
         model="build/model/classifier.safetensors",
+        parts=gather.atlas("build/parts/atlas/{scatteritem}.npz"),
     output:
         measurements="build/measurements/atlas.json",
         maps="build/arrays/atlas.npz",

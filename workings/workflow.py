@@ -37,6 +37,7 @@ EDITIONS = {kind: Path(f"report/report.{kind}") for kind in ("pdf", "html")}
 SECTIONS = Path("templates/sections")
 FIGURES = "build/figures/"
 EXPLORED = "build/explore/"
+PARTS = "build/parts/"
 SEEDS = "seeds"
 LEDGER = "ledger"  # the one section that the engine writes
 PAGE = "workings/page"  # the engine's own jobs
@@ -158,7 +159,8 @@ class Report:
         """The params of the rule `name`, whose script is analysis/`name`.py.
 
         The job is given its own block of the configuration and the other named ones, no more; a
-        name with points (`lengths.bin`) gives a single key.
+        name with points (`lengths.bin`) gives a single key. Where Snakemake scatters the rule, the
+        block `part` says which one it is: `number`, from 1, and `of` how many.
         """
         script = f"{fingerprint.REPORT}/{name}.py"
         if not Path(script).is_file():
@@ -174,7 +176,13 @@ class Report:
             named = [dict(rule.input.items()), dict(rule.output.items())]
             return f"files {fingerprint.short(json.dumps(named, default=callable))}"
 
-        return self._params(script, lambda wildcards: (part, [])) | {"files": files}
+        def given(wildcards) -> tuple[dict, list[str]]:
+            if "scatteritem" not in wildcards:
+                return part, []
+            number, of = map(int, wildcards["scatteritem"].split("-of-"))
+            return part | {"part": {"number": number, "of": of}}, []
+
+        return self._params(script, given) | {"files": files}
 
     def _params(
         self,
@@ -282,13 +290,23 @@ class Report:
                 found[rule.name] = Job(
                     rule.name,
                     f"{fingerprint.REPORT}/{rule.name}.py",
-                    [str(path) for path in rule.input if isinstance(path, str)],
+                    self._sources(rule),
                     str(outputs["measurements"]),
                     str(outputs["derivation"]) if "derivation" in outputs else None,
                     {name: str(p) for name, p in outputs.items() if FIGURES in str(p)},
                 )
         runs = f"build/measurements/{SEEDS}.json"
         return found | {SEEDS: Job(SEEDS, f"{PAGE}/{SEEDS}.py", [], runs, None, {})}
+
+    def _sources(self, rule) -> list[str]:
+        """A rule's input files; for the parts of a divided job, however many, what they are made from."""
+        found: list[str] = []
+        for path in (str(path) for path in rule.input if isinstance(path, str)):
+            if not path.startswith(PARTS):
+                found.append(path)
+            elif made := [one for one in self._workflow.rules if one.is_producer(path)]:
+                found += self._sources(made[0])
+        return list(dict.fromkeys(found))
 
     @cached_property
     def sections(self) -> dict[str, Section]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from analysis import atlas
+from analysis import atlas, atlas_part
 from analysis.data import storage
 from analysis.maths import network as cnn
 from analysis.maths.occlusion import Occluder, occlude_dense
 from tests.report import studies
+from workings import measurements
 from workings.messages import InputError
 
 PATCH = {"digit": 6, "example": 1, "patch": 8, "stride": 4, "fill": 0.0, "outside": False}
@@ -38,7 +40,8 @@ def known():
     images[:3, 0, [5, 20, 12], [20, 8, 14]] = [[1, 0, 1], [0.5, 0, 1], [0, 1, 1]]
     labels = np.array([3, 3, 6, 6])
     occluder = Occluder(network, (1, 28, 28), patch=1)
-    return atlas.collect(occluder, images, labels, [0, 1, 2], own=2)
+    covered = atlas_part.cover(occluder, images, labels, [0, 1, 2])
+    return atlas.add_up(occluder(images[2], 6), covered, images, labels)
 
 
 def test_the_mean_drop_is_the_one_on_paper(known):
@@ -99,6 +102,32 @@ def test_a_class_is_compared_without_the_digit_itself():
     assert included["correlation"] == pytest.approx(1)  # the fault that this would be
 
 
+def study(folder, config: dict, digits: dict, network, of: int) -> dict:
+    """The measurements of the job, whose parts are made before it."""
+    files = studies.Files(folder)
+    folder.mkdir(exist_ok=True)
+    storage.save_digits(files.digits, digits)
+    storage.save_network(files.model, network)
+    files.parts = [folder / f"{number}.npz" for number in range(1, of + 1)]
+    for number, part in enumerate(files.parts, 1):
+        given = config | {"part": {"number": number, "of": of}}
+        atlas_part.main(given, files, SimpleNamespace(drops=part))
+    atlas.main(config, files, files)
+    return measurements.read(files.measurements)
+
+
+def test_the_number_of_parts_changes_no_byte(tmp_path, trained, small_digits):
+    classifier, network = trained
+    config = {"atlas": {"per_class": None}, "classifier": classifier, "occlusion": PATCH}
+    made = []
+    for of in (1, 3, 200):  # more parts than images
+        folder = tmp_path / f"{of}"
+        study(folder, config, small_digits, network, of)
+        names = ("measurements.json", "maps.npz", "figure.pdf")
+        made.append([(folder / name).read_bytes() for name in names])
+    assert made[0] == made[1] == made[2]
+
+
 @pytest.mark.parametrize(
     "changes", [{}, {"patch": 28, "stride": 1}, {"outside": True, "fill": 1.0, "stride": 7}]
 )
@@ -106,7 +135,7 @@ def test_the_whole_job(tmp_path, trained, small_digits, changes):
     classifier, network = trained
     patch = PATCH | changes
     config = {"atlas": {"per_class": 2}, "classifier": classifier, "occlusion": patch}
-    values = studies.run(atlas, tmp_path, config, small_digits, network)
+    values = study(tmp_path, config, small_digits, network, of=2)
     data = studies.scaled(small_digits)
     given = cnn.predict(network, data.test_images).argmax(1)
     right = storage.rightly_labelled(data.test_labels, given, 2)

@@ -15,7 +15,8 @@ RULES = dict(
         r"^rule (\w+):\n(.*?)(?=^\S|\Z)", (ROOT / "Snakefile").read_text(), re.MULTILINE | re.DOTALL
     )
 )
-JOBS = [rule for rule in RULES if rule != "all"]
+PARTS = {rule for rule in RULES if rule.endswith("_part")}  # of a divided job
+JOBS = [rule for rule in RULES if rule != "all" and rule not in PARTS]
 SECTIONS = {
     file.name.split(".")[0]: file.read_text(encoding="utf-8")
     for file in (ROOT / "templates/sections").iterdir()
@@ -43,8 +44,9 @@ def test_a_job_has_one_name(job):
 
 def test_every_script_is_a_job_and_every_block_is_read():
     scripts = {path.stem for path in (ROOT / "analysis").glob("*.py")} - {"__init__", "drawing"}
-    assert scripts == set(JOBS)
-    assert set(block("default")) == set(JOBS) - NO_SETTINGS | {"report", "seeds"}
+    assert scripts == set(JOBS) | PARTS
+    assert {f"{job}_part" for job in block("default")["parts"]} == PARTS
+    assert set(block("default")) == set(JOBS) - NO_SETTINGS | {"report", "seeds", "parts"}
     assert set(SECTIONS) == set(JOBS) | {"frontmatter", "answers", "built"}
 
 
