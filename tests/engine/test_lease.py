@@ -63,6 +63,7 @@ def main(config, inputs, outputs):
 @pytest.fixture
 def planned(build) -> Plan:
     Path("analysis").mkdir()
+    Path("analysis/__init__.py").touch()
     Path("analysis/late.py").write_text(SCRIPT)
     Path("build/out.txt").write_text("of the other build")
     made = Plan("late", "analysis.late", {}, {"out": "build/out.txt"}, {}, [])
