@@ -189,6 +189,7 @@ rule patch_search:
     output:
         measurements="build/measurements/patch_search.json",
         figure="build/figures/patch_search.pdf",
+        margin="build/figures/patch_search_margin.pdf",
         moves="build/figures/patch_search_moves.pdf",
     threads: 2
     params:

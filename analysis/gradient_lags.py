@@ -42,7 +42,7 @@ class Followed:
 
     curve: NDArray  # ‖dL/dh_k‖ by lag over that at lag 0, geometric mean
     log_rates: NDArray  # of the factor per step, one a network
-    shares: dict[str, NDArray]  # W, U, b, V -> by lag, mean
+    shares: dict[str, NDArray]  # W, U, b -> by lag, mean
     predicted: float  # the spectral radius of a step's Jacobian at rest, mean over networks
     slope: float  # root mean square of 1 − h²
     off_gradient: float  # the largest difference from autograd, relative
@@ -156,7 +156,6 @@ def measure(settings: list[Setting], followed: list[Followed], config: dict) -> 
         vanilla_that_vanish_or_explode=sum(r["vanishes"] or r["explodes"] for r in vanilla),
         least_w_earlier=min(row["w_earlier"] for row in rows),
         largest_w_earlier=upward(max(row["w_earlier"] for row in rows), 2),
-        largest_v_earlier=max(row["v_earlier"] for row in rows),
         largest_gap_to_w=upward(
             max(
                 abs(row[f"{letter}_earlier"] - row["w_earlier"]) for row in rows for letter in "ub"
@@ -174,6 +173,8 @@ def measure(settings: list[Setting], followed: list[Followed], config: dict) -> 
         peer_rate=peer["rate"],
         gated=len(gated),
         gated_better=len(better),
+        gated_vanishing=[row["name"] for row in gated if row["vanishes"]],
+        keeps_most=max((r for r in rows if not r["explodes"]), key=lambda r: r["left"], default=None),
         best_gated=min(gated, key=lambda row: abs(np.log(row["rate"]))),
         off_gradient=upward_significant(max(f.off_gradient for f in followed), 1),
         off_state=upward_significant(max(f.off_state for f in followed), 1),
@@ -209,7 +210,6 @@ def _row(setting: Setting, f: Followed) -> Record:
         w_earlier=earlier["W"],
         u_earlier=earlier["U"],
         b_earlier=earlier["b"],
-        v_earlier=earlier["V"],
         # The smallest number of last steps that give half of dL/dW.
         steps_with_half_of_w=np.searchsorted(np.cumsum(f.shares["W"]), 0.5) + 1,
     )

@@ -6,7 +6,7 @@ ago.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -80,10 +80,11 @@ class Reservoir:
         return states
 
     def last_state(self, x: Array) -> Array:
-        """Where B sequences x (T×B×m) leave it, starting from rest, B×n."""
-        h = np.zeros((x.shape[1], len(self.W)))
+        """Where B sequences x (T×B×m) leave it, starting from rest, B×n, in the precision of x."""
+        own = replace(self, W=self.W.astype(x.dtype), U=self.U.astype(x.dtype))
+        h = np.zeros((x.shape[1], len(self.W)), x.dtype)
         for x_t in x:
-            h = self.step(h, x_t)
+            h = own.step(h, x_t)
         return h
 
 
