@@ -17,7 +17,7 @@ if chosen["source"] == "full":
 
 # Into how many jobs a long one is divided; the results are the same bytes for any number.
 scattergather:
-    atlas=paper.config["parts"]["atlas"],
+    **paper.config["parts"],
 
 
 rule all:
@@ -182,16 +182,36 @@ rule atlas:
         paper.RUN
 
 
+rule patch_search_part:
+    input:
+        digits="build/data/digits.npz",
+        model="build/model/classifier.safetensors",
+    output:
+        searched="build/parts/patch_search/{scatteritem}.json",
+    params:
+        **paper.job(
+            "patch_search_part",
+            "patch_search",
+            "classifier",
+            "occlusion.digit",
+            "occlusion.example",
+        ),
+    message:
+        "Search a part of the test images."
+    shell:
+        paper.RUN
+
+
 rule patch_search:
     input:
         digits="build/data/digits.npz",
         model="build/model/classifier.safetensors",
+        parts=gather.patch_search("build/parts/patch_search/{scatteritem}.json"),
     output:
         measurements="build/measurements/patch_search.json",
         figure="build/figures/patch_search.pdf",
         margin="build/figures/patch_search_margin.pdf",
         moves="build/figures/patch_search_moves.pdf",
-    threads: 2
     params:
         **paper.job("patch_search", "classifier", "occlusion.digit", "occlusion.example"),
     message:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +14,6 @@ from analysis.data import storage
 from analysis.maths import network as cnn
 from analysis.maths.occlusion import Occluder, occlude_dense
 from tests.report import studies
-from workings import measurements
 from workings.messages import InputError
 
 PATCH = {"digit": 6, "example": 1, "patch": 8, "stride": 4, "fill": 0.0, "outside": False}
@@ -102,27 +100,13 @@ def test_a_class_is_compared_without_the_digit_itself():
     assert included["correlation"] == pytest.approx(1)  # the fault that this would be
 
 
-def study(folder, config: dict, digits: dict, network, of: int) -> dict:
-    """The measurements of the job, whose parts are made before it."""
-    files = studies.Files(folder)
-    folder.mkdir(exist_ok=True)
-    storage.save_digits(files.digits, digits)
-    storage.save_network(files.model, network)
-    files.parts = [folder / f"{number}.npz" for number in range(1, of + 1)]
-    for number, part in enumerate(files.parts, 1):
-        given = config | {"part": {"number": number, "of": of}}
-        atlas_part.main(given, files, SimpleNamespace(drops=part))
-    atlas.main(config, files, files)
-    return measurements.read(files.measurements)
-
-
 def test_the_number_of_parts_changes_no_byte(tmp_path, trained, small_digits):
     classifier, network = trained
     config = {"atlas": {"per_class": None}, "classifier": classifier, "occlusion": PATCH}
     made = []
     for of in (1, 3, 200):  # more parts than images
         folder = tmp_path / f"{of}"
-        study(folder, config, small_digits, network, of)
+        studies.run_divided(atlas, atlas_part, folder, config, small_digits, network, of)
         names = ("measurements.json", "maps.npz", "figure.pdf")
         made.append([(folder / name).read_bytes() for name in names])
     assert made[0] == made[1] == made[2]
@@ -135,7 +119,7 @@ def test_the_whole_job(tmp_path, trained, small_digits, changes):
     classifier, network = trained
     patch = PATCH | changes
     config = {"atlas": {"per_class": 2}, "classifier": classifier, "occlusion": patch}
-    values = study(tmp_path, config, small_digits, network, of=2)
+    values = studies.run_divided(atlas, atlas_part, tmp_path, config, small_digits, network)
     data = studies.scaled(small_digits)
     given = cnn.predict(network, data.test_images).argmax(1)
     right = storage.rightly_labelled(data.test_labels, given, 2)
