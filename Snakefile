@@ -17,7 +17,7 @@ if chosen["source"] == "full":
 
 # Into how many jobs a long one is divided; the results are the same bytes for any number.
 scattergather:
-    **paper.config["parts"],
+    **paper.config["shards"],
 
 
 rule all:

@@ -45,8 +45,8 @@ def test_a_job_has_one_name(job):
 def test_every_script_is_a_job_and_every_block_is_read():
     scripts = {path.stem for path in (ROOT / "analysis").glob("*.py")} - {"__init__", "drawing"}
     assert scripts == set(JOBS) | PARTS
-    assert {f"{job}_part" for job in block("default")["parts"]} == PARTS
-    assert set(block("default")) == set(JOBS) - NO_SETTINGS | {"report", "seeds", "parts"}
+    assert {f"{job}_part" for job in block("default")["shards"]} == PARTS
+    assert set(block("default")) == set(JOBS) - NO_SETTINGS | {"report", "seeds", "shards"}
     assert set(SECTIONS) == set(JOBS) | {"frontmatter", "answers", "built"}
 
 
