@@ -83,9 +83,147 @@ def jobs(*words: str) -> None:
         print(f"| {label} | {peak:.0f} | {seen[plan][1] - seen[plan][0]:.1f} |", flush=True)
 
 
+# -- how many jobs ---------------------------------------------------------------------------------
+
+EMPTY = '''scattergather:
+    empty={jobs},
+
+
+rule empty_part:
+    output:
+        part="build/parts/empty/{{scatteritem}}.txt",
+    params:
+        **paper.job("empty_part"),
+    shell:
+        paper.RUN
+
+
+rule empty:
+    input:
+        parts=gather.empty("build/parts/empty/{{scatteritem}}.txt"),
+    output:
+        measurements="build/measurements/empty.json",
+    params:
+        **paper.job("empty"),
+    shell:
+        paper.RUN
+
+
+rule bills:
+'''
+PLAIN = """rule all:
+    input: expand("build/{{number}}.txt", number=range({jobs}))
+
+rule empty:
+    output: "build/{{number}}.txt"
+    shell: "touch {{output}}"
+"""
+PART = '''"""Nothing."""
+from pathlib import Path
+
+
+def main(config, inputs, outputs):
+    Path(outputs.part).write_text("nothing")
+'''
+WHOLE = '''"""How many nothings there are."""
+from workings.measurements import record, write
+
+
+def main(config, inputs, outputs):
+    write(outputs.measurements, record(parts=len(inputs.parts)))
+'''
+
+
+def empty(folder: Path, count: int) -> Path:
+    """The report of `workings new`, with so many empty jobs more."""
+    from workings.commands.new import lay_down
+
+    lay_down(folder, "Empty", ["Nobody"], "article")
+    own = (folder / "Snakefile").read_text()
+    (folder / "Snakefile").write_text(own.replace("rule bills:\n", EMPTY.format(jobs=count)))
+    (folder / "analysis/empty_part.py").write_text(PART)
+    (folder / "analysis/empty.py").write_text(WHOLE)
+    with (folder / "templates/sections/bills.tex.j2").open("a") as file:
+        file.write("\nThere are \\VAR{empty.parts} empty ones.\n")
+    return folder
+
+
+def plain(folder: Path, count: int) -> Path:
+    """So many empty jobs and nothing else."""
+    folder.mkdir()
+    (folder / "Snakefile").write_text(PLAIN.format(jobs=count))
+    return folder
+
+
+def dag(*counts: str) -> None:
+    """`snakemake -n`: of the engine, and of Snakemake alone."""
+    print("| jobs | ours, s | CPU | plain, s | CPU |\n|---:|---:|---:|---:|---:|")
+    for count in map(int, counts or ("100", "1000", "10000")):
+        with tempfile.TemporaryDirectory() as place:
+            made = [make(Path(place) / make.__name__, count) for make in (empty, plain)]
+            times = [f"{seconds:.1f}" for folder in made for seconds in run("-n", folder=folder)]
+        print(f"| {count} | {' | '.join(times)} |", flush=True)
+
+
+# -- how many entries ------------------------------------------------------------------------------
+
+
+def fill(kept: store.Store, numbers: range) -> None:
+    """Entries of one small file each, as `keep` writes them but at once."""
+    sums = '{"out": "' + "0" * 64 + '"}'
+    for number in numbers:
+        key = store.key(str(number), {})
+        entry = kept.folder / key[:2] / key[2:]
+        entry.mkdir(parents=True)
+        (entry / "out").write_text("x" * 100)
+        (entry / store.ENTRY).write_text(sums)
+
+
+def put(folder: Path, name: str, megabytes: float, many: int = 1) -> float:
+    """Seconds that it takes to keep so many new entries."""
+    kept, file = store.Store(folder, megabytes), folder / f"{name}.txt"
+    file.write_text(name)
+    began = time.perf_counter()
+    for number in range(many):
+        kept.keep(store.key(f"{name} {number}", {}), {"out": str(file)}, {"out": store.sum_of(file)})
+    return time.perf_counter() - began
+
+
+def entries(*counts: str) -> None:
+    """Times of a store with so many entries, in ms for each new or looked-up entry."""
+    print("| entries | lookup | new entry | eviction, s | 4 writers: new entry |\n|---:|---:|---:|---:|---:|")
+    with tempfile.TemporaryDirectory() as place:
+        folder, done = Path(place), 0
+        put(folder, "first", 1e6)
+        for count in map(int, counts or ("1000", "10000", "100000")):
+            kept = store.Store(folder, 1e6)
+            fill(kept, range(done, count))
+            done = count
+            file = folder / "first.txt"
+            out, key = {"out": str(folder / "back")}, store.key("first 0", {})
+            began = time.perf_counter()
+            for _ in range(50):
+                assert kept.restore(key, out)["out"] == store.sum_of(file)
+            looked = (time.perf_counter() - began) / 50
+            new = put(folder, f"new {count}", 1e6, 50) / 50
+            with ProcessPoolExecutor(4) as pool:
+                began = time.perf_counter()
+                writers = [pool.submit(put, folder, f"w{n} {count}", 1e6, 25) for n in range(4)]
+                [writer.result() for writer in writers]
+            together = (time.perf_counter() - began) / 100
+            evicted = put(folder, f"full {count}", count * 170 / store.MEGABYTE)
+            print(
+                f"| {count} | {1000 * looked:.1f} | {1000 * new:.1f} | {evicted:.1f} | "
+                f"{1000 * together:.1f} |", flush=True,
+            )  # fmt: skip
+            shutil.rmtree(kept.folder)
+            put(folder, "first", 1e6)
+            done = 0
+
+
 if __name__ == "__main__":
     what, *words = sys.argv[1:] or ["help"]
-    known = {"jobs": jobs}
+    known = {"jobs": jobs, "dag": dag, "store": entries}
     if what not in known:
         raise SystemExit(__doc__)
     known[what](*words)
