@@ -142,6 +142,7 @@ def measure(settings: list[Setting], followed: list[Followed], config: dict) -> 
     rows = [_row(setting, f) for setting, f in zip(settings, followed, strict=True)]
     vanilla = [row for row in rows if row["kind"] == "vanilla"]
     gated = [row for row in rows if row["kind"] != "vanilla"]
+    calm = [row for row in rows if not row["explodes"]]
     # The vanilla cell of the same gain, or of the nearest one, is the gated cells' peer.
     peer = min(vanilla, key=lambda row: abs(row["gain"] - config["gated_gain"]))
     better = [row for row in gated if abs(np.log(row["rate"])) < abs(np.log(peer["rate"]))]
@@ -173,8 +174,9 @@ def measure(settings: list[Setting], followed: list[Followed], config: dict) -> 
         peer_rate=peer["rate"],
         gated=len(gated),
         gated_better=len(better),
-        gated_vanishing=[row["name"] for row in gated if row["vanishes"]],
-        keeps_most=max((r for r in rows if not r["explodes"]), key=lambda r: r["left"], default=None),
+        gated_vanishing=sum(row["vanishes"] for row in gated),
+        keeps_most=max(calm, key=lambda row: row["left"], default=None),
+        gated_keeps_most=max(gated, key=lambda row: row["left"]),
         best_gated=min(gated, key=lambda row: abs(np.log(row["rate"]))),
         off_gradient=upward_significant(max(f.off_gradient for f in followed), 1),
         off_state=upward_significant(max(f.off_state for f in followed), 1),

@@ -133,9 +133,7 @@ def run_setting(config: dict, setting: Setting) -> Found:
     if len(choices) > 1:
         repeats = range(config["validation"])
         wanted = [(choice, repeat) for choice in choices for repeat in repeats]
-        outcomes = dict(
-            zip(wanted, networks(config, setting, wanted, VALIDATION), strict=True)
-        )
+        outcomes = dict(zip(wanted, networks(config, setting, wanted, VALIDATION), strict=True))
         best = min(choices, key=lambda c: _rank(config, setting, [outcomes[c, r] for r in repeats]))
     wanted = [(best, repeat) for repeat in range(config["repeats"])]
     outcomes = networks(config, setting, wanted, REPORTED)
@@ -182,7 +180,8 @@ def networks(
                     choice.start, config["bias"], config["drive"], weights,
                 )  # fmt: skip
                 starts.append(Start(parameters, choice.rate, data))
-            chosen = {k: config[k] for k in ("updates", "batch", "clip", "check_every")}
+            chosen = {k: config[k] for k in ("batch", "clip", "check_every")}
+            chosen["updates"] = config["updates" if sort == REPORTED else "validation_updates"]
             chosen |= {"solved": config["stop_at"], "test_sequences": config["test_sequences"]}
             ended = training.train(kind, starts, task, setting.delay, **chosen)
             outcomes |= dict(zip(together, ended, strict=True))
@@ -231,11 +230,13 @@ def measure(found: list[Found], config: dict) -> Record:
         row["trained"] for task in tasks.values() for row in task["models"] if row["by_gradient"]
     ]
     gate = 1 / (1 + np.exp(-config["bias"]))  # that keeps, while its W h + U x is small
-    learnt = [
-        row
-        for task in tasks.values()
+    learnt = [  # at the longest delay by most networks, though no gradient came from its start
+        record(task=name, model=row["model"], **row["last"])
+        for name, task in tasks.items()
         for row in task["models"]
-        if row["model"] in cells.KEEPS and row["last"]["solved"] > config["repeats"] / 2
+        if row["by_gradient"]
+        and row["last"]["solved"] > config["repeats"] / 2
+        and row["last"]["left_before"] < VANISHED
     ]
     return record(
         tasks,
@@ -244,13 +245,16 @@ def measure(found: list[Found], config: dict) -> Record:
         longest_delay=max(config["delays"]),
         largest_difference_in_size=upward(max(abs(s / config["parameters"] - 1) for s in sizes), 3),
         networks_each=len(config["delays"]) * config["repeats"],
+        radii=record(
+            {
+                cell: [start for start in starts if not isinstance(start, str)]
+                for cell, starts in config["starts"].items()
+            }
+        ),
         gate_at_start=gate,
         path_at_start=gate ** max(config["delays"]),
-        learnt_though_vanished=[
-            row["model"] for row in learnt if row["last"]["left_before"] < VANISHED
-        ],
-        # Of the gated cells that most networks learn, on either task; 0 where there is none.
-        least_gain_when_learnt=min((_gain(row["last"]) for row in learnt), default=0.0),
+        learnt_though_vanished=learnt,
+        least_gain_when_learnt=min(map(_gain, learnt), default=None),
     )
 
 
@@ -261,7 +265,9 @@ def _gain(point: Record) -> float:
 
 def _of_task(name: str, task: Task, found: list[Found], config: dict) -> Record:
     rows = [
-        _of_model(task, [f for f in found if (f.setting.task, f.setting.model) == (name, model)], config)
+        _of_model(
+            task, [f for f in found if (f.setting.task, f.setting.model) == (name, model)], config
+        )
         for model in MODELS
     ]
     by_model = {row["model"].replace(" ", "_"): row for row in rows}
@@ -335,7 +341,7 @@ def _of_delay(task: Task, found: Found) -> Record:
     if found.setting.model == ECHO_STATE:
         return values | record(radius=chosen.spectral_radius, scaling=chosen.input_scaling)
     return values | record(
-        start=chosen.start,
+        start=chosen.start if isinstance(chosen.start, str) else f"radius {chosen.start:g}",
         rate=chosen.rate,
         left_before=float(np.median([o.left_before for o in found.outcomes])),
         left_after=float(np.median([o.left_after for o in found.outcomes])),
@@ -345,7 +351,7 @@ def _of_delay(task: Task, found: Found) -> Record:
 LOOK = {  # colour, fill, hatch: four kinds of bar without colour too
     "vanilla": ("#444444", "white", ""),
     "LSTM": (figures.ACCENT, "white", "/////"),
-    "GRU": (figures.ACCENT, figures.ACCENT, ""),
+    "GRU": (figures.ACCENT, "#9CC3DB", ""),
     ECHO_STATE: ("#5B7F2B", "white", "....."),
 }
 

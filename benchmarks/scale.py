@@ -85,7 +85,7 @@ def jobs(*words: str) -> None:
 
 # -- how many jobs ---------------------------------------------------------------------------------
 
-EMPTY = '''scattergather:
+EMPTY = """scattergather:
     empty={jobs},
 
 
@@ -110,7 +110,7 @@ rule empty:
 
 
 rule bills:
-'''
+"""
 PLAIN = """rule all:
     input: expand("build/{{number}}.txt", number=range({jobs}))
 
@@ -185,13 +185,17 @@ def put(folder: Path, name: str, megabytes: float, many: int = 1) -> float:
     file.write_text(name)
     began = time.perf_counter()
     for number in range(many):
-        kept.keep(store.key(f"{name} {number}", {}), {"out": str(file)}, {"out": store.sum_of(file)})
+        kept.keep(
+            store.key(f"{name} {number}", {}), {"out": str(file)}, {"out": store.sum_of(file)}
+        )
     return time.perf_counter() - began
 
 
 def entries(*counts: str) -> None:
     """Times of a store with so many entries, in ms for each new or looked-up entry."""
-    print("| entries | lookup | new entry | eviction, s | 4 writers: new entry |\n|---:|---:|---:|---:|---:|")
+    print(
+        "| entries | lookup | new entry | eviction, s | 4 writers: new entry |\n|---:|---:|---:|---:|---:|"
+    )
     with tempfile.TemporaryDirectory() as place:
         folder, done = Path(place), 0
         put(folder, "first", 1e6)
@@ -221,9 +225,42 @@ def entries(*counts: str) -> None:
             done = 0
 
 
+# -- what a job costs ------------------------------------------------------------------------------
+
+
+def watch_cpu(folder: Path, ended: threading.Event, used: dict[str, float]) -> None:
+    """Seconds of the processors of each process in the folder, whoever started it."""
+    while not ended.wait(GLANCE):
+        for entry in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError, ValueError):
+                if (entry / "cwd").readlink() == folder:
+                    fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                    ticks = sum(map(int, fields[11:13]))
+                    used[entry.name] = ticks / os.sysconf("SC_CLK_TCK")
+
+
+def slurm(count: str = "8") -> None:
+    """So many empty jobs built here, on Slurm one by one, and on Slurm in fours."""
+    profile = ["--profile", "profiles/slurm", "--slurm-init-seconds-before-status-checks", "1"]
+    ways = {
+        "here": [],
+        "Slurm": profile,
+        "Slurm, four in a job": [*profile, "--groups", "empty_part=e", "--group-components", "e=4"],
+    }
+    print(f"| {count} empty jobs | s | CPU of all processes |\n|---|---:|---:|")
+    for way, words in ways.items():
+        with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", "/tmp")) as place:
+            folder = empty(Path(place) / "report", int(count))
+            ended, used = threading.Event(), {}
+            threading.Thread(target=watch_cpu, args=(folder, ended, used), daemon=True).start()
+            took, _ = run(*words, "--", "build/measurements/empty.json", folder=folder, cores=2)
+            ended.set()
+            print(f"| {way} | {took:.0f} | {sum(used.values()):.0f} |", flush=True)
+
+
 if __name__ == "__main__":
     what, *words = sys.argv[1:] or ["help"]
-    known = {"jobs": jobs, "dag": dag, "store": entries}
+    known = {"jobs": jobs, "dag": dag, "store": entries, "slurm": slurm}
     if what not in known:
         raise SystemExit(__doc__)
     known[what](*words)

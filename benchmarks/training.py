@@ -32,7 +32,7 @@ from workings.config import read_yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 UPDATES = 20
-REPETITIONS = 7
+REPETITIONS = 5
 
 
 def plain(
@@ -108,7 +108,9 @@ def main() -> None:
     chosen = {"updates": UPDATES, "batch": config["batch"], "clip": config["clip"]}
     rest = {"solved": 0.0, "check_every": UPDATES + 1, "test_sequences": 10}
     print(f"{count} networks, ms of CPU for an update of one\n")
-    print("| task | delay | cell | one by one | in lockstep | ratio |\n|---|---:|---|---:|---:|---:|")
+    print(
+        "| task | delay | cell | one by one | in lockstep | ratio |\n|---|---:|---|---:|---:|---:|"
+    )
     totals = np.zeros(2)
     for task in (Adding(), Recall(config["symbols"], config["distractors"])):
         for delay in config["delays"]:
@@ -121,7 +123,9 @@ def main() -> None:
                     own = starts(kind, task, config, count)
                     training.train(kind, own, task, delay, **chosen, **rest)
 
-                pairs = [(seconds(one_by_one), seconds(in_lockstep)) for _ in range(REPETITIONS + 1)]
+                pairs = [
+                    (seconds(one_by_one), seconds(in_lockstep)) for _ in range(REPETITIONS + 1)
+                ]
                 alone, beside = (statistics.median(times) for times in zip(*pairs[1:], strict=True))
                 each = np.array([alone, beside / count]) / UPDATES * 1000
                 totals += each

@@ -69,7 +69,8 @@ class Reservoir:
     def step(self, h: Array, x: Array) -> Array:
         """The next state, (…, n), after the input x, (…, m)."""
         a = h @ self.W.T + x @ self.U.T  # (…, n)
-        return (1 - self.leak) * h + self.leak * (a if self.linear else np.tanh(a))
+        new = a if self.linear else np.tanh(a)
+        return new if self.leak == 1 else (1 - self.leak) * h + self.leak * new
 
     def run(self, u: Array, start: Array | None = None) -> Array:
         """The states that the single signal `u` (length T) drives it through, T×n."""

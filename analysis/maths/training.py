@@ -2,7 +2,8 @@
 
 The adding problem (Hochreiter and Schmidhuber 1997, in the form of Arjovsky et al. 2016) and delayed
 recall (Hochreiter and Schmidhuber 1997, experiment 2: a symbol, distractors, and the symbol again).
-Arrays have time first: x is T×B×m.
+Arrays have time first and
+sequences last: x is T×m×B.
 """
 
 from collections.abc import Iterator, Sequence
@@ -39,12 +40,12 @@ class Adding:
     baseline: float = 1 / 6
 
     def draw(self, delay: int, size: int, generator: np.random.Generator) -> tuple[Array, Array]:
-        """Sequences of `delay` steps, (delay, B, 2), and their targets, (B, 1)."""
-        number = generator.uniform(0, 1, (delay, size))
-        mark = np.zeros((delay, size))
+        """Sequences of `delay` steps, (delay, 2, B), and their targets, (1, B)."""
+        number = generator.random((delay, size), np.float32)
+        mark = np.zeros((delay, size), np.float32)
         mark[generator.integers(0, delay // 2, size), np.arange(size)] = 1
         mark[generator.integers(delay // 2, delay, size), np.arange(size)] = 1
-        return np.stack([number, mark], axis=2), (number * mark).sum(axis=0)[:, None]
+        return np.stack([number, mark], axis=1), (number * mark).sum(axis=0)[None]
 
     def slope(self, y: Array, target: Array) -> Array:
         """dL/dy of the mean square over B sequences, (…, 1, B)."""
@@ -77,10 +78,12 @@ class Recall:
         return 1 - 1 / self.symbols
 
     def draw(self, delay: int, size: int, generator: np.random.Generator) -> tuple[Array, Array]:
-        """Sequences of delay + 1 one-hot symbols, and one-hot targets, (B, symbols)."""
-        shown = generator.integers(self.symbols, self.inputs, (delay + 1, size))
+        """Sequences of delay + 1 one-hot symbols, and one-hot targets, (symbols, B)."""
+        shown = generator.integers(self.symbols, self.inputs, (delay + 1, size), np.uint8)
         shown[0] = generator.integers(0, self.symbols, size)
-        return np.eye(self.inputs)[shown], np.eye(self.symbols)[shown[0]]
+        all_of_them = np.arange(self.inputs, dtype=np.uint8)[:, None]
+        x = (shown[:, None] == all_of_them).astype(np.float32)  # (T, inputs, B)
+        return x, x[0, : self.symbols].copy()
 
     def slope(self, y: Array, target: Array) -> Array:
         """dL/dy of the mean cross-entropy over B sequences, (…, symbols, B)."""
@@ -89,7 +92,7 @@ class Recall:
         return (p - target) / np.float32(y.shape[-1])
 
     def error(self, y: Array, target: Array) -> float:
-        return float((y.argmax(axis=1) != target.argmax(axis=1)).mean())
+        return float((y.argmax(axis=0) != target.argmax(axis=0)).mean())
 
 
 Task = Adding | Recall
@@ -119,8 +122,8 @@ class Start:
 class Adam:
     """Adam (Kingma and Ba 2015, algorithm 1) for the weights of R networks, R×P, with clipped gradients.
 
-        m ← β₁ m + (1 − β₁) g,   v ← β₂ v + (1 − β₂) g²,
-        θ ← θ − α m̂ / (√v̂ + ε),  m̂ = m / (1 − β₁ᵗ),  v̂ = v / (1 − β₂ᵗ)
+    m ← β₁ m + (1 − β₁) g,   v ← β₂ v + (1 − β₂) g²,
+    θ ← θ − α m̂ / (√v̂ + ε),  m̂ = m / (1 − β₁ᵗ),  v̂ = v / (1 − β₂ᵗ)
     """
 
     def __init__(self, weights: Array, rates: Sequence[float], clip: float) -> None:
@@ -171,17 +174,18 @@ def train(
     weights = np.stack([shape.pack(start.parameters) for start in starts])  # (R, P)
     held = [start.generator.spawn(2) for start in starts]
     checked, tested = (
-        [_columns(*task.draw(delay, test_sequences, own[place])) for own in held]
-        for place in range(2)
+        [task.draw(delay, test_sequences, own[place]) for own in held] for place in range(2)
     )
     drawn = [batches(task, delay, batch, start.generator) for start in starts]
-    before = [_left(shape, w, task, *sequences) for w, sequences in zip(weights, tested, strict=True)]
+    before = [
+        _left(shape, w, task, *sequences) for w, sequences in zip(weights, tested, strict=True)
+    ]
     adam = Adam(weights.copy(), [start.rate for start in starts], clip)
     running, ended = np.arange(len(starts)), np.full(len(starts), updates)
     for done in range(1, updates + 1):
-        x, target = map(np.stack, zip(*(next(drawn[r]) for r in running), strict=True))
-        y, run = lockstep.forward(shape, adam.weights, x.swapaxes(0, 1))
-        adam.step(lockstep.gradient(shape, adam.weights, run, task.slope(y, target))[0])
+        x, target = zip(*(next(drawn[r]) for r in running), strict=True)
+        y, run = lockstep.forward(shape, adam.weights, np.stack(x, axis=1))
+        adam.step(lockstep.gradient(shape, adam.weights, run, task.slope(y, np.stack(target)))[0])
         if done % check_every and done < updates:
             continue
         weights[running] = adam.weights
@@ -212,23 +216,19 @@ def multiplications(kind: str, units: int, inputs: int, outputs: int, steps: int
     return steps * len(cells.GATES[kind]) * units * (units + inputs) + units * outputs
 
 
-def _columns(x: Array, target: Array) -> tuple[Array, Array]:
-    """Sequences as columns: (T, m, B) and (outputs, B), float32."""
-    return x.swapaxes(1, 2).astype(np.float32), target.T.astype(np.float32)
-
-
 def batches(
     task: Task, delay: int, batch: int, generator: np.random.Generator
 ) -> Iterator[tuple[Array, Array]]:
+    """New sequences, again and again."""
     while True:
-        x, target = _columns(*task.draw(delay, batch * _AHEAD, generator))
+        x, target = task.draw(delay, batch * _AHEAD, generator)
         for n in range(0, batch * _AHEAD, batch):
             yield x[:, :, n : n + batch], target[:, n : n + batch]
 
 
 def _error(shape: Shape, weights: Array, task: Task, x: Array, target: Array) -> float:
     y, _ = lockstep.forward(shape, weights[None], x[:, None])
-    error = task.error(y[0].T, target.T)
+    error = task.error(y[0], target)
     return min(error, _WORST) if np.isfinite(error) else _WORST
 
 
@@ -270,10 +270,10 @@ def fit_echo_state(
     """
     tested = generator.spawn(1)[0]
     x, target = task.draw(delay, sequences, generator)
-    h = reservoir.last_state(x.astype(np.float32)).astype(float)  # (sequences, n)
-    V, k = fit_readout(h, target, ridge)
+    h = reservoir.last_state(x.swapaxes(1, 2)).astype(float)  # (sequences, n)
+    V, k = fit_readout(h, target.T.astype(float), ridge)
     x_test, target_test = task.draw(delay, test_sequences, tested)
-    y = k + reservoir.last_state(x_test.astype(np.float32)) @ V.T
+    y = k[:, None] + V @ reservoir.last_state(x_test.swapaxes(1, 2)).T
     n = h.shape[1]
     # The states, where a weight that is 0 costs nothing; the covariances; and the one solution.
     forward = len(x) * (int(np.count_nonzero(reservoir.W)) + n * task.inputs)

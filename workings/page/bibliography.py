@@ -47,7 +47,7 @@ class Entry:
 
 
 def for_bibtex(text: str) -> str:
-    """A file with the first letters of names so that BibTeX, which counts bytes, cuts none in two."""
+    """A file with composed letters, and the first ones of names so that BibTeX cuts none in two."""
     held = r"(?:[^{}]|\{[^{}]*\})*"
     names = re.compile(
         rf"\b((?:author|editor)\s*=\s*)(?:\{{({held})\}}|\"((?:[^{{}}\"]|\{{[^{{}}]*\}})*)\")", re.I
@@ -57,7 +57,7 @@ def for_bibtex(text: str) -> str:
     def mended(found: re.Match) -> str:
         return found[1] + "{" + first.sub(r"{\\relax \g<0>}", found[2] or found[3] or "") + "}"
 
-    return names.sub(mended, text)
+    return names.sub(mended, unicodedata.normalize("NFC", text))
 
 
 def _is_balanced(value: str) -> bool:
@@ -97,10 +97,11 @@ def read(file: Path) -> tuple[list[Entry], list[tuple[str, str]]]:
     return entries, wrong
 
 
-def stopped(files: Iterable[Path], bbl: Path, line: int, blg: Path) -> str:
+def stopped(files: Iterable[Path], key: str, bbl: Path, line: int, blg: Path) -> str:
     """The entry, with its place, that TeX stopped at, or BibTeX; nothing where it was none.
 
     Args:
+        key: of the entry that biblatex was setting, or nothing.
         bbl: what BibTeX made, at whose `line` TeX stopped, or 0.
         blg: BibTeX's log.
     """
@@ -110,7 +111,8 @@ def stopped(files: Iterable[Path], bbl: Path, line: int, blg: Path) -> str:
     )
     said = blg.read_text(encoding="utf-8", errors="replace") if blg.exists() and not line else ""
     wrong = re.search(r"^(?!Warning)(.*) for entry (\S+)$", said, flags=re.MULTILINE)
-    key, message = (begun[-1], f"the entry '{begun[-1]}'") if begun else ("", "")
+    key = begun[-1] if begun else key
+    message = f"the entry '{key}'" if key else ""
     if wrong:
         key, message = wrong[2], wrong[1]
     places = {entry.key: entry.place for file in files for entry in read(file)[0]}
@@ -164,7 +166,7 @@ def _wrong(entry: Entry, biber: bool, engine: str) -> Iterator[str]:
             right = r"\$, or a second one" if sign == "$" else right
             yield f"its {name} has a bare {sign}, which TeX would act on; write {right}"
         try:
-            letters.refuse(unicodedata.normalize("NFC", value) if biber else value, engine)
+            letters.refuse(unicodedata.normalize("NFC", value), engine)
         except InputError as error:
             yield f"its {name}: {error}"
     if entry.key != PREAMBLE and not biber and entry.aliases():

@@ -9,13 +9,13 @@ from analysis.maths import recurrent_cells as rc
 from analysis.maths.lockstep import Shape
 
 KINDS = ["vanilla", "relu", "LSTM", "GRU"]
-N, M, O, T, B = 5, 3, 2, 7, 16
+N, M, OUT, T, B = 5, 3, 2, 7, 16
 
 
 def drawn(kind: str, seed: int) -> rc.Parameters:
     generator = np.random.default_rng(seed)
     start = "orthogonal" if seed % 2 else 1.2
-    parameters = rc.draw(kind, N, M, O, start, 1.0, 1.0, generator)
+    parameters = rc.draw(kind, N, M, OUT, start, 1.0, 1.0, generator)
     return {name: p + 0.1 * generator.standard_normal(p.shape) for name, p in parameters.items()}
 
 
@@ -32,16 +32,16 @@ def layer(kind: str, parameters: rc.Parameters) -> torch.nn.Module:
 def test_answers_and_gradients_are_those_of_torch(kind, replicas):
     random = np.random.default_rng(9)
     parameters = [drawn(kind, seed) for seed in range(replicas)]
-    shape = Shape(kind, N, M, O)
+    shape = Shape(kind, N, M, OUT)
     weights = np.stack([shape.pack(p) for p in parameters])
     x = random.standard_normal((T, replicas, M, B)).astype(np.float32)
-    dy = random.standard_normal((replicas, O, B)).astype(np.float32)
+    dy = random.standard_normal((replicas, OUT, B)).astype(np.float32)
     before = weights.copy()
     y, run = lockstep.forward(shape, weights, x)
     total, dh = lockstep.gradient(shape, weights, run, dy)
     assert (weights == before).all()
     for r, own in enumerate(parameters):
-        module, V = layer(kind, own), torch.nn.Linear(N, O)
+        module, V = layer(kind, own), torch.nn.Linear(N, OUT)
         with torch.no_grad():
             V.weight.copy_(torch.from_numpy(own["V"]))
             V.bias.copy_(torch.from_numpy(own["k"]))
@@ -61,14 +61,15 @@ def test_answers_and_gradients_are_those_of_torch(kind, replicas):
         np.testing.assert_allclose(total[r], expected, rtol=1e-3, atol=2e-5)
 
 
+@pytest.mark.parametrize("sequences", [32, 7])
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_network_depends_on_those_beside_it(kind):
+def test_no_network_depends_on_those_beside_it(kind, sequences):
     """Bit for bit, so that results do not depend on how networks are stacked."""
     random = np.random.default_rng(3)
-    shape = Shape(kind, N, M, O)
+    shape = Shape(kind, N, M, OUT)
     weights = np.stack([shape.pack(drawn(kind, seed)) for seed in range(5)])
-    x = random.standard_normal((T, 5, M, B)).astype(np.float32)
-    dy = random.standard_normal((5, O, B)).astype(np.float32)
+    x = random.standard_normal((T, 5, M, sequences)).astype(np.float32)
+    dy = random.standard_normal((5, OUT, sequences)).astype(np.float32)
     y, run = lockstep.forward(shape, weights, x)
     total, _ = lockstep.gradient(shape, weights, run, dy)
     for r in range(5):
