@@ -74,7 +74,8 @@ def jobs(*words: str) -> None:
                 seen.setdefault(plan, [time.time(), 0.0])[1] = time.time()
 
     threading.Thread(target=watch, daemon=True).start()
-    run(*words, folder=Path.cwd())
+    with contextlib.suppress(SystemExit):  # what there is of a build that failed counts too
+        run(*words, folder=Path.cwd())
     ended.set()
     print("| job | MB | s |\n|---|---:|---:|")
     for plan, peak in peaks.items():
@@ -215,6 +216,7 @@ def entries(*counts: str) -> None:
                 writers = [pool.submit(put, folder, f"w{n} {count}", 1e6, 25) for n in range(4)]
                 [writer.result() for writer in writers]
             together = (time.perf_counter() - began) / 100
+            (kept.folder / store.TALLY).unlink()  # which does not know of those that were put there
             evicted = put(folder, f"full {count}", count * 170 / store.MEGABYTE)
             print(
                 f"| {count} | {1000 * looked:.1f} | {1000 * new:.1f} | {evicted:.1f} | "
