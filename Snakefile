@@ -299,12 +299,24 @@ rule echo_state:
         paper.RUN
 
 
+rule training_part:
+    output:
+        found="build/parts/training/{scatteritem}.json",
+    params:
+        **paper.job("training_part", "training"),
+    message:
+        "Train the networks of a part of the settings."
+    shell:
+        paper.RUN
+
+
 rule training:
+    input:
+        parts=gather.training("build/parts/training/{scatteritem}.json"),
     output:
         measurements="build/measurements/training.json",
         figure="build/figures/training.pdf",
         explore="build/explore/training.json",
-    threads: 2
     params:
         **paper.job("training"),
     message:

@@ -49,16 +49,17 @@ def run(job: ModuleType, folder: Path, config: dict, digits=None, network=None) 
 
 
 def run_divided(
-    job: ModuleType, part: ModuleType, folder: Path, config: dict, digits, network, of: int = 2
+    job: ModuleType, part: ModuleType, folder: Path, config: dict, digits=None, network=None, of=2
 ) -> dict:
     """The measurements of a job whose parts, so many, are made before it."""
     files = Files(folder)
     folder.mkdir(exist_ok=True)
-    storage.save_digits(files.digits, digits)
-    storage.save_network(files.model, network)
+    if digits:
+        storage.save_digits(files.digits, digits)
+        storage.save_network(files.model, network)
     files.parts = [folder / f"part{number}" for number in range(1, of + 1)]
     for number, path in enumerate(files.parts, 1):
-        one = SimpleNamespace(drops=path, searched=path)
+        one = SimpleNamespace(drops=path, searched=path, found=path)
         part.main(config | {"part": {"number": number, "of": of}}, files, one)
     job.main(config, files, files)
     return read(files.measurements)
