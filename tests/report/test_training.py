@@ -153,11 +153,7 @@ def test_a_verdict_needs_intervals_that_lie_apart():
         ),
     ],
 )
-@pytest.mark.parametrize("processes", [1, 2])
-def test_what_the_schema_cannot_see_is_explained(
-    tmp_path, monkeypatch, processes, changes, key, words
-):
-    monkeypatch.setenv("WORKINGS_THREADS", str(processes))
+def test_what_the_schema_cannot_see_is_explained(tmp_path, changes, key, words):
     with pytest.raises(InputError, match=words) as error:
         run(tmp_path, **changes)
     assert error.value.key == f"training.{key}"
