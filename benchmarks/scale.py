@@ -12,6 +12,7 @@ Times are of this machine, which other work may share, so CPU time stands beside
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import resource
 import shutil
@@ -47,41 +48,73 @@ def run(*words: str, folder: Path, cores: int = 1) -> tuple[float, float]:
 # -- what the jobs need ----------------------------------------------------------------------------
 
 
-def running() -> Iterator[tuple[int, str, float]]:
-    """Process, plan and memory in MB of each job that runs."""
+def running(folder: Path) -> Iterator[tuple[str, float, float]]:
+    """Plan, greatest memory in MB and seconds of the processor so far, of each job that runs."""
     for entry in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, StopIteration):
             words = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
-            if words[1:3] != ["-m", "workings.job"] or (entry / "cwd").readlink() != Path.cwd():
+            if words[1:3] != ["-m", "workings.job"] or (entry / "cwd").readlink() != folder:
                 continue
-            status = (entry / "status").read_text()
-            kb = next(line for line in status.splitlines() if line.startswith("VmHWM"))
-            yield int(entry.name), words[3], int(kb.split()[1]) / 1000
+            status = (entry / "status").read_text().splitlines()
+            kb = next(line.split()[1] for line in status if line.startswith("VmHWM"))
+            yield words[3], int(kb) / 1000, cpu_of(entry)
 
 
-def jobs(*words: str) -> None:
-    """Build with `snakemake --cores 1 WORDS`, and note the memory and the time of each job."""
-    import json
+def cpu_of(entry: Path) -> float:
+    """Seconds of the processor that a process of /proc has used."""
+    fields = (entry / "stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
 
-    peaks: dict[str, float] = {}
-    seen: dict[str, list[float]] = {}
+
+def measured(folder: Path, *words: str, cores: int = 1) -> dict[str, tuple[float, float]]:
+    """Memory in MB and CPU time in s of each job of a build."""
+    found: dict[str, tuple[float, float]] = {}
     ended = threading.Event()
 
     def watch() -> None:
         while not ended.wait(GLANCE):
-            for _, plan, megabytes in running():
-                peaks[plan] = max(peaks.get(plan, 0), megabytes)
-                seen.setdefault(plan, [time.time(), 0.0])[1] = time.time()
+            for plan, *used in running(folder):
+                found[plan] = tuple(map(max, zip(used, found.get(plan, (0, 0)), strict=True)))
 
     threading.Thread(target=watch, daemon=True).start()
     with contextlib.suppress(SystemExit):  # what there is of a build that failed counts too
-        run(*words, folder=Path.cwd())
+        run(*words, folder=folder, cores=cores)
     ended.set()
-    print("| job | MB | s |\n|---|---:|---:|")
-    for plan, peak in peaks.items():
-        file = Path(f".snakemake/workings/plans/{plan}.json")
-        label = json.loads(file.read_text())["label"]
-        print(f"| {label} | {peak:.0f} | {seen[plan][1] - seen[plan][0]:.1f} |", flush=True)
+    plans = folder / ".snakemake/workings/plans"
+    return {
+        json.loads((plans / f"{p}.json").read_text())["label"]: used for p, used in found.items()
+    }
+
+
+def jobs(*words: str) -> None:
+    """Build with `snakemake --cores 1 WORDS`, and note the memory and the time of each job."""
+    print("| job | MB | CPU, s |\n|---|---:|---:|")
+    for label, (peak, cpu) in measured(Path.cwd(), *words).items():
+        print(f"| {label} | {peak:.0f} | {cpu:.1f} |", flush=True)
+
+
+# -- how many images -------------------------------------------------------------------------------
+
+
+def images(*counts: str) -> None:
+    """The patch search over so many images of each class, in 1, 2 and 4 parts; here, with its network."""
+    print(
+        "| images | parts | CPU, all | longest part | ideal | MB |\n|---:|---:|---:|---:|---:|---:|"
+    )
+    for count in map(int, counts or ("10", "30")):
+        alone = 0.0
+        for parts in (1, 2, 4):
+            config = [f"patch_search={{per_class: {count}}}", f"shards={{patch_search: {parts}}}"]
+            words = ("--forcerun", "patch_search_part", "--config", *config)
+            used = measured(Path.cwd(), *words, "--", "build/measurements/patch_search.json")
+            cpu = {label: seconds for label, (_, seconds) in used.items()}
+            longest = max(seconds for label, seconds in cpu.items() if "part" in label)
+            alone = alone or longest  # of one part
+            peak = max(megabytes for megabytes, _ in used.values())
+            print(
+                f"| {10 * count} | {parts} | {sum(cpu.values()):.1f} | {longest:.1f} | "
+                f"{alone / parts:.1f} | {peak:.0f} |", flush=True,
+            )  # fmt: skip
 
 
 # -- how many jobs ---------------------------------------------------------------------------------
@@ -236,9 +269,7 @@ def watch_cpu(folder: Path, ended: threading.Event, used: dict[str, float]) -> N
         for entry in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError, ValueError):
                 if (entry / "cwd").readlink() == folder:
-                    fields = (entry / "stat").read_text().rpartition(")")[2].split()
-                    ticks = sum(map(int, fields[11:13]))
-                    used[entry.name] = ticks / os.sysconf("SC_CLK_TCK")
+                    used[entry.name] = cpu_of(entry)
 
 
 def slurm(count: str = "8") -> None:
@@ -262,7 +293,7 @@ def slurm(count: str = "8") -> None:
 
 if __name__ == "__main__":
     what, *words = sys.argv[1:] or ["help"]
-    known = {"jobs": jobs, "dag": dag, "store": entries, "slurm": slurm}
+    known = {"jobs": jobs, "images": images, "dag": dag, "store": entries, "slurm": slurm}
     if what not in known:
         raise SystemExit(__doc__)
     known[what](*words)

@@ -42,6 +42,11 @@ def test_a_job_has_one_name(job):
     assert (ROOT / f"tests/report/test_{job}.py").is_file()
 
 
+@pytest.mark.parametrize("rule", [*JOBS, *PARTS])
+def test_every_rule_says_what_it_needs(rule):
+    assert re.search(r"mem_mb=\d+,\s+runtime=\d+,", RULES[rule])
+
+
 def test_every_script_is_a_job_and_every_block_is_read():
     scripts = {path.stem for path in (ROOT / "analysis").glob("*.py")} - {"__init__", "drawing"}
     assert scripts == set(JOBS) | PARTS
