@@ -28,6 +28,7 @@ test-all: environment classes check  ## all tests
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-cluster: environment tex  ## on a Slurm of four virtual nodes; as root, with Debian's slurmctld and slurmd
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group cluster
 	$(BIN)/python -m pytest tests/cluster
 
