@@ -1,6 +1,5 @@
 """Find the smallest black square that changes the label, over all sizes and all places."""
 
-from dataclasses import dataclass
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,72 +7,18 @@ import numpy as np
 from analysis import drawing
 from analysis.data import storage
 from analysis.maths import network as cnn
-from analysis.maths.occlusion import MARGIN, FlippingPatch, Occlusion, PatchSearch, SizeSweep
+from analysis.maths.occlusion import MARGIN, Occlusion, SizeSweep
+from analysis.patch_search_part import SIDE, Searched, together
 from workings import figures, measurements
-from workings.build import processes
 from workings.measurements import Record, record
-from workings.messages import track
 
-SIDE = 28  # pixels, of an image
 PRESUMED = (4, 0)  # what the original report expected its 6 to become
-
-
-@dataclass(frozen=True)
-class Searched:
-    """One test image and its smallest flipping square, if there is one."""
-
-    index: int
-    label: int
-    found: FlippingPatch | None
-    recomputed: int = 0
-    margin: float = 0.0  # log₁₀ of the highest probability over the next, of the untouched image
-    by_chance: tuple[bool, ...] = ()  # whether a random square of each side changes the label
 
 
 def passed_over(labels: np.ndarray, given: np.ndarray, per_class: int | None) -> int:
     """How many wrongly labelled images stand before the last that is chosen of their class."""
     right = [given[labels == label] == label for label in range(10)]
     return sum(int((~r & (r.cumsum() < (per_class or np.inf))).sum()) for r in right)
-
-
-def at_random(image: np.ndarray, largest: int, generator: np.random.Generator) -> np.ndarray:
-    """The image (1, rows, columns) under one black square of each side, at a random place each."""
-    covered = np.repeat(image[None], largest, axis=0)
-    for side in range(1, largest + 1):
-        row, column = generator.integers(0, SIDE - side + 1, 2)
-        covered[side - 1, :, row : row + side, column : column + side] = 0
-    return covered
-
-
-_search: PatchSearch | None = None  # of this process
-_network = None
-_digits: storage.Digits | None = None
-_largest, _seed = 0, 0
-
-
-def prepare(model: str, classifier: dict, largest: int, seed: int, digits: storage.Digits) -> None:
-    """Make this process's search."""
-    global _search, _network, _digits, _largest, _seed
-    _network = storage.load_network(model, classifier)
-    _search = PatchSearch(_network, sizes=range(1, largest + 1), fill=0.0)
-    _digits, _largest, _seed = digits, largest, seed
-
-
-def search(index: int) -> Searched:
-    """The smallest flipping square of one test image, and what squares at random places do to it."""
-    image = _digits.test_images[index]
-    found = _search(image)
-    generator = np.random.default_rng([_seed, index])
-    p = cnn.predict(_network, np.stack([image, *at_random(image, _largest, generator)]))
-    second, first = np.sort(p[0])[-2:]
-    return Searched(
-        index,
-        int(_digits.test_labels[index]),
-        found,
-        _search.recomputed,
-        float(np.log10(first / max(second, np.float32(1e-38)))),
-        tuple((p[1:].argmax(axis=1) != p[0].argmax()).tolist()),
-    )
 
 
 def anywhere(sweep: list[Occlusion]) -> list[Record]:
@@ -346,16 +291,10 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
     six = storage.example_of(digits, occlusion["digit"], occlusion["example"], "occlusion.example")
     images, labels = digits.test_images, digits.test_labels
     given = cnn.predict(network, images).argmax(axis=1)
-    indices = storage.rightly_labelled(labels, given, chosen["per_class"])
     passed = passed_over(labels, given, chosen["per_class"])
-    if given[six] == labels[six] and six not in indices:
-        indices = sorted([*indices, six])
-    arguments = (str(inputs.model), config["classifier"], chosen["largest"], chosen["seed"], digits)
-    results = processes.spread(search, indices, prepare, arguments, processes.count())
-    found = list(track(results, "Searching the test images", total=len(indices)))
-    searched = sorted(found, key=lambda s: s.index)
+    searched = together(inputs.parts)
     reached = None
-    if six in indices:
+    if given[six] == labels[six]:
         sweep = SizeSweep(network, sizes=range(1, chosen["largest"] + 1), fill=0.0)
         reached = anywhere(sweep(images[six], occlusion["digit"]))
     blank = cnn.predict(network, np.zeros_like(images[:1]))[0]

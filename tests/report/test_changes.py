@@ -42,6 +42,7 @@ JOBS = LOOKING | {
     *("gradient_lags", "echo_state", "training"),
 }
 SECTIONS = sections(*JOBS, "frontmatter", "answers", "built")
+PARTS = {"atlas_part 1-of-1", "patch_search_part 1-of-1"}  # of those that look, of one part here
 IMAGES = "analysis/data/train-images-idx3-ubyte.gz"
 # What reaches the centres of the patches, and what prints it.
 CENTRES = {"feature_maps", "occlusion", "patch_colour", "atlas"}
@@ -51,7 +52,7 @@ REACHES = {
     "script": Reach(
         replace("analysis/digits.py", "images.mean() / 255.0", "images.mean() / 510.0"),
         {"digits"}, sections("digits"),
-        {"classifier", *LOOKING, *sections("classifier", *LOOKING, "frontmatter")},
+        {"classifier", *LOOKING, *PARTS, *sections("classifier", *LOOKING, "frontmatter")},
         ("the mean grey is 0.064",),
     ),
     "far helper": Reach(
@@ -73,7 +74,8 @@ REACHES = {
         replace("analysis/echo_state.py", "    return record(\n", "    # A comment.\n    return record(\n")
     ),
     "value": Reach(
-        replace(CONFIG, "stride: 4", "stride: 5"), OCCLUDED, sections(*OCCLUDED, "frontmatter"),
+        replace(CONFIG, "stride: 4", "stride: 5"), OCCLUDED | {"atlas_part 1-of-1"},
+        sections(*OCCLUDED, "frontmatter"),
         words=("with a step of 5 pixels",),
     ),
     "title": Reach(
@@ -104,7 +106,10 @@ REACHES = {
     ),
     "package": Reach(
         upgrade("torchvision"), {"digits"},
-        after={"classifier", *LOOKING, *sections("digits", "classifier", *LOOKING, "frontmatter")},
+        after={
+            *("classifier", *LOOKING, *PARTS),
+            *sections("digits", "classifier", *LOOKING, "frontmatter"),
+        },
     ),
 }  # fmt: skip
 
@@ -112,7 +117,12 @@ REACHES = {
 @pytest.fixture(scope="module")
 def subject() -> Subject:
     lost = ["build/arrays/occlusion.npz", "build/sections/occlusion.tex"]
-    return Subject(JOBS, SECTIONS, REACHES, (lost, {"occlusion", "section occlusion"}))
+    return Subject(
+        JOBS | PARTS | {"training_part 1-of-1"},
+        SECTIONS,
+        REACHES,
+        (lost, {"occlusion", "section occlusion"}),
+    )
 
 
 def test_changed_data_without_its_sum_is_refused(built):

@@ -15,7 +15,8 @@ RULES = dict(
         r"^rule (\w+):\n(.*?)(?=^\S|\Z)", (ROOT / "Snakefile").read_text(), re.MULTILINE | re.DOTALL
     )
 )
-JOBS = [rule for rule in RULES if rule != "all"]
+PARTS = {rule for rule in RULES if rule.endswith("_part")}  # of a divided job
+JOBS = [rule for rule in RULES if rule != "all" and rule not in PARTS]
 SECTIONS = {
     file.name.split(".")[0]: file.read_text(encoding="utf-8")
     for file in (ROOT / "templates/sections").iterdir()
@@ -41,18 +42,18 @@ def test_a_job_has_one_name(job):
     assert (ROOT / f"tests/report/test_{job}.py").is_file()
 
 
+@pytest.mark.parametrize("rule", [*JOBS, *PARTS])
+def test_every_rule_says_what_it_needs(rule):
+    assert re.search(r"mem_mb=\d+,\s+runtime=\d+,", RULES[rule])
+
+
 def test_every_script_is_a_job_and_every_block_is_read():
     scripts = {path.stem for path in (ROOT / "analysis").glob("*.py")} - {"__init__", "drawing"}
-    assert scripts == set(JOBS)
-    assert set(block("default")) == set(JOBS) - NO_SETTINGS | {"report", "seeds"}
-    assert set(SECTIONS) == set(JOBS) | {
-        "frontmatter",
-        "overview",
-        "answers",
-        "conclusion",
-        "recurrence_lines",
-        "built",
-    }
+    assert scripts == set(JOBS) | PARTS
+    assert {f"{job}_part" for job in block("default")["shards"]} == PARTS
+    assert set(block("default")) == set(JOBS) - NO_SETTINGS | {"report", "seeds", "shards"}
+    others = ("frontmatter", "overview", "answers", "conclusion", "recurrence_lines", "built")
+    assert set(SECTIONS) == {*JOBS, *others}
 
 
 def test_every_assertion_of_the_original_is_a_claim():

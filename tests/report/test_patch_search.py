@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from analysis import patch_search
+from analysis import patch_search, patch_search_part
 from analysis.data import storage
 from analysis.maths import network as cnn
 from analysis.maths.occlusion import FlippingPatch, SizeSweep, occlude_dense
@@ -108,7 +108,7 @@ def test_the_rank_correlation_is_spearmans():
 
 def test_a_random_square_of_each_side_lies_inside():
     image = np.ones((1, 28, 28), np.float32)
-    covered = patch_search.at_random(image, 28, np.random.default_rng(0))
+    covered = patch_search_part.at_random(image, 28, np.random.default_rng(0))
     assert [int((c == 0).sum()) for c in covered] == [side**2 for side in range(1, 29)]
     assert (image == 1).all()
 
@@ -189,17 +189,18 @@ def test_brute_force_gives_the_same_labels_anywhere(trained, small_digits, index
 
 
 @pytest.fixture
-def job(tmp_path, trained, small_digits, monkeypatch):
+def job(tmp_path, trained, small_digits):
     """Run the job in a folder of its own."""
 
-    def run(folder=tmp_path, count: int = 1, **changes) -> dict:
-        monkeypatch.setenv("WORKINGS_THREADS", str(count))
+    def run(folder=tmp_path, of: int = 2, **changes) -> dict:
         config = {
             "patch_search": {"per_class": None, "largest": 12, "seed": 1, **changes},
             "classifier": trained[0],
             "occlusion": {"digit": 6, "example": 1},
         }
-        return studies.run(patch_search, folder, config, small_digits, trained[1])
+        return studies.run_divided(
+            patch_search, patch_search_part, folder, config, small_digits, trained[1], of
+        )
 
     return run
 
@@ -227,10 +228,13 @@ def test_the_whole_job(job, trained, small_digits, per_class):
         assert min(r["smallest"] for r in values["own"]["reached"]) == brute[16][0]
 
 
-def test_several_processes_give_the_same_bytes(job, tmp_path):
-    for count in (1, 2):
-        job(tmp_path / str(count), count)
-    assert studies.Files(tmp_path / "1").all() == studies.Files(tmp_path / "2").all()
+def test_the_number_of_parts_changes_no_byte(job, tmp_path):
+    made = []
+    for of in (1, 3, 200):  # more parts than images
+        job(tmp_path / str(of), of)
+        files = studies.Files(tmp_path / str(of)).all().items()
+        made.append({name: data for name, data in files if not name.startswith("part")})
+    assert made[0] == made[1] == made[2]
 
 
 def test_a_network_that_is_always_wrong_is_refused(job, small_digits, monkeypatch):

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from analysis import training
+from analysis import training, training_part
 from analysis.maths import recurrent_cells as rc
 from analysis.maths.training import Outcome, Recall, wilson
-from analysis.training import Choice
+from analysis.training_part import Choice
 from tests.report import studies
 from workings.messages import InputError
 
@@ -42,9 +42,10 @@ SMALL = {
 }
 
 
-def run(folder, **changes):
+def run(folder, of: int = 2, **changes):
     """The measurements of a run with the small configuration and some `changes`."""
-    return studies.run(training, folder, SMALL | changes)
+    config = {"training": SMALL | changes}
+    return studies.run_divided(training, training_part, folder, config, of=of)
 
 
 @pytest.fixture(scope="module")
@@ -69,11 +70,13 @@ def test_every_network_is_measured(measured):
     assert measured["recall"]["models"][3]["trained"] == 42
 
 
-def test_any_number_of_processes_gives_the_same_bytes(tmp_path, measured, monkeypatch):
-    for count in ("1", "2"):
-        monkeypatch.setenv("WORKINGS_THREADS", count)
-        assert run(tmp_path / count) == measured
-    assert studies.Files(tmp_path / "1").all() == studies.Files(tmp_path / "2").all()
+def test_the_number_of_parts_changes_no_byte(tmp_path, measured):
+    made = []
+    for of in (1, 3, 20):  # more parts than settings
+        assert run(tmp_path / str(of), of) == measured
+        files = studies.Files(tmp_path / str(of)).all().items()
+        made.append({name: data for name, data in files if not name.startswith("part")})
+    assert made[0] == made[1] == made[2]
 
 
 def test_a_setting_depends_on_nothing_else(tmp_path, measured):
@@ -105,22 +108,22 @@ def test_the_choice_is_made_on_networks_that_are_not_reported(monkeypatch):
         asked.append((sort, wanted))
         return [outcome(errors[c][r % 3] * base) for c, r in wanted]
 
-    monkeypatch.setattr(training, "networks", networks)
+    monkeypatch.setattr(training_part, "networks", networks)
     config = SMALL | {
         "validation": 3, "repeats": 4, "rates": [0.1, 0.2],
         "starts": {"vanilla": [1.0], "gated": ["orthogonal", 1.0]},
     }  # fmt: skip
-    found = training.run_setting(config, training.Setting("recall", 8, "GRU"))
+    found = training_part.run_setting(config, training_part.Setting("recall", 8, "GRU"))
     assert (found.choice, found.tried) == (Choice("orthogonal", 0.2), 4)
-    assert [sort for sort, _ in asked] == [training.VALIDATION, training.REPORTED]
+    assert [sort for sort, _ in asked] == [training_part.VALIDATION, training_part.REPORTED]
     assert asked[1][1] == [(found.choice, repeat) for repeat in range(4)]
 
 
 def test_no_reported_network_was_a_validation_network():
-    setting, choice = training.Setting("recall", 3, "GRU"), Choice("orthogonal", 0.02)
+    setting, choice = training_part.Setting("recall", 3, "GRU"), Choice("orthogonal", 0.02)
     first, second = (
-        training.networks(SMALL, setting, [(choice, 0)], sort)
-        for sort in (training.VALIDATION, training.REPORTED)
+        training_part.networks(SMALL, setting, [(choice, 0)], sort)
+        for sort in (training_part.VALIDATION, training_part.REPORTED)
     )
     assert first != second
 
@@ -150,11 +153,7 @@ def test_a_verdict_needs_intervals_that_lie_apart():
         ),
     ],
 )
-@pytest.mark.parametrize("processes", [1, 2])
-def test_what_the_schema_cannot_see_is_explained(
-    tmp_path, monkeypatch, processes, changes, key, words
-):
-    monkeypatch.setenv("WORKINGS_THREADS", str(processes))
+def test_what_the_schema_cannot_see_is_explained(tmp_path, changes, key, words):
     with pytest.raises(InputError, match=words) as error:
         run(tmp_path, **changes)
     assert error.value.key == f"training.{key}"
