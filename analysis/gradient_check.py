@@ -9,7 +9,7 @@ from workings import figures, measurements
 from workings.derive import checks
 from workings.derive.description import refusing
 from workings.derive.recurrence import Recurrence
-from workings.derive.typesetting import symbol
+from workings.derive.symbols import symbol
 from workings.measurements import Record, record
 from workings.messages import InputError
 
