@@ -147,13 +147,6 @@ def test_without_its_recurrence_a_network_learns_nothing(monkeypatch):
     assert outcome.updates == OPTIONS["updates"] and outcome.error > 0.3
 
 
-def test_the_weights_are_counted_as_they_are_trained():
-    for kind in KINDS:
-        units, inputs, outputs = 5, 3, 2
-        used = rc.draw(kind, units, inputs, outputs, 1.0, 1.0, 1.0, np.random.default_rng(0))
-        assert rc.count(kind, units, inputs, outputs) == sum(p.size for p in used.values())
-
-
 @pytest.mark.parametrize("solved", [0, 1, 5, 9, 10])
 def test_the_interval_is_wilsons(solved):
     theirs = binomtest(solved, 10).proportion_ci(0.9, method="wilson")
