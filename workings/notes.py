@@ -15,25 +15,23 @@ import textwrap
 import traceback
 from pathlib import Path
 
-FOLDER = Path(".snakemake/workings")
+SHARED = Path(".snakemake/workings")
 WIDTH = 240  # characters of a line: what is longer is broken
 LINES = 16  # of an error; of a longer one the first and the last
 FRAMES = 5  # of a traceback that are shown
 
 
 class Notes:
-    """A folder with a file of each job's, named to the jobs by WORKINGS_NOTES.
-
-    It lies beside the report, where jobs on other machines reach it.
-    """
+    """A folder with a file of each job's, named to the jobs by WORKINGS_NOTES."""
 
     def __init__(self) -> None:
-        name = ""
+        os.environ["WORKINGS_NOTES"] = ""
         with contextlib.suppress(OSError):  # no room: then jobs say it themselves
-            FOLDER.mkdir(parents=True, exist_ok=True)
-            name = tempfile.mkdtemp(prefix="notes-", dir=FOLDER.resolve())
-        self.folder = Path(name)
-        os.environ["WORKINGS_NOTES"] = name
+            os.environ["WORKINGS_NOTES"] = tempfile.mkdtemp(prefix="workings-")
+
+    @property
+    def folder(self) -> Path:
+        return Path(os.environ["WORKINGS_NOTES"])
 
     def by_output(self, kind: str) -> dict[str, str]:
         """The texts of one kind, by the first output of the job that noted them."""
@@ -49,6 +47,16 @@ class Notes:
     def remove(self) -> None:
         if self.folder.name:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def share() -> None:
+    """Move the folder beside the report, where jobs on other machines reach it."""
+    if before := os.environ.get("WORKINGS_NOTES"):
+        SHARED.mkdir(parents=True, exist_ok=True)
+        for left in SHARED.glob("notes-*"):  # by a build that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        os.environ["WORKINGS_NOTES"] = tempfile.mkdtemp(prefix="notes-", dir=SHARED.resolve())
+        shutil.rmtree(before, ignore_errors=True)
 
 
 def note(kind: str, output: str, text: str) -> bool:

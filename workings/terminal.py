@@ -54,6 +54,7 @@ class LogHandler(LogHandlerBase):
         self.running: dict[int, float] = {}
         self.failed: dict[str, str] = {}  # what Snakemake says of a failed job, by first output
         self.errors: list[str] = []
+        self.logs: list[str] = []  # of a cluster, of the group that failed last
         self.done = self.total = 0
         self.interrupted = False
         self.notes = Notes()
@@ -112,7 +113,7 @@ class LogHandler(LogHandlerBase):
         said = [self.errors.pop().splitlines()[-1]] if self.errors else []
         # Of a cluster: what it says of the job, and the log of what the machine said.
         said += [(record.rule_msg or "").partition("For further error details")[0].strip()]
-        said += [f"its log: {os.path.relpath(file)}" for file in getattr(record, "log", ())]
+        said += [f"its log: {os.path.relpath(file)}" for file in [*getattr(record, "log", ()), *self.logs]]
         label = self.labels.get(record.jobid, record.rule_name)
         if self.interrupted:
             return
@@ -122,6 +123,9 @@ class LogHandler(LogHandlerBase):
             self.failed[label] = (
                 f"workings: {label}: ended without a word. {' '.join(filter(None, said))}"
             )
+
+    def _group_error(self, record: Any) -> None:
+        self.logs = record.aux_logs  # which Snakemake does not hand on to the group's jobs
 
     def _error(self, record: Any) -> None:
         if "At least one job did not complete" not in record.getMessage():

@@ -26,7 +26,7 @@ from workings.build import commit, fingerprint, lease, lock, manifests, options,
 from workings.build.files import hold_writable, worded
 from workings.build.plan import Plan, forget, read, sent
 from workings.messages import InputError, did_you_mean
-from workings.notes import note
+from workings.notes import note, share
 from workings.page import document, letters, lint, template
 
 # The interpreter that runs Snakemake, also where the environment was not activated.
@@ -152,6 +152,8 @@ class Report:
                 lock.begin_build()
                 lease.begin_build()
                 forget()
+                if not workflow.local_exec:
+                    share()
         self._given: dict[str, dict] = {}  # what each job is given of the configuration
         self._known = self.config | {"commit": commit.read(), "places": places}
 
