@@ -113,7 +113,10 @@ class LogHandler(LogHandlerBase):
         said = [self.errors.pop().splitlines()[-1]] if self.errors else []
         # Of a cluster: what it says of the job, and the log of what the machine said.
         said += [(record.rule_msg or "").partition("For further error details")[0].strip()]
-        said += [f"its log: {os.path.relpath(file)}" for file in [*getattr(record, "log", ()), *self.logs]]
+        said += [
+            f"its log: {os.path.relpath(file)}"
+            for file in [*getattr(record, "log", ()), *self.logs]
+        ]
         label = self.labels.get(record.jobid, record.rule_name)
         if self.interrupted:
             return
