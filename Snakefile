@@ -69,18 +69,18 @@ rule classifier:
 
 rule filters:
     input:
+        digits="build/data/digits.npz",
         model="build/model/classifier.safetensors",
     output:
         measurements="build/measurements/filters.json",
         figure="build/figures/filters.pdf",
-        deep="build/figures/filters_deep.pdf",
     resources:
         mem_mb=500,
         runtime=10,
     params:
         **paper.job("filters", "classifier"),
     message:
-        "Draw the filters of the three convolutions."
+        "Draw the filters of the three convolutions, and what excites each."
     shell:
         paper.RUN
 
@@ -254,6 +254,22 @@ rule patch_search:
         paper.RUN
 
 
+rule full_set:
+    input:
+        kept="results/full_set.json",
+    output:
+        measurements="build/measurements/full_set.json",
+    resources:
+        mem_mb=100,
+        runtime=10,
+    params:
+        **paper.job("full_set"),
+    message:
+        "Read what a run on all of MNIST measured."
+    shell:
+        paper.RUN
+
+
 # Problem 3: the recurrent network by hand.
 
 
@@ -269,8 +285,9 @@ rule recurrence:
     output:
         measurements="build/measurements/recurrence.json",
         derivation="build/derivations/recurrence.json",
+        figure="build/figures/recurrence.pdf",
     resources:
-        mem_mb=200,
+        mem_mb=300,
         runtime=10,
     params:
         **paper.job("recurrence"),

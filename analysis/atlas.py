@@ -154,12 +154,10 @@ def draw(atlas: Atlas, image: np.ndarray, digit: int):
         (last, 0),
         (last, 1),
     ]
-    drops = np.stack([drop for _, drop, _ in shown])
-    colours = {"vmin": min(0.0, drops.min()), "vmax": max(1e-9, drops.max())}
     for (title, drop, ink), (left, down) in zip(shown, places, strict=True):
         axes = figures.panel(figure, left, bottom - down * high, side, side)
         level = 0.5 * ink.max()
-        drawn = drawing.over_digit(axes, drop, atlas.middles, ink, level, **colours)
+        drawn = drawing.over_digit(axes, drop, atlas.middles, ink, level)
         axes.set_title(title, pad=2)
     drawing.scale_below(figure, drawn, 3.0, bottom - high - 5.2, 5 * side + 4 * gap - 6.0)
     return figure

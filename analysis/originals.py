@@ -31,7 +31,7 @@ BY_STEP = {
     "dl_dh": (r"d\ell_{t}/dh_{t}", "dl_dh[{t}]"),
     "dh_da": (r"dh_{t}/da_{t}", "jacobian/dh_da[{t}]"),
     "dl_da": (r"d\ell_{t}/da_{t}", "dl_da[{t}]"),
-    "dh_prev_db": (r"dh_{p}/db", "dh_prev_db[{t}]"),
+    "dh_prev_db": (r"dh_{p}/db", "dh_db[{p}]"),
     "da_db": (r"da_{t}/db", "da_db[{t}]"),
     "dl_db": (r"d\ell_{t}/db", "dl_db[{t}]"),
 }
@@ -130,7 +130,9 @@ def compare(original: Mapping[str, Any], recurrence: Mapping, exact: Exact) -> l
     for step in original["backpropagation"]:
         t = step["t"]
         values = {
-            name: lines[line.format(t=t)] for name, (_, line) in BY_STEP.items() if name in step
+            name: lines[line.format(t=t, p=t - 1)]
+            for name, (_, line) in BY_STEP.items()
+            if name in step
         }
         if "dh_da" in values:  # printed without its zeros
             values["dh_da"] = [row[i] for i, row in enumerate(values["dh_da"])]
@@ -257,9 +259,12 @@ def _exact(value: Any) -> Any:
 
 
 def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
-    original = settings.read_yaml(Path(inputs.original))["rnn"]
+    written = settings.read_yaml(Path(inputs.original))
+    original = written["rnn"]
     others = differences(original, config)
-    values = record(settings_that_differ=others)
+    answers = written["assertions"] | written["shown"]
+    parts = {name: answer["part"] for name, answer in answers.items()}
+    values = record(settings_that_differ=others, parts=parts)
     if not others:
         recurrence = measurements.read(inputs.recurrence)
         values |= measure(original, recurrence, exactly(original, config["recurrence"]))

@@ -8,9 +8,10 @@ import numpy as np
 
 from analysis.maths.comparison import lines_of
 from workings import config as settings
-from workings import measurements
+from workings import figures, measurements
 from workings.derive.derivation import Derivation, derive, readings
 from workings.derive.description import refusing
+from workings.derive.drawing import unrolled
 from workings.derive.proofs import (
     POINTS,
     PROVED,
@@ -21,7 +22,8 @@ from workings.derive.proofs import (
     prove_operations,
 )
 from workings.derive.recurrence import Gradients, Recurrence, Run
-from workings.derive.typesetting import symbol
+from workings.derive.symbols import symbol
+from workings.derive.typesetting import WIDE_WIDTH
 from workings.measurements import Record, record
 
 DIGITS = 8  # decimals in the printed matrices, as many as the original printed
@@ -32,6 +34,7 @@ def measure(cell: Recurrence, run: Run, gradients: Gradients, derivation: Deriva
     values = record(
         name=cell.name or "recurrent network",
         steps=cell.steps,
+        worked_step=cell.steps - 1 if cell.worked_step is None else cell.worked_step,
         parameters=cell.size,
         loss=float(run.loss),
         gradients={name: gradients[name] for name in cell.parameters},
@@ -48,14 +51,8 @@ def measure(cell: Recurrence, run: Run, gradients: Gradients, derivation: Deriva
         both = readings(cell, run, parameter)
         gap = np.abs(both["forward"] - both["reverse"]).max()
         values["readings"] = record(
-            symbol=symbol(parameter),
-            **both,
-            step=list(range(cell.steps)),
-            largest_difference_in_a_row=float(gap),
+            symbol=symbol(parameter), largest_difference_in_a_step=float(gap)
         )
-        # A table of more, or of longer, rows says less than its sum.
-        shape = cell.shape(parameter)
-        values["readings_fit"] = cell.steps <= 10 and len(shape) == 1 and shape[0] <= 3
     return values
 
 
@@ -99,7 +96,8 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
         cell = Recurrence.from_config({"meaning": meaning(chosen["cell"], inputs.cells)} | chosen)
         run = cell.forward()
         gradients = cell.reverse(run)
-        derivation = derive(cell, run, digits=DIGITS)
+        derivation = derive(cell, run, digits=DIGITS, width=WIDE_WIDTH)
         values = measure(cell, run, gradients, derivation)
     measurements.write(outputs.measurements, values)
     derivation.write(outputs.derivation)
+    figures.save(unrolled(cell), outputs.figure)

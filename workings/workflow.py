@@ -434,7 +434,14 @@ class Report:
         code = {file for job in jobs.values() for file in fingerprint.reached(job["script"])[0]}
         lines = [f"text {f} {store.sum_of(fingerprint.located(f))[:12]}" for f in sorted(code)]
         texts = {name: (SECTIONS / f"{name}.tex.j2").read_text() for name in self.sections}
-        chosen = ("report.repository", "report.language", "report.engine", "commit", "places")
+        chosen = (
+            "report.ledger",
+            "report.repository",
+            "report.language",
+            "report.engine",
+            "commit",
+            "places",
+        )
         part = self._part(chosen) | {
             "jobs": jobs,
             "sections": {name: rf"\label{{sec:{name}}}" in text for name, text in texts.items()},
@@ -444,7 +451,7 @@ class Report:
         return self._params(f"{PAGE}/ledger.py", lambda wildcards: (part, lines))
 
     def seed_runs(self) -> list[str]:
-        """The measurements of every job that a tried seed decides, from each of the seeds.
+        """The measurements of every wanted job that a tried seed decides, from each of the seeds.
 
         A job depends on a seed when its configuration has it, or one of its inputs does.
         """
@@ -456,7 +463,18 @@ class Report:
                 seeded = any("seed" in given.get(block, {}) for block in tried)
                 if seeded or decided & set(map(str, rule.input)):
                     decided |= set(map(str, rule.output))
-        paths = [job.measurements for job in self.jobs.values() if job.measurements in decided]
+        wanted = self.config["seeds"]["jobs"]
+        for name in wanted or []:
+            if name not in self.jobs or self.jobs[name].measurements not in decided:
+                raise InputError(
+                    f"{self._configuration.place('seeds.jobs')}: seeds.jobs: no seed of seeds.blocks "
+                    f"decides '{name}'; {did_you_mean(name, self.jobs)}leave it out"
+                )
+        paths = [
+            job.measurements
+            for job in self.jobs.values()
+            if job.measurements in decided and (wanted is None or job.name in wanted)
+        ]
         return [
             path.replace("build/", f"build/seeds/{seed}/", 1)
             for seed in self.config["seeds"]["values"]

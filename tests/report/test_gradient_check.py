@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,12 +10,13 @@ import numpy as np
 import pypdf
 import pytest
 
-from analysis import gradient_check
+from analysis import gradient_check, recurrence
+from tests.report import studies
 from workings import config as settings
 from workings import measurements
 from workings.derive.checks import check_gradients
 from workings.derive.expression import alone
-from workings.derive.proofs import PROVED, prove_cell
+from workings.derive.proofs import PROVED, REFUTED, TRIED, Proof, prove_cell
 from workings.derive.recurrence import Recurrence
 from workings.messages import InputError
 
@@ -99,3 +101,22 @@ def test_a_curve_that_ends_before_it_begins_is_refused(tmp_path, gradients):
     with pytest.raises(InputError, match="must be below gradient_check") as caught:
         run(tmp_path, gradients, {**CONFIG, "gradient_check": block})
     assert caught.value.key == "gradient_check.smallest_epsilon"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "said"),
+    [
+        (PROVED, "Every statement is proved"),
+        (REFUTED, r"claim 'recurrence_rules' does not hold.* 47 == 48"),
+        (TRIED, "are not proved"),
+    ],
+)
+def test_what_is_not_proved_is_not_called_proved(recorded, monkeypatch, verdict, said):
+    checked = recorded[0]
+    monkeypatch.setattr(recurrence, "prove_operations", lambda: [Proof("u + v by u", verdict)])
+    cell = Recurrence.from_config(CONFIG["recurrence"])
+    values = {"proofs": recurrence.proofs(cell)}
+    refused = pytest.raises(InputError, match=said) if verdict == REFUTED else nullcontext()
+    with refused:
+        text = studies.fill("gradient_check", recurrence=values, gradient_check=checked)
+        assert said in text

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from contextlib import nullcontext
 from copy import deepcopy
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,8 +18,8 @@ from tests.report import studies
 from workings import config as settings
 from workings import measurements
 from workings.derive.derivation import derive
-from workings.derive.proofs import REFUTED, TRIED, Proof
 from workings.derive.recurrence import Recurrence
+from workings.derive.typesetting import WIDE_WIDTH
 from workings.messages import InputError
 from workings.page.typeset import STYLE
 
@@ -34,7 +33,9 @@ SHIPPED = sorted(map(str, (ROOT / "config/cells").glob("*.yaml")))
 
 def run(folder: Path, block: dict) -> tuple[dict, dict]:
     """What the job writes: measurements and derivation."""
-    outputs = SimpleNamespace(measurements=folder / "m.json", derivation=folder / "d.json")
+    outputs = SimpleNamespace(
+        measurements=folder / "m.json", derivation=folder / "d.json", figure=folder / "f.pdf"
+    )
     recurrence.main({"recurrence": block}, SimpleNamespace(cells=SHIPPED), outputs)
     return measurements.read(outputs.measurements), measurements.read(outputs.derivation)
 
@@ -66,16 +67,45 @@ def test_a_changed_weight_is_noticed():
 
 
 def test_the_readings_by_steps_are_the_original_ones_forwards(recorded):
-    for t, row in enumerate(recorded[0]["readings"]["forward"]):
-        assert row == pytest.approx(
+    for t in range(3):
+        assert recorded[0]["lines"][f"dl_db[{t}]"] == pytest.approx(
             [float(n) for n in ORIGINAL["backpropagation"][t]["dl_db"]], abs=5e-9
         )
 
 
-def test_every_line_with_numbers_is_recorded_under_its_printed_key(recorded):
+def printed(derivation: dict) -> list[dict]:
+    """Every line that the sections print."""
+    groups = ("given", "recurrences", "worked", "sums", "update", "parts")
+    parts = [part for group in groups for part in derivation[group]]
+    return [line for part in parts for line in (*part["lines"], *part["sums"])]
+
+
+def test_every_number_is_recorded_under_its_printed_key(recorded):
     values, derivation = recorded
-    keys = [line["key"] for part in derivation["parts"] for line in part["lines"] if line["key"]]
-    assert set(keys) == set(values["lines"]) and len(keys) == values["lines_with_numbers"]
+    rows = [row for table in derivation["tables"] for row in table["rows"]]
+    cells = [cell for row in rows for cell in row["cells"] if cell]
+    keys = {one["key"] for one in [*cells, *printed(derivation)]} - {None}
+    assert len(keys) > 60 and keys <= set(values["lines"])
+    assert len(values["lines"]) == values["lines_with_numbers"]
+
+
+def test_the_sections_print_every_line(recorded):
+    values, derivation = recorded
+    filled = [
+        studies.fill(name, None, {"recurrence": derivation}, recurrence=values)
+        for name in ("recurrence", "recurrence_lines")
+    ]
+    names = [line["name"] for line in printed(derivation) if "rows" in line]
+    for name in names:
+        anchors = sum(text.count(f"\\linename{{recurrence.{name}}}") for text in filled)
+        assert anchors == (name not in BLOCK["parameters"]), name  # which stand in a sentence
+    assert filled[0].count("longmeasuredtable}{recurrence_") == 3
+    no_lines = {**derivation, "parts": []}
+    without = [
+        studies.fill(name, None, {"recurrence": no_lines}, recurrence=values)
+        for name in ("recurrence", "recurrence_lines")
+    ]
+    assert without[1].strip() == "" and "sec:recurrence_lines" not in without[0]
 
 
 def test_a_cell_without_update_and_forward_mode_is_derived_too(tmp_path):
@@ -89,11 +119,7 @@ def test_a_cell_without_update_and_forward_mode_is_derived_too(tmp_path):
     assert values["loss"] == pytest.approx(h1**2 + h2**2, rel=1e-15)
     assert values["gradients"]["k"] == pytest.approx(2 * h2 * (1 - h2**2) * h1, rel=1e-13)
     text = studies.fill("recurrence", None, {"recurrence": derivation}, recurrence=values)
-    assert (
-        "{Every statement is proved" in text
-        and "Which way" not in text
-        and "Two readings" not in text
-    )
+    assert "Which way" not in text and "read forwards" not in text
 
 
 @pytest.mark.parametrize("state", [{"h": 1}, {}])
@@ -136,20 +162,6 @@ def test_the_rules_are_proved(recorded):
     assert proofs["proved"] == proofs["statements"] == proofs["rules"] + proofs["cell"]
 
 
-@pytest.mark.parametrize(
-    ("verdict", "said"),
-    [(REFUTED, r"claim 'recurrence_rules' does not hold.* 47 == 48"), (TRIED, "are not proved")],
-)
-def test_what_is_not_proved_is_not_called_proved(recorded, monkeypatch, verdict, said):
-    values, derivation = recorded
-    monkeypatch.setattr(recurrence, "prove_operations", lambda: [Proof("u + v by u", verdict)])
-    values = values | {"proofs": recurrence.proofs(Recurrence.from_config(BLOCK))}
-    refused = pytest.raises(InputError, match=said) if verdict == REFUTED else nullcontext()
-    with refused:
-        text = studies.fill("recurrence", None, {"recurrence": derivation}, recurrence=values)
-        assert said in text and "is proved" not in text
-
-
 def test_the_example_of_the_documents_is_derived(root):
     page = (root / "docs/cells.md").read_text(encoding="utf-8")
     block = yaml.safe_load(page.split("```yaml\n")[1].split("```")[0])["recurrence"]
@@ -190,18 +202,22 @@ AWKWARD = {
 }
 
 
-def too_wide(folder: Path, parts: list[list[list[str]]]) -> list[str]:
-    """What TeX finds too wide for the text column, by more than a point."""
-    shown = (
-        "\\begin{align*}\n" + " \\\\\n".join(" \\\\\n".join(rows) for rows in part)
-        + "\n\\end{align*}"
-        for part in parts
-    )  # fmt: skip
+def too_wide(folder: Path, parts: list[tuple[str, list[list[str]]]]) -> list[str]:
+    """What TeX finds too wide of the lines of parts, each with its environment."""
+    shown = []
+    for environment, rows in parts:
+        lines = " \\\\\n".join(" \\\\\n".join(line) for line in rows)
+        text = f"\\begin{{align*}}\n{lines}\n\\end{{align*}}"
+        begin, end = (f"\\{word}{{{environment}}}" * bool(environment) for word in ("begin", "end"))
+        shown.append(f"{begin}\n{text}\n{end}")
+    return overfull(folder, "\n".join(shown))
+
+
+def overfull(folder: Path, text: str) -> list[str]:
+    """The widths, in points, of what TeX finds too wide by more than one."""
     (folder / "wide.tex").write_text(
         "\\documentclass[fontsize=10.5pt]{scrartcl}\n\\usepackage{workings,workings-house}\n"
-        + "\\begin{document}\n"
-        + "\n".join(shown)
-        + "\n\\end{document}\n"
+        f"\\begin{{document}}\n{text}\n\\end{{document}}\n"
     )
     ran = subprocess.run(
         ["pdflatex", "-no-shell-escape", "-interaction=nonstopmode", "-halt-on-error", "wide.tex"],
@@ -215,7 +231,27 @@ def too_wide(folder: Path, parts: list[list[list[str]]]) -> list[str]:
 
 @pytest.mark.parametrize("name", AWKWARD)
 def test_every_row_fits_the_text_column(tmp_path, name):
-    derivation = derive(Recurrence.from_config(AWKWARD[name]), digits=recurrence.DIGITS)
-    assert too_wide(tmp_path, [part.rows() for part in derivation.parts]) == []
-    unbroken = [[line.rows(left=-1000) for line in part.lines] for part in derivation.parts]
+    cell = Recurrence.from_config(AWKWARD[name])
+    derivation = derive(cell, digits=recurrence.DIGITS, width=WIDE_WIDTH)
+    assert (
+        too_wide(tmp_path, [("", part.rows()) for part in derivation.groups["recurrences"]]) == []
+    )
+    groups = ("worked", "sums", "update", "parts")
+    wide = [part for group in groups for part in derivation.groups[group]]
+    assert too_wide(tmp_path, [("widelines", part.rows()) for part in wide]) == []
+    unbroken = [("widelines", [line.rows(left=-1000) for line in part.lines]) for part in wide]
     assert len(too_wide(tmp_path, unbroken)) > 3  # the check can fail
+
+
+@pytest.mark.parametrize("name", AWKWARD)
+def test_every_table_fits_the_page(tmp_path, name):
+    block = {**AWKWARD[name], "inputs": AWKWARD[name]["inputs"] * 3}
+    values, derivation = run(tmp_path, block)
+    text = studies.fill("recurrence", None, {"recurrence": derivation}, recurrence=values)
+    tables = re.findall(
+        r"\\begin\{longmeasuredtable\}.*?\\end\{longmeasuredtable\}", text, re.DOTALL
+    )
+    assert len(tables) == 2 + len(block["forward_mode"])
+    assert overfull(tmp_path, "\n\n".join(tables)) == []
+    wider = re.sub(r"(?<=\d)\.(\d+)", r".\1\1\1\1", "\n\n".join(tables))
+    assert overfull(tmp_path, wider) != []  # the check can fail

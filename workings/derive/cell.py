@@ -66,6 +66,8 @@ class Cell:
     update: tuple[str, Fraction] | None = None  # the parameter and the rate of one step down
     name: str = ""
     meaning: Mapping[str, str] | None = None
+    worked_step: int | None = None  # printed with its numbers; by default the last
+    full_lines: bool = True  # whether the other steps are too
 
     @property
     def states(self) -> dict[str, str]:

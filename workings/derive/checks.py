@@ -44,7 +44,7 @@ TOLERANCES = {
 COMPLEX_STEP = 1e-30
 STEPS = tuple(10.0 ** (-k / 2) for k in range(3, 11))  # 3e-2 ... 1e-5
 FINER_STEPS = tuple(10.0 ** (-k / 2) for k in range(11, 27))  # where the loss bends within 1e-5
-MOST_BY_COMPONENT = 2000  # steps x components of all parameters; beyond: random directions
+MOST_BY_COMPONENT = 200_000  # work of moving each component by itself; beyond: random directions
 MOST_SENSITIVE = 1000  # components, whose sensitivities forward mode carries all at once
 DIRECTIONS = 3
 MOST_MULTIPRECISION_WORK = 400_000  # steps x components of all parameters and lines
@@ -124,7 +124,8 @@ def directions(cell: Recurrence, parameter: str) -> list[Array]:
     """What a gradient is projected on: unit vectors or, where these take long, random signs."""
     shape = cell.shape(parameter)
     size = int(np.prod(shape))
-    if size <= DIRECTIONS or cell.steps * cell.size <= MOST_BY_COMPONENT:
+    work = cell.size * cell.steps * max(cell.size, 100)  # runs x steps x what a step costs
+    if size <= DIRECTIONS or work <= MOST_BY_COMPONENT:
         return [row.reshape(shape) for row in np.eye(size)]
     random = np.random.default_rng([0, *parameter.encode()])
     return [random.choice([-1.0, 1.0], size=shape) for _ in range(DIRECTIONS)]

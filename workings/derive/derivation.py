@@ -1,8 +1,8 @@
-r"""A derivation that prints itself: equation = substituted matrices = result, line by line.
+r"""A derivation that prints itself: the recurrences in symbols, one step with its numbers, a table by
+steps for each pass, and all lines as equation = substituted matrices = result.
 
-The lines come from the same formulas that compute the numbers (recurrence.py), so what is printed and
-what is computed cannot differ. The LaTeX uses only amsmath's constructs (bmatrix, smallmatrix,
-aligned), which MathJax and KaTeX know too.
+All come from the same formulas that compute the numbers (recurrence.py), so what is printed and
+what is computed cannot differ.
 
 Notation: \partial^+ v / \partial u is immediate, through one line of the cell alone; d is total.
 l_t is the loss of step t alone, L the sum. \partial l_t / \partial u_t goes through step t alone.
@@ -11,12 +11,10 @@ Functions and powers of vectors act element by element. Components are counted f
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,149 +35,58 @@ from workings.derive.expression import (
     substitute,
     total,
 )
+from workings.derive.lines import (
+    ELIDED,
+    Derivation,
+    Line,
+    Part,
+    Quantity,
+    Table,
+    by_steps,
+    is_elided,
+    left_out,
+)
 from workings.derive.operations import Add, Index, Next, Slice, plus
 from workings.derive.program import evaluate
 from workings.derive.recurrence import Gradients, Recurrence, Run
+from workings.derive.symbols import symbol, symbol_width
 from workings.derive.typesetting import (
     LINE_WIDTH,
     Printer,
     Tex,
-    fragments,
     later,
     number_latex,
-    symbol,
-    symbol_width,
     typeset,
 )
 
-MOST_STEPS = 10  # beyond: the first two and the last two
+MOST_STEPS = 10  # with their results; beyond: the first two and the last two
+MOST_ROWS = 2  # of a sum with all its terms
+MOST_LINES = 120  # with their formulas; beyond: those of the first step and the last
 
-
-# --- lines -------------------------------------------------------------------------------------
+Formulas = Mapping[Any, Node]  # name -> formula
 
 
 @dataclass(frozen=True)
-class Line:
-    """One line: `lhs` = piece = piece ..., an equation, the same with its numbers put in, the result.
+class Pass:
+    """One way through the steps.
 
-    name: how prose refers to it, `dL_dh[2]` for step 2; every name is used once. value: the raw
-    numbers of the result; None where a line is symbolic only.
+    general: its formulas at any step. at: those of one step. sums: over the steps, in symbols.
+    start: of forward mode, at step -1.
     """
 
     name: str
-    lhs: str
-    pieces: tuple[Tex, ...]
-    value: np.ndarray | None = None
-    recomputed: np.ndarray | None = field(default=None, repr=False)  # the equation, run by itself
-
-    @property
-    def key(self) -> str:
-        """Its key among the measurements, where a point separates keys."""
-        return self.name.replace(".", "/")
-
-    def rows(self, left: float) -> list[str]:
-        """The rows of an `align*`, without the `\\\\` between them.
-
-        left: the width, in digits, of the widest left-hand side that this one is aligned with.
-        """
-        rows: list[str] = []
-        width = LINE_WIDTH - left - 3  # without the sign
-        current, used = f"{self.lhs} &= ", 0.0
-        for number, piece in enumerate(self.pieces):
-            broken = fragments(piece, width)
-            lead = "= " if number else ""
-            for k, fragment in enumerate(broken):
-                start = lead if k == 0 else ""
-                if used and used + fragment.width + 2 > width:
-                    rows.append(current.rstrip())
-                    current, used = ("&" + lead if k == 0 else r"&\quad {}"), 0.0
-                    start = ""
-                current += f"{start}{fragment.text} "
-                used += fragment.width + 2
-        rows.append(current.rstrip())
-        return rows
-
-
-@dataclass(frozen=True)
-class Part:
-    """Consecutive lines with a heading (TeX); `note` says what is not printed."""
-
-    name: str
     heading: str
-    lines: tuple[Line, ...]
-    note: str = ""
-
-    def rows(self) -> list[list[str]]:
-        """The rows of each line, for one alignment of all."""
-        left = max((symbol_width(line.lhs) for line in self.lines), default=0.0)
-        return [line.rows(left) for line in self.lines]
-
-
-@dataclass(frozen=True)
-class Derivation:
-    """All lines of a derivation in parts, with (LaTeX, what it is) of each name."""
-
-    parts: tuple[Part, ...]
-    names: tuple[tuple[str, str], ...]
-
-    @property
-    def lines(self) -> list[Line]:
-        return [line for part in self.parts for line in part.lines]
-
-    @property
-    def values(self) -> dict[str, np.ndarray]:
-        """The numbers of each line that has them, by its key."""
-        return {
-            line.key: np.asarray(line.value, dtype=float)
-            for line in self.lines
-            if line.value is not None
-        }
-
-    def printed(self) -> dict[str, Any]:
-        """The derivation as a section prints it: parts of named lines, each a few rows of TeX."""
-        return {
-            "names": [list(pair) for pair in self.names],
-            "parts": [
-                {
-                    "name": part.name,
-                    "heading": part.heading,
-                    "note": part.note,
-                    "lines": [
-                        {
-                            "name": line.name,
-                            "key": None if line.value is None else line.key,
-                            "rows": rows,
-                        }
-                        for line, rows in zip(part.lines, part.rows(), strict=True)
-                    ],
-                }
-                for part in self.parts
-            ],
-        }
-
-    def write(self, path: str | Path) -> None:
-        """Put what a section prints into a file."""
-        text = json.dumps(self.printed(), indent=1, ensure_ascii=False)
-        Path(path).write_text(text, encoding="utf-8")
-
-    def largest_residual(self) -> float:
-        """The largest difference, relative to 1 + |value|, between a line's equation run by itself on
-        the values of the names in it, and the result that the line prints."""
-        worst = 0.0
-        for line in self.lines:
-            if line.recomputed is not None and line.value is not None:
-                value = np.asarray(line.value, dtype=float)
-                gap = np.abs(np.asarray(line.recomputed, dtype=float) - value)
-                worst = max(worst, float(np.max(gap / (1 + np.abs(value)), initial=0.0)))
-        return worst
-
-
-# --- building ----------------------------------------------------------------------------------
+    general: Formulas
+    at: Callable[[int], Formulas]
+    sums: tuple[Line, ...] = ()
+    start: tuple[Line, ...] = ()
+    backwards: bool = False
 
 
 class _Builder:
-    def __init__(self, cell: Recurrence, run: Run, gradients: Gradients, digits: int):
-        self.cell, self.run, self.gradients, self.digits = cell, run, gradients, digits
+    def __init__(self, cell: Recurrence, run: Run, gradients: Gradients, digits: int, width: float):
+        self.cell, self.run, self.gradients = cell, run, gradients
+        self.digits, self.width = digits, width
         self.T = cell.steps
         self.fixed = {*cell.parameters, *cell.constants}
         self.raw = run.values | run.parameters | gradients.total | gradients.immediate
@@ -188,11 +95,9 @@ class _Builder:
         self.exact = exact | cell.sequences
         for previous, state in cell.states.items():
             self.exact[previous] = [cell.initial_state[state], *run[previous][1:]]
-        if self.T > MOST_STEPS:
-            self.steps = [0, 1, self.T - 2, self.T - 1]
-            self.note = f"Steps 2 to {self.T - 3} are computed and checked like the others, but not printed."
-        else:
-            self.steps, self.note = list(range(self.T)), ""
+        self.worked = self.T - 1 if cell.worked_step is None else cell.worked_step
+        ends = {0, 1, self.T - 2, self.T - 1, self.worked}
+        self.steps = list(range(self.T)) if self.T <= MOST_STEPS else sorted(ends)
 
         self.shapes = Shapes(dict(cell.gradient_shapes.names))
         self.tangents: dict[str, dict[Derivative, Node]] = {}  # p -> the lines of forward mode
@@ -225,14 +130,15 @@ class _Builder:
             for name in self.cell.forward_parameters
             if len(self.cell.shape(name)) == 2
         ]
-        return LINE_WIDTH - max(symbol_width(f"d{name}") for name in names) - 7
+        return self.width - max(symbol_width(f"d{name}") for name in names) - 7
 
     def matrix(self, values: Any, less: float = 0.0) -> Tex:
         """Numbers, beside something `less` digits wide."""
         return typeset(np.asarray(values), self.digits, self.room - less)
 
     def printer(self, t: int | str = "t", numbers: Any = None) -> Printer:
-        return Printer(self.shapes, self.label, self.digits, self.room, str(t), numbers)
+        room = self.room if numbers else self.room - (self.width - LINE_WIDTH)
+        return Printer(self.shapes, self.label, self.digits, room, str(t), numbers)
 
     def number(self, node: Node, t: str) -> Any:
         """What is put in for a part of a formula: exact numbers where there are such."""
@@ -268,6 +174,8 @@ class _Builder:
         formula = resolve(node, step)
         return evaluate(formula, inputs, Shapes({k: array.shape for k, array in inputs.items()}))
 
+    # --- lines and parts
+
     def line(self, name: str | Derivative, formula: Node, step: int) -> Line:
         """The line of a name at one step, with its numbers."""
         result = self.raw[name][step]
@@ -278,173 +186,268 @@ class _Builder:
         lhs, recomputed = self.label(name, str(step)), self.evaluate(formula, step)
         return Line(f"{name}[{step}]", lhs, tuple(pieces), np.asarray(result), recomputed)
 
-    def symbolic(self, name: str | Derivative, formula: Node) -> Line:
-        """The line of a name at any step."""
-        return Line(str(name), self.label(name, "t"), (self.printer()(formula),))
-
-    def part(self, name: str, heading: str, lines: Sequence[Line], steps: bool = True) -> Part:
-        """A part that says what is left out: steps, and rows or columns of any of its lines."""
-        notes = [self.note] if steps and self.note else []
-        texts = [piece.text for line in lines for piece in line.pieces]
-        if any(r"\vdots" in text or r"& \cdots" in text for text in texts):
-            notes.append(
-                "Of vectors and matrices too large for the page the first three rows or columns and "
-                "the last are shown."
-            )
-        return Part(name, heading, tuple(lines), " ".join(notes))
-
-    # --- the parts
-
-    def parts(self) -> list[Part]:
+    def symbolic(self, formulas: Formulas) -> list[Line]:
+        """The line of each name at any step."""
         return [
-            self.definition(),
-            self.forward_pass(),
-            self.jacobians(),
-            self.reverse(),
-            self.immediate(),
-            *self.if_asked(),
+            Line(str(name), self.label(name, "t"), (self.printer()(formula),))
+            for name, formula in formulas.items()
         ]
 
-    def if_asked(self) -> list[Part]:
-        """Forward mode by some parameters, and a step along the gradient of one."""
-        update = self.cell.update
-        forward = [self.forward_mode(parameter) for parameter in self.cell.forward_parameters]
-        return [*forward, *([self.update(*update)] if update else [])]
+    def part(self, name: str, heading: str, lines: Iterable[Line], note: str = "") -> Part:
+        """A part with numbers, which says what is left out."""
+        lines = tuple(lines)
+        if is_elided(piece.text for line in lines for piece in line.pieces):
+            note = f"{note} {ELIDED}".strip()
+        return Part(name, heading, lines, note, self.width)
 
     def given(self) -> list[Line]:
         """The parameters and constants."""
         arrays = self.cell.parameters | self.cell.constants
         return [Line(name, symbol(name), (self.matrix(a),), a) for name, a in arrays.items()]
 
-    def definition(self) -> Part:
-        lines = [self.symbolic(name, formula) for name, formula in self.cell.lines.items()]
-        total = Tex(rf"\sum_{{t=0}}^{{{self.T - 1}}} \ell_{{t}}", 6)
-        lines += [Line("total_loss", "L", (total,)), *self.given()]
-        heading = "The cell, its loss and its parameters"
-        return self.part("definition", heading, lines, steps=False)
+    # --- the passes
 
-    def forward_pass(self) -> Part:
-        lines = [
-            self.line(name, formula, t)
-            for t in self.steps
-            for name, formula in self.cell.lines.items()
+    @cached_property
+    def passes(self) -> list[Pass]:
+        """Forwards, backwards, and forward mode by each parameter that is asked for."""
+        lines, adjoints = self.cell.lines, self.cell.adjoint_lines()
+        loss = self.summed(TOTAL, TOTAL, Tex(symbol(LOSS, "t"), 2))
+        by_parameter = [
+            self.summed(name, self.label(name, "t"), self.printer()(adjoints[name], level=1))
+            for name in map(total, self.cell.parameters)
         ]
-        terms = [rf"\ell_{{{t}}}" for t in range(self.T)]
-        lines.append(self.sum("L", "L", terms, self.run.losses))
-        return self.part("forward_pass", "Forward pass", lines)
+        sent = {from_later(h): total(u) for u, h in self.cell.states.items()}
+        heading = "Reverse mode: backpropagation through time"
+        return [
+            Pass("forward_pass", "Forward pass", lines, lambda t: lines, (loss,)),
+            replace(self.backwards("reverse", heading, adjoints, sent), sums=tuple(by_parameter)),
+            *map(self.forward_mode, self.cell.forward_parameters),
+        ]
 
-    def terms(self, shown: Sequence[Tex]) -> Tex:
-        """The sum of the terms of the steps that are printed."""
-        parts = []
-        for k, (t, term) in enumerate(zip(self.steps, shown, strict=True)):
-            if k and t != self.steps[k - 1] + 1:
-                parts.append(Tex(r"+ \cdots", 3, 1))
-            sign = "+ " if k and not term.text.startswith("-") else ""
-            parts.append(Tex(sign + term.text, term.width + 2, 1))
-        text = " ".join(part.text for part in parts)
-        return Tex(text, sum(part.width for part in parts), 0, tuple(parts))
+    def summed(self, name: str | Derivative, lhs: str, term: Tex) -> Line:
+        """lhs = the sum of a term over the steps, in symbols."""
+        whole = term.enclosed(rf"\sum_{{t=0}}^{{{self.T - 1}}} ", width=4)
+        return Line(f"sum.{name}", lhs, (whole,))
 
-    def sum(self, name: str, lhs: str, terms: list[str], values: np.ndarray) -> Line:
-        """lhs = sum over the steps of terms = of numbers = result."""
-        symbols = self.terms([Tex(terms[t], symbol_width(terms[t])) for t in self.steps])
-        numbers = self.terms([self.matrix(values[t]) for t in self.steps])
-        result = values.sum(axis=0)
-        return Line(name, lhs, (symbols, numbers, self.matrix(result)), result)
+    def alone(self) -> Pass:
+        """The gradient of the loss of one step, through that step alone."""
+        heading = "The loss of one step, through that step alone"
+        return self.backwards("alone", heading, self.cell.adjoint_lines(through_time=False), {})
 
-    def jacobians(self) -> Part:
-        cell = self.cell
+    def backwards(
+        self, name: str, heading: str, formulas: Formulas, sent: Mapping[Derivative, Derivative]
+    ) -> Pass:
+        """The gradients by the cell's own lines, from the last step back.
+
+        sent: what stands for what the next step sends back -> what that step calls it.
+        """
+        inner = {name: formula for name, formula in formulas.items() if name.by in self.cell.lines}
+        first = {name: formulas[name] for name in sent.values() if name in formulas}
+        later = {ours: Next(formulas[its]) for ours, its in sent.items() if its in formulas}
+        last = _without(sent.keys(), inner)
+        general = {
+            name: substitute(formula, later)
+            for name, formula in _without(sent.keys() - later.keys(), inner).items()
+        }
+
+        def at(t: int) -> Formulas:
+            return (last if t + 1 == self.T else general) | (first if t == 0 else {})
+
+        return Pass(name, heading, general, at, backwards=True)
+
+    def forward_mode(self, parameter: str) -> Pass:
+        """The sensitivities to a parameter; none to begin with."""
+        formulas, whole, starts = self.tangents[parameter], total(parameter), []
+        for previous, state in self.cell.states.items():
+            if Derivative(previous, parameter) in self.raw:
+                name = Derivative(state, parameter)
+                value = self.raw[Derivative(previous, parameter)][0]
+                starts.append(Line(f"{name}[-1]", self.label(name, "-1"), (Tex("0", 1),), value))
+        term = self.label(Derivative(LOSS, parameter), "t")
+        summed = self.summed(f"{whole}.forwards", self.label(whole, "t"), Tex(term, 3))
+        name = f"forward_mode.{parameter}"
+        heading = f"Forward mode: the sensitivity to \\({symbol(parameter)}\\)"
+        return Pass(name, heading, formulas, lambda t: formulas, (summed,), tuple(starts))
+
+    @cached_property
+    def numbers(self) -> dict[str, dict[int, list[Line]]]:
+        """The lines of each pass, and of the loss alone, at each step, in the order of the pass."""
+        return {
+            one.name: {
+                t: [self.line(name, formula, t) for name, formula in one.at(t).items()]
+                for t in (reversed(self.steps) if one.backwards else self.steps)
+            }
+            for one in (*self.passes, self.alone())
+        }
+
+    # --- what is printed
+
+    def derivation(self) -> Derivation:
+        worked = [line for one in self.passes for line in self.numbers[one.name][self.worked]]
+        sums, updates = self.part("sums", "The sums over the steps", self.sums()), self.updates()
+        results = [line for part in (sums, *updates) for line in part.lines]
+        groups = {
+            "given": [self.part("given", "What is given", self.given())],
+            "recurrences": [
+                Part(
+                    one.name,
+                    one.heading,
+                    tuple(self.symbolic(one.general)),
+                    sums=(*one.start, *one.sums),
+                )
+                for one in self.passes
+            ],
+            "worked": [self.part("worked", "One step in numbers", worked)],
+            "sums": [sums],
+            "update": updates,
+            "parts": self.in_full([*worked, *results]) if self.cell.full_lines else [],
+        }
+        lines = [
+            *self.given(),
+            *(line for one in self.passes for line in one.start),
+            *(line for steps in self.numbers.values() for lines in steps.values() for line in lines),
+            *(line for _, by_step in self.jacobians for line in by_step.values()),
+            *results,
+        ]  # fmt: skip
+        return Derivation(groups, self.tables(), lines, self.names())
+
+    def in_full(self, printed: Sequence[Line]) -> list[Part]:
+        """The lines that are not printed elsewhere, each value once."""
+        one_step = sum(len(steps[self.worked]) for steps in self.numbers.values())
+        many = len(self.steps) * one_step > MOST_LINES
+        steps = [0, self.T - 1] if many else self.steps
+        sources = []
+        for one in (*self.passes, alone := self.alone()):
+            chosen = {*steps} - ({self.worked} if one.name != alone.name else set())
+            by_step = self.numbers[one.name].items()
+            lines = [line for t, lines in by_step if t in chosen for line in lines]
+            sources.append((one.name, one.heading, lines))
         lines = []
-        for name, formula in cell.lines.items():
+        for general, by_step in self.jacobians:
+            lines += [general, *(by_step[t] for t in steps if by_step)]
+        sources.append(("jacobians", "The immediate derivative of each line", lines))
+        known = {_bytes(line): line.lhs for line in printed}
+        parts = []
+        for name, heading, lines in sources:
+            new, equal = [], []
+            for line in lines:
+                if known.setdefault(_bytes(line), line.lhs) == line.lhs:
+                    new.append(line)
+                else:
+                    equal.append(rf"\({line.lhs} = {known[_bytes(line)]}\)")
+            notes = [left_out([*steps, self.worked])]
+            notes += [f"Not repeated: {', '.join(equal)}."] if equal else []
+            if new:
+                parts.append(self.part(name, heading, new, " ".join(filter(None, notes))))
+        return parts
+
+    @cached_property
+    def jacobians(self) -> list[tuple[Line, dict[int, Line]]]:
+        """Each immediate Jacobian in symbols and, if it changes from step to step, in numbers."""
+        found = []
+        for name, formula in self.cell.lines.items():
             for leaf in names_in(formula):
-                if leaf in (INPUT, TARGET) or leaf in cell.constants:
+                if leaf in (INPUT, TARGET) or leaf in self.cell.constants:
                     continue
-                if 2 in (len(cell.shape(name)), len(cell.shape(leaf))):
+                if 2 in (len(self.cell.shape(name)), len(self.cell.shape(leaf))):
                     continue  # by a matrix: in forward mode, as vec
-                if (jacobian := cell.jacobian_formula(name, leaf)) is not None:
-                    lines += self._jacobian(name, leaf, jacobian)
-        return self.part("jacobians", "The immediate derivative of each line", lines)
+                if (jacobian := self.cell.jacobian_formula(name, leaf)) is not None:
+                    found.append(self._jacobian(name, leaf, jacobian))
+        return found
 
-    def _jacobian(self, name: str, leaf: str, formula: Node) -> list[Line]:
-        """One Jacobian in symbols and, if it changes from step to step, in numbers."""
-
+    def _jacobian(self, name: str, leaf: str, formula: Node) -> tuple[Line, dict[int, Line]]:
         def lhs(t: str) -> str:
             above, below = self.label(name, t), self.label(leaf, t)
             return rf"\frac{{\partial^{{+}} {above}}}{{\partial {below}}}"
 
         key = f"jacobian.{Derivative(name, leaf)}"
-        lines = [Line(key, lhs("t"), (self.printer()(formula),))]
+        general = Line(key, lhs("t"), (self.printer()(formula),))
         if self.fixed.issuperset(names_in(formula)):
-            return lines
+            return general, {}
         shape = self.cell.shape(name) + self.cell.shape(leaf)
         values = self.cell.at_every_step(formula, self.run, self.shapes).reshape(self.T, *shape)
+        by_step = {}
         for t in self.steps:
             pieces = (self.printer(t)(formula), self.matrix(values[t]))
             recomputed = self.evaluate(formula, t).reshape(shape)
-            lines.append(Line(f"{key}[{t}]", lhs(str(t)), pieces, values[t], recomputed))
+            by_step[t] = Line(f"{key}[{t}]", lhs(str(t)), pieces, values[t], recomputed)
+        return general, by_step
+
+    def sums(self) -> list[Line]:
+        """What is summed over the steps, in numbers."""
+        adjoints = self.cell.adjoint_lines()
+        lines = [self.sum(TOTAL, TOTAL, self.run.losses)]
+        for parameter in self.cell.parameters:
+            name = total(parameter)
+            by_step = np.array([self.evaluate(adjoints[name], t) for t in range(self.T)])
+            line = self.sum(str(name), self.label(name, "t"), by_step)
+            lines.append(replace(line, value=self.gradients[parameter], recomputed=line.value))
         return lines
 
-    def reverse(self) -> Part:
-        cell, formulas = self.cell, self.cell.adjoint_lines()
-        lines = self._adjoints(formulas, {from_later(h): total(u) for u, h in cell.states.items()})
-        sent = [total(previous) for previous in cell.states]
-        lines += [self.line(name, formulas[name], 0) for name in sent if name in formulas]
-        summed = [total(parameter) for parameter in cell.parameters]
-        lines += [self._summed(name, formulas[name]) for name in summed if name in formulas]
-        return self.part("reverse", "Reverse mode: backpropagation through time", lines)
+    def sum(self, name: str, lhs: str, terms: np.ndarray) -> Line:
+        """lhs = the terms of the steps = their sum; of many, the first and the last."""
+        result = terms.sum(axis=0)
+        for steps in (self.steps, [0, self.T - 1]):
+            shown = self.terms({t: self.matrix(terms[t]) for t in steps})
+            if shown.width <= MOST_ROWS * self.width:
+                break
+        return Line(name, lhs, (shown, self.matrix(result)), result)
 
-    def immediate(self) -> Part:
-        lines = self._adjoints(self.cell.adjoint_lines(through_time=False), {})
-        return self.part("immediate", "The loss of one step, through that step alone", lines)
+    @staticmethod
+    def terms(by_step: Mapping[int, Tex]) -> Tex:
+        """The sum of the terms of steps, with dots for those that are left out."""
+        parts: list[Tex] = []
+        before = -1
+        for t, term in by_step.items():
+            if t != before + 1:
+                parts.append(Tex(r"+ \cdots", 3, 1))
+            sign = "+ " if parts and not term.text.startswith("-") else ""
+            parts.append(Tex(sign + term.text, term.width + 2, 1))
+            before = t
+        text = " ".join(part.text for part in parts)
+        return Tex(text, sum(part.width for part in parts), 0, tuple(parts))
 
-    def _adjoints(
-        self, formulas: dict[Derivative, Node], sent: dict[Derivative, Derivative]
-    ) -> list[Line]:
-        """The gradients of the cell's own lines: in symbols, then step by step from the last.
-
-        sent: what stands for what the next step sends back -> what that step calls it.
-        """
-        inner = {name: formula for name, formula in formulas.items() if name.by in self.cell.lines}
-        later = {ours: Next(formulas[its]) for ours, its in sent.items() if its in formulas}
-        general = {
-            name: substitute(formula, later)
-            for name, formula in _without(sent.keys() - later.keys(), inner).items()
+    def tables(self) -> list[Table]:
+        """Each pass by steps, with the inputs and the initial state."""
+        captions = {
+            "forward_pass": "The forward pass by steps, from the inputs and the initial state.",
+            "reverse": "The reverse pass by steps: the total derivatives of the loss.",
         }
-        lines = [self.symbolic(name, formula) for name, formula in general.items()]
-        for t in reversed(self.steps):
-            here = _without(sent.keys(), inner) if t + 1 == self.T else general
-            lines += [self.line(name, formula, t) for name, formula in here.items()]
-        return lines
+        tables = []
+        for one in self.passes:
+            quantities = [self.quantity(name, one) for name in one.general]
+            if one.name == "forward_pass":
+                quantities = [*self.inputs(), *quantities]
+            caption = captions.get(one.name) or f"{one.heading}, by steps."
+            first = [-1] if any(-1 in each.values for each in quantities) else []
+            steps = [*first, *self.steps]
+            tables.append(by_steps(one.name, caption, quantities, steps, self.digits, self.width))
+        return tables
 
-    def _summed(self, name: Derivative, formula: Node) -> Line:
-        """The gradient by a parameter, a sum over the steps."""
-        summand = self.printer()(formula, level=1)
-        symbols = summand.enclosed(rf"\sum_{{t=0}}^{{{self.T - 1}}} ", width=4)
-        by_step = [self.evaluate(formula, t) for t in self.steps]
-        result = self.gradients[name.by]
-        pieces = (symbols, self.terms([self.matrix(term) for term in by_step]), self.matrix(result))
-        recomputed = np.sum(by_step, axis=0) if len(by_step) == self.T else None
-        return Line(str(name), self.label(name, "t"), pieces, result, recomputed)
+    def inputs(self) -> list[Quantity]:
+        return [
+            Quantity(self.label(name, "t"), {t: array[t] for t in self.steps})
+            for name, array in self.cell.sequences.items()
+        ]
 
-    def forward_mode(self, parameter: str) -> Part:
-        formulas = self.tangents[parameter]
-        starts = [Derivative(previous, parameter) for previous in self.cell.states]
-        starts = [name for name in starts if name in self.raw]
-        lines = [self.symbolic(name, formula) for name, formula in formulas.items()]
-        for t in self.steps:
-            for name in starts:
-                value = self.raw[name][t]
-                pieces = (self.matrix(value),) if t else (Tex("0", 1), self.matrix(value))
-                lines.append(Line(f"{name}[{t}]", self.label(name, str(t)), pieces, value))
-            lines += [self.line(name, formula, t) for name, formula in formulas.items()]
-        loss = Derivative(LOSS, parameter)
-        terms = [self.label(loss, str(t)) for t in range(self.T)]
-        whole = terms[0].replace(rf"d{symbol(LOSS, '0')}", "dL")
-        lines.append(self.sum(f"{total(parameter)}.forwards", whole, terms, self.raw[loss]))
-        heading = f"Forward mode: the sensitivity to \\({symbol(parameter)}\\)"
-        return self.part(f"forward_mode.{parameter}", heading, lines)
+    def quantity(self, name: str | Derivative, one: Pass) -> Quantity:
+        """A name of a pass by steps; step -1 is the initial state, or a derivative by it."""
+        lines = {line.name: line for own in self.numbers[one.name].values() for line in own}
+        lines |= {line.name: line for line in one.start}
+        found = {t: lines.get(f"{name}[{t}]") for t in (-1, *self.steps)}
+        if one.backwards:
+            found[-1] = lines.get(f"{total(f'{name.by}_prev')}[0]")
+        shown = {t: line for t, line in found.items() if line}
+        values = {t: line.value for t, line in shown.items()}
+        if name in self.cell.initial_state:
+            values[-1] = self.cell.initial_state[name]
+        return Quantity(self.label(name, "t"), values, {t: line.key for t, line in shown.items()})
 
-    def update(self, parameter: str, rate: Fraction) -> Part:
-        """One step of the given rate down the gradient, and the same step up."""
+    def updates(self) -> list[Part]:
+        """One step of the given rate down the gradient, and the same step up, if it is asked for."""
+        if not self.cell.update:
+            return []
+        parameter, rate = self.cell.update
         p = symbol(parameter)
         derivative = rf"\frac{{dL}}{{d{p}}}"
         start = self.matrix(self.exact.get(parameter, self.raw[parameter]))
@@ -453,7 +456,7 @@ class _Builder:
         lines = []
         for sign, word, arrow in (("-", "down", r"\downarrow"), ("+", "up", r"\uparrow")):
             along = float(rate) if sign == "+" else -float(rate)
-            new, loss = self.cell.stepped(self.run, self.gradients, parameter, along)
+            new, _ = self.cell.stepped(self.run, self.gradients, parameter, along)
             width = symbol_width(p) + len(step) + symbol_width(derivative) + 4
             symbols = Tex(rf"{p} {sign} {step} \, {derivative}", width)
             change = Tex(rf"{sign} {step} \, {slope.text}", slope.width + len(step) + 3)
@@ -462,9 +465,7 @@ class _Builder:
             name = Tex(p, 2).raised(arrow).text
             pieces = (symbols, numbers, self.matrix(new))
             lines.append(Line(f"{parameter}_{word}", name, pieces, new))
-            lhs = rf"L\left({name}\right)"
-            lines.append(Line(f"L_{word}_{parameter}", lhs, (self.matrix(loss),), np.asarray(loss)))
-        return self.part(f"update.{parameter}", f"One step in \\({p}\\)", lines, steps=False)
+        return [self.part(f"update.{parameter}", f"One step in \\({p}\\)", lines)]
 
     def names(self) -> list[tuple[str, str]]:
         """What each name is."""
@@ -474,22 +475,6 @@ class _Builder:
             *own,
             (symbol(LOSS, "t"), loss),
             ("L", "the total loss, the sum over the steps"),
-            (
-                r"\frac{\partial^{+} v_{t}}{\partial u_{t}}",
-                "the immediate derivative of one line of the cell, all other names held fixed",
-            ),
-            (
-                r"\frac{dL}{du_{t}}",
-                "the total derivative of the total loss: through step t and all later steps",
-            ),
-            (
-                r"\frac{\partial \ell_{t}}{\partial u_{t}}",
-                "the derivative of the loss of step t through step t alone, the earlier state held fixed",
-            ),
-            (
-                r"\frac{dv_{t}}{dp}",
-                "the total derivative by a parameter: through step t and all earlier steps",
-            ),
         ]
 
     def own_names(self, when: str, computed: str) -> list[tuple[str, str]]:
@@ -520,39 +505,39 @@ class _Function(_Builder):
     def line(self, name: str | Derivative, formula: Node, step: int) -> Line:
         return replace(super().line(name, formula, step), name=str(name))
 
-    def parts(self) -> list[Part]:
+    def derivation(self) -> Derivation:
         self.raw |= {total(name): array[None] for name, array in self.gradients.parameters.items()}
-        return [
-            self.part("definition", "What is given", self.given()),
-            self.numbers("forward_pass", "The function", self.cell.lines),
-            self.jacobians(),
-            self.numbers("reverse", "Reverse mode: backpropagation", self.cell.adjoint_lines()),
-            *self.if_asked(),
+        modes = [
+            (f"forward_mode.{p}", f"Forward mode: the sensitivity to \\({symbol(p)}\\)", lines)
+            for p, lines in self.tangents.items()
         ]
+        jacobians = [
+            line for general, numbers in self.jacobians for line in numbers.values() or [general]
+        ]
+        parts = [
+            self.part("given", "What is given", self.given()),
+            self.in_numbers("forward_pass", "The function", self.cell.lines),
+            self.part("jacobians", "The immediate derivative of each line", jacobians),
+            self.in_numbers("reverse", "Reverse mode: backpropagation", self.cell.adjoint_lines()),
+            *(self.in_numbers(*mode) for mode in modes),
+            *self.updates(),
+        ]
+        lines = [line for part in parts for line in part.lines if line.value is not None]
+        return Derivation({"parts": parts}, [], lines, self.names())
 
-    def numbers(self, name: str, heading: str, formulas: Mapping[Any, Node]) -> Part:
+    def in_numbers(self, name: str, heading: str, formulas: Formulas) -> Part:
         """Each formula with its numbers."""
-        return self.part(
-            name, heading, [self.line(n, formula, 0) for n, formula in formulas.items()]
-        )
+        lines = [self.line(called, formula, 0) for called, formula in formulas.items()]
+        return self.part(name, heading, lines)
 
-    def _jacobian(self, name: str, leaf: str, formula: Node) -> list[Line]:
-        general, *numbers = super()._jacobian(name, leaf, formula)
-        return [replace(line, name=general.name) for line in numbers] or [general]
-
-    def forward_mode(self, parameter: str) -> Part:
-        heading = f"Forward mode: the sensitivity to \\({symbol(parameter)}\\)"
-        return self.numbers(f"forward_mode.{parameter}", heading, self.tangents[parameter])
+    def _jacobian(self, name: str, leaf: str, formula: Node) -> tuple[Line, dict[int, Line]]:
+        general, numbers = super()._jacobian(name, leaf, formula)
+        return general, {t: replace(line, name=general.name) for t, line in numbers.items()}
 
     def names(self) -> list[tuple[str, str]]:
         return [
             *self.own_names("", "computed"),
             ("L", (self.cell.meaning or {}).get(LOSS, "the loss")),
-            (
-                r"\frac{\partial^{+} v}{\partial u}",
-                "the derivative of one line alone, all other names held fixed",
-            ),
-            (r"\frac{dv}{du}", "the total derivative, along every path"),
         ]
 
 
@@ -571,15 +556,22 @@ def _without(names: Set[Derivative], lines: dict[Derivative, Node]) -> dict[Deri
     return {name: formula for name, formula in kept.items() if formula is not None}
 
 
-def derive(cell: Recurrence, run: Run | None = None, *, digits: int = 4) -> Derivation:
-    """The whole derivation: definition, forward pass, Jacobians, reverse mode, forward mode, update.
+def _bytes(line: Line) -> tuple:
+    """What tells the value of a line from another; a line without one, or of zeros, is itself alone."""
+    value = np.asarray(0.0 if line.value is None else line.value, dtype=float)
+    return (value.size, value.tobytes()) if value.any() else (line.lhs,)
 
-    digits: decimals of the numbers that are not exact.
+
+def derive(
+    cell: Recurrence, run: Run | None = None, *, digits: int = 4, width: float = LINE_WIDTH
+) -> Derivation:
+    """The whole derivation.
+
+    digits: decimals of the numbers that are not exact. width: of lines with numbers, in digits.
     """
     run = run or cell.forward()
     kind = _Function if cell.steps == 1 and not cell.states else _Builder
-    build = kind(cell, run, cell.reverse(run), digits)
-    return Derivation(tuple(build.parts()), tuple(build.names()))
+    return kind(cell, run, cell.reverse(run), digits, width).derivation()
 
 
 def readings(cell: Recurrence, run: Run, parameter: str) -> dict[str, np.ndarray]:

@@ -24,12 +24,12 @@ from workings.derive.expression import (
     number_from,
 )
 from workings.derive.grammar import check_name, in_ascii, parse_assignments, parse_formula
-from workings.derive.typesetting import symbol
+from workings.derive.symbols import symbol
 from workings.messages import InputError
 
 _KEYS = {
     "cell", "loss", "parameters", "constants", "initial_state", "inputs", "targets", "steps",
-    "forward_mode", "update", "name", "meaning",
+    "forward_mode", "update", "name", "meaning", "worked_step", "full_lines",
 }  # fmt: skip
 _DERIVATIVE_NAME = re.compile(r"d\w*_d\w+")
 MOST_NUMBERS = 250_000  # of one array
@@ -88,6 +88,7 @@ def read(config: Mapping[str, Any]) -> dict[str, Any]:
         for name in members:
             if name not in used:
                 raise ExpressionError(f"{group}: neither the cell nor the loss uses `{name}`")
+    steps = _steps(config)
     return {
         "lines": lines,
         "parameters": parameters,
@@ -95,11 +96,13 @@ def read(config: Mapping[str, Any]) -> dict[str, Any]:
         "initial_state": initial,
         "inputs": sequences.get(INPUT),
         "targets": sequences.get(TARGET),
-        "steps": _steps(config),
+        "steps": steps,
         "forward_parameters": _forward(config, parameters),
         "update": _update(config, parameters),
         "name": str(config.get("name", "")),
         "meaning": meaning,
+        "worked_step": _worked(config, steps),
+        "full_lines": config.get("full_lines") is not False,
     }
 
 
@@ -234,6 +237,16 @@ def _steps(config: Mapping[str, Any]) -> int:
         if m != n:
             raise ExpressionError(f"{one} has {m} steps, but {other} has {n}")
     return next(iter(lengths.values()), 1)
+
+
+def _worked(config: Mapping[str, Any], steps: int) -> int | None:
+    """The step that is printed with its numbers."""
+    worked = config.get("worked_step")
+    if worked is not None and (type(worked) is not int or not 0 <= worked < steps):
+        raise ExpressionError(
+            f"worked_step: expected a step from 0 to {steps - 1}, got {worked!r:.60}"
+        )
+    return worked
 
 
 def _forward(config: Mapping[str, Any], parameters: Mapping[str, Any]) -> tuple[str, ...]:

@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from workings.derive.expression import GREEK, LOSS, TARGET, Name, Node, Number, Shapes
+from workings.derive.expression import Name, Node, Number, Shapes
+from workings.derive.symbols import symbol, symbol_width
 
 MOST_ROWS = 8  # beyond: the first three and the last
 LINE_WIDTH = 58  # in digits: 112 mm hold 60 at 10.5 pt
+WIDE_WIDTH = 100  # 163 mm hold 106 in the size of footnotes, with the names of the lines
 ROOM = LINE_WIDTH - 14  # for a matrix, beside a short left-hand side
-
-_ACCENTS = {"hat": r"\hat", "tilde": r"\tilde", "bar": r"\bar"}
 
 
 @dataclass(frozen=True)
@@ -60,41 +60,6 @@ class Tex:
         twice = re.search(r"\^{[(*]", self.text) and not self.text.startswith((r"\begin", r"\left"))
         base = f"{{{self.text}}}" if twice else self.text  # h^{(2)} has an exponent already
         return Tex(f"{base}^{{{exponent}}}", self.width + 1)
-
-
-def symbol(name: str, t: str | None = None) -> str:
-    """The LaTeX of a name, with the step `t` as a subscript: W_f -> W_{f}, h1 -> h^{(1)}_{t}."""
-    if name == LOSS:
-        return r"\ell" + (f"_{{{t}}}" if t is not None else "")
-    if name == TARGET:
-        return "y^{*}" + (f"_{{{t}}}" if t is not None else "")
-    base, *rest = name.split("_")
-    accents = [part for part in rest if part in _ACCENTS]
-    below = [part for part in rest if part and part not in _ACCENTS]
-    match = re.fullmatch(r"([A-Za-z]+)(\d+)", base)
-    above = ""
-    if match:
-        base, above = match[1], f"^{{({match[2]})}}"
-    base = _word(base)
-    for accent in accents:
-        base = f"{_ACCENTS[accent]}{{{base}}}"
-    subscript = ",".join([*(_word(part) for part in below), *([t] if t is not None else [])])
-    return base + above + (f"_{{{subscript}}}" if subscript else "")
-
-
-def _word(text: str) -> str:
-    if text in GREEK.values():
-        return "\\" + text
-    return text if len(text) <= 1 or text.isdigit() else rf"\mathrm{{{text}}}"
-
-
-def symbol_width(text: str) -> float:
-    """The rough width, in digits, of a symbol's LaTeX."""
-    if text.startswith(r"\frac"):
-        return max(symbol_width(part) for part in text.removeprefix(r"\frac").split("}{"))
-    plain = re.sub(r"\\(mathrm|operatorname|hat|tilde|bar)\b", "", text)
-    plain = re.sub(r"\\[A-Za-z]+", "o", plain)
-    return 1.3 * len(re.sub(r"[{}_^\s]", "", plain))
 
 
 def later(t: str, by: int) -> str:
@@ -185,16 +150,20 @@ def _matrix(table: np.ndarray, digits: int, small: bool, most_columns: int) -> T
         for row in cells:
             row.insert(3, r"\ddots" if row[0] == r"\vdots" else r"\cdots")
         widths.insert(3, 2)
-    width = sum(widths) + 2 * len(widths)
-    body = r" \\ ".join(" & ".join(row) for row in cells)
+    width = sum(widths) + 2.3 * (len(widths) - 1)
+    rows = [" & ".join(row) for row in cells]
+    gap = "[3pt]" if any("frac" in row for row in rows) else ""  # a row's strut is lower
+    body = rf" \\{gap} ".join(rows)
     if small:
         text = rf"\left[\begin{{smallmatrix}} {body} \end{{smallmatrix}}\right]"
-        return Tex(text, 0.72 * width + 2)
-    return Tex(rf"\begin{{bmatrix}} {body} \end{{bmatrix}}", width + 2)
+        return Tex(text, 0.72 * width + 3)
+    return Tex(rf"\begin{{bmatrix}} {body} \end{{bmatrix}}", width + 2.4)
 
 
 def _number_width(text: str) -> float:
-    return 2.0 if "frac" in text else len(text.replace("-", "--"))
+    if "frac" in text:
+        return 2.0
+    return len(text) + 0.7 * text.count("-") - 0.5 * text.count(".")
 
 
 @dataclass(frozen=True)
@@ -287,8 +256,12 @@ class Printer:
         return Tex(rf"\frac{{{top.text}}}{{{bottom.text}}}", max(top.width, bottom.width), 3)
 
     def column(self, entries: Sequence[Tex]) -> Tex:
-        body = r" \\ ".join(entry.text for entry in entries)
+        """Entries one below the other; of many, the first three and the last."""
         width = max(entry.width for entry in entries) + 3
+        rows = [entry.text for entry in entries]
+        if len(rows) > MOST_ROWS:
+            rows[3:-1] = [r"\vdots"]
+        body = r" \\ ".join(rows)
         return Tex(rf"\begin{{bmatrix}} {body} \end{{bmatrix}}", width)
 
     def part(self, u: Node, which: str) -> Tex:

@@ -22,13 +22,16 @@ UNPRINTED = {"abstract", "annotation", "annote", "keywords", "file", "pdf"}
 PREAMBLE = "@preamble"
 NAMED = {"author", "editor", "title", "organization", "institution", "key", "label", "shorthand"}
 NAMED |= {"crossref", "xdata", "entryset", "preamble"}
-# A reference sets words; it reads no files, and what it defines it defines in the @preamble.
+# A reference sets words; it reads no files, and what it defines or decides stands in the @preamble.
 _READS = re.compile(
     r"\^\^|\\(?:@*input\w*|include\w*|InputIfFileExists|\w*verbatiminput\w*|lstinputlisting|open(?:in|out)"
     r"|read\w*|write\w*|immediate|special|catcode|\w*csname|\w*lua\w*|pdf\w+|usepackage|RequirePackage"
     r"|\w*expand\w*|scantokens|shipout)(?![A-Za-z])"
 )
-_DEFINES = re.compile(r"\\(?:[egx]?def|let|futurelet|\w*command|loop)(?![A-Za-z])")
+_DEFINES = re.compile(
+    r"\\(?:[egx]?def|let|futurelet|\w*command|loop|if\w*|else|fi|unless|\w*group|end(?:input)?|stop|bye)"
+    r"(?![A-Za-z])"
+)
 _FORMULA = re.compile(r"(?<!\\)\$[^$]*\$|\\\(.*?\\\)", re.DOTALL)
 _BARE = re.compile(r"(?<!\\)(?:\\\\)*([&%#_^$])")
 
@@ -107,7 +110,8 @@ def stopped(files: Iterable[Path], key: str, bbl: Path, line: int, blg: Path) ->
     """
     written = bbl.read_text(encoding="utf-8", errors="replace") if line else ""
     begun = re.findall(
-        r"\\bibitem(?:\[.*\])?(?:%\n\s*)?\{([^}]*)\}", "\n".join(written.split("\n")[:line])
+        r"\\(?:bibitem(?:\[.*\])?(?:%\n\s*)?|entry)\{([^}]*)\}",
+        "\n".join(written.split("\n")[:line]),
     )
     said = blg.read_text(encoding="utf-8", errors="replace") if blg.exists() and not line else ""
     wrong = re.search(r"^(?!Warning)(.*) for entry (\S+)$", said, flags=re.MULTILINE)
@@ -158,11 +162,13 @@ def _wrong(entry: Entry, biber: bool, engine: str) -> Iterator[str]:
         if not _is_balanced(value):
             yield f"its {name} has a \\ before a brace that would close it; write \\textbackslash{{}}"
         bare = _FORMULA.sub("", value)
-        signs = _BARE.findall(bare) if name not in LITERAL | {"preamble"} else []
-        if name in UNPRINTED:  # biber hands it to TeX, which sets it nowhere
-            signs = [sign for sign in signs if sign in "%#"]
+        signs = []
+        if name not in LITERAL | {"preamble"}:  # TeX reads even those that it sets nowhere
+            signs = [sign for sign in _BARE.findall(value) if sign in "%#"]
+            signs += _BARE.findall(bare) if name not in UNPRINTED else []
         for sign in dict.fromkeys(signs):
-            right = f"\\{sign}" if sign in "&%#_" else f"\\textasciicircum{{}}, or ${value:.20}$"
+            shown = " ".join(value.split())
+            right = f"\\{sign}" if sign in "&%#_" else f"\\textasciicircum{{}}, or ${shown:.20}$"
             right = r"\$, or a second one" if sign == "$" else right
             yield f"its {name} has a bare {sign}, which TeX would act on; write {right}"
         try:

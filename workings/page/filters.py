@@ -141,7 +141,8 @@ def _spread(thing: Any) -> Value:
     """“97.6 % ± 0.2 %”, “1.2 ± 0.3 percentage points”: a number with its deviation over the runs
     from other seeds, where there are.
 
-    Where they were not asked for, or one of them had no value, it is the number alone.
+    Where they were not asked for, or one of them had no value, it is the number alone. The deviation of a
+    whole number has one digit after the point.
     """
 
     def shape(writer: Writer, value: Value) -> str:
@@ -150,6 +151,8 @@ def _spread(thing: Any) -> Value:
             return writer.link(value)
         sign = " ± " if writer.plain else r"\,\ensuremath{\pm}\,"
         deviation = replace(deviation, format=value.format)
+        if value.format.notation is None:  # of a whole number
+            deviation = deviation.formatted(digits=1, notation="fixed")
         only_once = value.format.notation == "points"
         return TeX(writer.link(value.formatted(bare=only_once)) + sign + writer.link(deviation))
 
@@ -193,12 +196,55 @@ def _equations(thing: Any) -> Value:
     return _derived(thing, "equations").shaped(shape)
 
 
+def _formulas(thing: Any) -> Value:
+    """The lines of a part of a derivation one after the other, each linked."""
+
+    def shape(writer: Writer, value: Value) -> str:
+        formulas = [_cell(writer, value.key, line["whole"], line["key"]) for line in value.raw]
+        return TeX(",\n".join(formulas))
+
+    return _derived(thing, "formulas").shaped(shape)
+
+
+def _by_steps(thing: Any) -> Value:
+    """A table of a derivation: quantities by steps, each value linked to its row in the ledger."""
+
+    def shape(writer: Writer, value: Value) -> str:
+        table = value.raw
+        rows = [" & ".join(rf"\({t}\)" for t in table["head"]) + r" \\ \midrule"]
+        rows.append(r"\endhead")
+        for row in table["rows"]:
+            cells = [
+                _cell(writer, value.key, cell["tex"], cell["key"]) if cell else ""
+                for cell in row["cells"]
+            ]
+            rows.append(" & ".join([rf"\({row['label']}\)", *cells]) + r" \\")
+        name = f"{value.key.split('.')[1]}_{table['name'].replace('.', '_')}"
+        rows = [*rows[:2], " \\addlinespace[2pt]\n".join(rows[2:])]
+        body = "\n".join([f"{{{name}}}{{{table['caption']}}}{{{'l' * len(table['head'])}}}", *rows])
+        lines = min(round(0.85 * table["height"]) + 4, 14)  # which stay on one page
+        room = f"\\Needspace{{{lines}\\baselineskip}}\n"
+        return TeX(f"{room}\\begin{{longmeasuredtable}}{body}\n\\end{{longmeasuredtable}}")
+
+    return _derived(thing, "by_steps").shaped(shape)
+
+
+def _cell(writer: Writer, derivation: str, tex: str, key: str | None) -> str:
+    """A formula, linked to the numbers of a line if it shows them."""
+    if key is not None:
+        tex = writer.quote(writer.names.at(f"{derivation.split('.')[1]}.lines.{key}"), tex)
+    return rf"\({tex}\)"
+
+
 @pass_environment
 def _line(environment: Any, thing: Any, names: Any) -> TeX:
     """The name of a line of a derivation, linked to the line; of a list of names, in words."""
     derivation = _derived(thing, "line")
     job = derivation.key.split(".")[1]
-    lines = [line["name"] for part in derivation.raw["parts"] for line in part["lines"]]
+    groups = [
+        group for name, group in derivation.raw.items() if not name.startswith(("names", "tables"))
+    ]
+    lines = [line["name"] for parts in groups for part in parts for line in part["lines"]]
     links = []
     for name in raw(names) if isinstance(raw(names), list) else [raw(names)]:
         if name not in lines:
@@ -228,7 +274,7 @@ FILTERS: Mapping[str, Callable] = {
     "dash": _dash, "code": _code, "tex": _tex, "plural": _plural, "of": _of, "each": _each,
     "comma": _comma, "matrix": _matrix, "row": partial(_matrix, row=True), "spread": _spread,
     "length": _length, "abs": _abs, "min": _extreme("min", min), "max": _extreme("max", max),
-    "equations": _equations, "line": _line,
+    "equations": _equations, "formulas": _formulas, "by_steps": _by_steps, "line": _line,
 }  # fmt: skip
 TESTS: Mapping[str, Callable] = {
     "defined": lambda thing: not isinstance(thing, Undefined),

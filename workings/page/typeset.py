@@ -113,7 +113,9 @@ def prepare(
 ) -> None:
     """What workings.sty and BibTeX read in the working folder: how letters are set, the language."""
     WORK.mkdir(parents=True, exist_ok=True)
+    explained = letters.composed(language.word(languages.CLAIM))
     lines = f"\\newcommand{{\\reportlanguage}}{{{language.babel}}}\n"
+    lines += f"\\newcommand{{\\claimexplained}}{{{explained}}}\n"
     lines += letters.declarations(engine, texts)
     (WORK / "workings-letters.tex").write_text(lines, encoding="utf-8")
     for file in references:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.engine.derive import cells
+from workings.derive.cell import RecurrenceError
 from workings.derive.derivation import Derivation, derive, readings
 from workings.derive.recurrence import Recurrence
 from workings.derive.typesetting import number_latex, symbol, typeset
@@ -30,7 +31,9 @@ def elman(derivations) -> dict:
 
 
 def by_name(derivation: Derivation) -> dict:
-    return {line.name: line for line in derivation.lines}
+    """The lines that are printed, and those with numbers that a table has."""
+    printed = [line for part in derivation for line in (*part.lines, *part.sums)]
+    return {line.name: line for line in [*derivation.lines, *printed]}
 
 
 def equation(line) -> str:
@@ -47,7 +50,8 @@ def printed(latex: str) -> np.ndarray:
     scale = re.search(r"10\^\{(-?\d+)\}", latex)
     body = re.search(r"\\begin\{(?:b|small)matrix\}(.*?)\\end", latex)
     text = body[1] if body else latex.partition(r"\cdot")[0]
-    rows = [[float(Fraction(cell.strip())) for cell in row.split("&")] for row in text.split(r"\\")]
+    rows = re.split(r"\\\\(?:\[\w+\])?", text)
+    rows = [[float(Fraction(cell.strip())) for cell in row.split("&")] for row in rows]
     return np.array(rows) * (10.0 ** int(scale[1]) if scale else 1.0)
 
 
@@ -57,7 +61,7 @@ def test_every_printed_equation_gives_the_printed_result(derivations, name):
     assert sum(line.recomputed is not None for line in derivation.lines) > 50
     assert derivation.largest_residual() < 1e-14
     for line in derivation.lines:
-        if line.value is not None and line.value.size <= 12:
+        if result(line) != "0" and line.value.size <= 12:
             shown = printed(result(line))
             expected = np.asarray(line.value, dtype=float).reshape(shown.shape)
             np.testing.assert_allclose(
@@ -66,12 +70,11 @@ def test_every_printed_equation_gives_the_printed_result(derivations, name):
 
 
 def test_a_wrong_result_would_be_noticed(derivations):
-    part = next(part for part in derivations["elman"].parts if part.name == "reverse")
     lines = [
         replace(line, value=line.value * 1.001) if line.name == "dL_dh[1]" else line
-        for line in part.lines
+        for line in derivations["elman"].lines
     ]
-    assert Derivation((replace(part, lines=tuple(lines)),), ()).largest_residual() > 1e-5
+    assert Derivation({}, (), lines, ()).largest_residual() > 1e-5
 
 
 @pytest.mark.parametrize("name", cells.NAMES)
@@ -79,20 +82,65 @@ def test_what_a_section_prints_has_a_unique_name_and_the_latex_that_every_render
     derivations, name
 ):
     derivation = derivations[name]
-    lines = [line for part in derivation.printed()["parts"] for line in part["lines"]]
+    printed = derivation.printed()
+    parts = [part for group in derivation.groups for part in printed[group]]
+    lines = [line for part in parts for line in part["lines"]]
+    cells = [cell for table in printed["tables"] for row in table["rows"] for cell in row["cells"]]
+    texts = ["".join(line["rows"]) for line in lines] + [cell["tex"] for cell in cells if cell]
+    keys = {cell["key"] for cell in cells if cell} | {line["key"] for line in lines}
     assert len({line["name"] for line in lines}) == len(lines)
-    assert {line["key"] for line in lines} - {None} == set(derivation.values)
+    assert keys - {None} <= set(derivation.values)
     assert not any("." in key for key in derivation.values)
     for line in lines:
         for row in line["rows"]:
-            assert set(re.findall(r"\\([A-Za-z]+)", row)) <= ALLOWED
-            assert set(re.findall(r"\\begin\{(\w+)\}", row)) <= {"bmatrix", "smallmatrix"}
             assert row.count("&=") + row.startswith("&") >= 1
             assert row.count(r"\left") == row.count(r"\right")  # they must meet in one row
-            assert not re.search(r"nan|\binf|None|np\.|Fraction", row)
-        text = "".join(line["rows"])
+    for text in texts:
+        assert set(re.findall(r"\\([A-Za-z]+)", text)) <= ALLOWED
+        assert set(re.findall(r"\\begin\{(\w+)\}", text)) <= {"bmatrix", "smallmatrix"}
+        assert not re.search(r"nan|\binf|None|np\.|Fraction", text)
         assert text.count("{") == text.count("}")
         assert text.count(r"\Bigl") == text.count(r"\Bigr")
+
+
+@pytest.mark.parametrize("name", cells.NAMES)
+def test_each_value_is_printed_in_one_line_and_stands_in_a_table(derivations, name):
+    derivation = derivations[name]
+    groups = derivation.groups
+
+    def values(*names: str) -> list[tuple]:
+        lines = [line for name in names for part in groups[name] for line in part.lines]
+        found = [np.asarray(line.value, float) for line in lines if line.value is not None]
+        return [(value.size, value.tobytes()) for value in found if value.any()]
+
+    in_full = values("parts")
+    assert len({*in_full}) == len(in_full) > 20
+    assert {*in_full}.isdisjoint(values("worked", "sums", "update"))
+    assert "Not repeated" in "".join(part.note for part in derivation)
+    cell = cells.cell(name)
+    forward, reverse, *_ = derivation.tables
+    assert forward.steps == reverse.steps == (-1, *range(cell.steps))
+    shown = dict(forward.rows)
+    assert [*shown][: len(cell.sequences)] == [symbol(name, "t") for name in cell.sequences]
+    for state in cell.initial_state:
+        assert all(shown[symbol(state, "t")])  # with the initial state
+    assert shown[symbol("loss", "t")][0] is None
+    assert all(cells[-1] for _, cells in reverse.rows)
+
+
+def test_the_worked_step_is_the_one_that_is_named():
+    cell = cells.cell("elman")
+    for worked, expected in ((None, 2), (0, 0), (1, 1)):
+        groups = derive(replace(cell, worked_step=worked)).groups
+        names = {line.name for part in groups["worked"] for line in part.lines}
+        assert {f"h[{expected}]", f"dL_dh[{expected}]", f"dh_db[{expected}]"} <= names
+        rest = {line.name for part in groups["parts"] for line in part.lines}
+        assert rest and names.isdisjoint(rest)
+    assert derive(replace(cell, full_lines=False)).groups["parts"] == []
+    block = cells.block("elman")
+    for wrong in (3, -1, "1", True):
+        with pytest.raises(RecurrenceError, match="worked_step: expected a step from 0 to 2"):
+            Recurrence.from_config({**block, "worked_step": wrong})
 
 
 def test_equations_read_as_in_a_textbook(elman):
@@ -108,13 +156,13 @@ def test_equations_read_as_in_a_textbook(elman):
         "dL_do": (r"\frac{dL}{do_{t}}", softmax_slope + r" \, \frac{dL}{dy_{t}}"),
         "dL_dh": (r"\frac{dL}{dh_{t}}", r"V^{\top} \, \frac{dL}{do_{t}} + W^{\top} \, \frac{dL}{da_{t+1}}"),
         "dL_da": (r"\frac{dL}{da_{t}}", tanh_slope + r" \, \frac{dL}{dh_{t}}"),
-        "dL_db": (r"\frac{dL}{db}", r"\sum_{t=0}^{2} \frac{dL}{da_{t}}"),
-        "dL_dW": (r"\frac{dL}{dW}", r"\sum_{t=0}^{2} \frac{dL}{da_{t}} \, h_{t-1}^{\top}"),
+        "sum.dL_db": (r"\frac{dL}{db}", r"\sum_{t=0}^{2} \frac{dL}{da_{t}}"),
+        "sum.dL_dW": (r"\frac{dL}{dW}", r"\sum_{t=0}^{2} \frac{dL}{da_{t}} \, h_{t-1}^{\top}"),
         "da_db": (r"\frac{da_{t}}{db}", r"I_{2} + W \, \frac{dh_{t-1}}{db}"),
         "dh_db": (r"\frac{dh_{t}}{db}", tanh_slope + r" \, \frac{da_{t}}{db}"),
         "dl_db": (r"\frac{d\ell_{t}}{db}", r"\left(\frac{dy_{t}}{db}\right)^{\top} \, " + loss_slope),
         "jacobian.dh_da": (r"\frac{\partial^{+} h_{t}}{\partial a_{t}}", tanh_slope),
-        "dl_da": (r"\frac{\partial \ell_{t}}{\partial a_{t}}", tanh_slope + r" \, \frac{\partial \ell_{t}}{\partial h_{t}}"),
+        "dl_da[1]": (r"\frac{\partial \ell_{1}}{\partial a_{1}}", tanh_slope.replace("t}", "1}") + r" \, \frac{\partial \ell_{1}}{\partial h_{1}}"),
     }  # fmt: skip
     assert {name: (elman[name].lhs, equation(elman[name])) for name in expected} == expected
 
@@ -128,12 +176,12 @@ def test_steps_carry_their_numbers(elman):
     assert "W" not in equation(elman["dL_dh[2]"])
     assert equation(elman["a[0]"]) == r"b + W \, h_{-1} + U \, x_{0}"
     assert elman["dL_dh_prev[0]"].lhs == r"\frac{dL}{dh_{-1}}"
-    assert elman["L_down_b"].value < elman["L"].value < elman["L_up_b"].value
+    assert elman["b_down"].lhs == r"b^{\downarrow}"
 
 
 def test_a_negative_term_of_a_sum_has_one_sign(derivations):
     line = by_name(derivations["leaky"])["dL_dc"]
-    assert "-" in line.pieces[1].text and "+ -" not in line.pieces[1].text
+    assert "-" in line.pieces[0].text and "+ -" not in line.pieces[0].text
 
 
 def test_long_lines_are_broken_and_short_ones_are_not(derivations):
@@ -156,11 +204,13 @@ def test_long_sequences_and_wide_matrices_are_elided_and_say_so(derivations):
     lines = by_name(derivation)
     assert {"h[0]", "h[1]", "h[28]", "h[29]"} <= set(lines)
     assert lines.keys().isdisjoint({"h[2]", "h[27]"})
-    notes = [part.note for part in derivation.parts if part.note]
-    assert notes and all("Steps 2 to 27" in note for note in notes)
-    assert r"\cdots" in lines["dL_db_i"].pieces[1].text
+    notes = [part.note for part in derivation.groups["parts"]]
+    assert notes and all("Steps 2 to 27 are left out" in note for note in notes)
+    assert all(table.steps[2:4] == (1, None) for table in derivation.tables[:2])
+    assert all("are left out" in table.caption for table in derivation.tables)
+    assert r"\cdots" in lines["dL_db_i"].pieces[0].text
     assert derivation.largest_residual() < 1e-13
-    assert not any(part.note for part in derivations["lstm"].parts)
+    assert not any("left out" in part.note for part in derivations["lstm"])
 
     n = 9
     wide = Recurrence.from_config(
@@ -171,7 +221,8 @@ def test_long_sequences_and_wide_matrices_are_elided_and_say_so(derivations):
     derivation = derive(wide)
     assert r"\ddots" in result(by_name(derivation)["W"])
     assert r"\vdots" in result(by_name(derivation)["h[1]"])
-    assert all("too large for the page" in part.note for part in derivation.parts)
+    assert all("too large for the page" in part.note for part in derivation.groups["worked"])
+    assert all("too large for the page" in table.caption for table in derivation.tables)
 
 
 def test_forward_mode_by_a_matrix_is_by_its_vec():
@@ -180,7 +231,8 @@ def test_forward_mode_by_a_matrix_is_by_its_vec():
     assert lines["da_dW"].lhs == r"\frac{da_{t}}{d\operatorname{vec}(W)}"
     assert r"I_{2} \otimes h_{t-1}^{\top}" in equation(lines["da_dW"])
     reverse = cell.reverse(cell.forward())["W"]
-    np.testing.assert_allclose(lines["dL_dW.forwards"].value, reverse.ravel(), rtol=1e-12)
+    forwards = sum(lines[f"dl_dW[{t}]"].value for t in range(cell.steps))
+    np.testing.assert_allclose(forwards, reverse.ravel(), rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -197,6 +249,7 @@ def test_numbers(value, digits, latex):
 @pytest.mark.parametrize(
     ("values", "digits", "latex"),
     [([1.0, -2.5], 1, r"\begin{bmatrix} 1.0 \\ -2.5 \end{bmatrix}"),
+     ([Fraction(1, 2), Fraction(3)], 1, r"\begin{bmatrix} \tfrac{1}{2} \\[3pt] 3 \end{bmatrix}"),
      ([2e-7, 0.0], 2, r"10^{-7} \begin{bmatrix} 2.00 \\ 0 \end{bmatrix}"),
      (3e-9, 2, r"3.00 \cdot 10^{-9}")],
 )  # fmt: skip

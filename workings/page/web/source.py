@@ -42,7 +42,7 @@ _COMMAND = re.compile(
     rf"|\\begin\{{({'|'.join(NUMBERED)})\}}"
     r"|\\begin\{(long)?measuredtable\}|\\end\{(?:long)?measuredtable\}"
     rf"|\\({'|'.join(_LETTERS)})(?![A-Za-z])(?:\{{\}})?"
-    r"|\\(\\)\*|\\endhead(?![a-z])|\\hfuzz=\\marginparsep|(?<!\\)\\([()])|(?<=\d)\{,\}(?=\d)"
+    r"|\\(\\)\*|\\endhead(?![a-z])|\\addlinespace\[\w+\]|\\(?:begin|end)\{widelines\}|\\hfuzz=\\marginparsep|(?<!\\)\\([()])|(?<=\d)\{,\}(?=\d)"
 )
 
 
@@ -108,7 +108,10 @@ class Marked:
             return "\\\\", end
         if found[0] == "{,}":
             return COMMA, end
-        if found[0].startswith((r"\endhead", r"\hfuzz")):
+        if (
+            found[0].startswith((r"\endhead", r"\hfuzz", r"\addlinespace"))
+            or "widelines" in found[0]
+        ):
             return "", end
         if found[0].startswith(r"\begin"):
             (name, caption, columns), end = arguments(text, end, 3)
@@ -191,7 +194,10 @@ class Marked:
     def _cref(self, labels: str) -> str:
         return self._refer("cref", labels)
 
-    _Cref = _autoref = _cref
+    _Cref = _cref
+
+    def _autoref(self, label: str) -> str:
+        return self._refer("autoref", label)
 
     def _input(self, path: str) -> str:
         name = path.strip().removesuffix(".tex").rpartition("/")[2]
