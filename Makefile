@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: help report watch reproduce test test-all check lint diff tex classes environment lock clean clean-cache
+.PHONY: help report watch reproduce test test-all test-cluster check lint diff tex classes environment lock clean clean-cache
 
 help:  ## what there is
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 14
@@ -26,6 +26,11 @@ test: environment classes check  ## all tests but the slow ones
 
 test-all: environment classes check  ## all tests
 	$(BIN)/python -m pytest -n auto --dist loadfile
+
+test-cluster: environment tex  ## on a Slurm of four virtual nodes; as root, with Debian's slurmctld and slurmd
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group cluster
+	$(BIN)/python -m pytest tests/cluster
 
 check: environment  ## the code's form
 	$(BIN)/ruff check .

@@ -1,5 +1,6 @@
 # The contents page: one rule per result, in the order of the report.
-# A rule names its files and says in a sentence what it does; analysis/<rule>.py does it.
+# A rule names its files and says in a sentence what it does; analysis/<rule>.py does it. Its memory in MB is
+# half as much again as was measured with config/default.yaml, its time in minutes several times that here.
 from pathlib import Path
 
 from workings.workflow import open_report
@@ -13,6 +14,11 @@ chosen = paper.config["digits"]
 FOUND = []
 if chosen["source"] == "full":
     FOUND = sorted(map(str, Path(chosen["folder"]).expanduser().glob("*-ubyte*")))
+
+
+# Into how many jobs a long one is divided; the results are the same bytes for any number.
+scattergather:
+    **paper.config["shards"],
 
 
 rule all:
@@ -31,6 +37,9 @@ rule digits:
         digits="build/data/digits.npz",
         measurements="build/measurements/digits.json",
         figure="build/figures/digits.pdf",
+    resources:
+        mem_mb=700,
+        runtime=10,
     params:
         **paper.job("digits"),
     message:
@@ -47,6 +56,9 @@ rule classifier:
         measurements="build/measurements/classifier.json",
         figure="build/figures/classifier.pdf",
         confusion="build/figures/classifier_confusion.pdf",
+    resources:
+        mem_mb=800,
+        runtime=20,
     params:
         **paper.job("classifier"),
     message:
@@ -57,15 +69,18 @@ rule classifier:
 
 rule filters:
     input:
+        digits="build/data/digits.npz",
         model="build/model/classifier.safetensors",
     output:
         measurements="build/measurements/filters.json",
         figure="build/figures/filters.pdf",
-        deep="build/figures/filters_deep.pdf",
+    resources:
+        mem_mb=500,
+        runtime=10,
     params:
         **paper.job("filters", "classifier"),
     message:
-        "Draw the filters of the three convolutions."
+        "Draw the filters of the three convolutions, and what excites each."
     shell:
         paper.RUN
 
@@ -78,6 +93,9 @@ rule feature_maps:
         measurements="build/measurements/feature_maps.json",
         figure="build/figures/feature_maps.pdf",
         recognisable="build/figures/feature_maps_recognisable.pdf",
+    resources:
+        mem_mb=1000,
+        runtime=20,
     params:
         **paper.job("feature_maps", "classifier"),
     message:
@@ -95,6 +113,9 @@ rule translation:
         figure="build/figures/translation.pdf",
         explore="build/explore/translation.json",
         accuracy="build/figures/translation_accuracy.pdf",
+    resources:
+        mem_mb=600,
+        runtime=20,
     params:
         **paper.job("translation", "classifier"),
     message:
@@ -115,6 +136,9 @@ rule occlusion:
         maps="build/arrays/occlusion.npz",
         figure="build/figures/occlusion.pdf",
         explore="build/explore/occlusion.json",
+    resources:
+        mem_mb=600,
+        runtime=10,
     params:
         **paper.job("occlusion", "classifier"),
     message:
@@ -130,6 +154,9 @@ rule patch_colour:
     output:
         measurements="build/measurements/patch_colour.json",
         figure="build/figures/patch_colour.pdf",
+    resources:
+        mem_mb=700,
+        runtime=20,
     params:
         **paper.job(
             "patch_colour",
@@ -146,14 +173,35 @@ rule patch_colour:
         paper.RUN
 
 
-rule atlas:
+rule atlas_part:
     input:
         digits="build/data/digits.npz",
         model="build/model/classifier.safetensors",
     output:
+        drops="build/parts/atlas/{scatteritem}.npz",
+    resources:
+        mem_mb=500,
+        runtime=20,
+    params:
+        **paper.job("atlas_part", "atlas", "classifier", "occlusion"),
+    message:
+        "Cover a part of the test images."
+    shell:
+        paper.RUN
+
+
+rule atlas:
+    input:
+        digits="build/data/digits.npz",
+        model="build/model/classifier.safetensors",
+        parts=gather.atlas("build/parts/atlas/{scatteritem}.npz"),
+    output:
         measurements="build/measurements/atlas.json",
         maps="build/arrays/atlas.npz",
         figure="build/figures/atlas.pdf",
+    resources:
+        mem_mb=600,
+        runtime=10,
     params:
         **paper.job("atlas", "classifier", "occlusion"),
     message:
@@ -162,19 +210,62 @@ rule atlas:
         paper.RUN
 
 
-rule patch_search:
+rule patch_search_part:
     input:
         digits="build/data/digits.npz",
         model="build/model/classifier.safetensors",
     output:
+        searched="build/parts/patch_search/{scatteritem}.json",
+    resources:
+        mem_mb=600,
+        runtime=30,
+    params:
+        **paper.job(
+            "patch_search_part",
+            "patch_search",
+            "classifier",
+            "occlusion.digit",
+            "occlusion.example",
+        ),
+    message:
+        "Search a part of the test images."
+    shell:
+        paper.RUN
+
+
+rule patch_search:
+    input:
+        digits="build/data/digits.npz",
+        model="build/model/classifier.safetensors",
+        parts=gather.patch_search("build/parts/patch_search/{scatteritem}.json"),
+    output:
         measurements="build/measurements/patch_search.json",
         figure="build/figures/patch_search.pdf",
+        margin="build/figures/patch_search_margin.pdf",
         moves="build/figures/patch_search_moves.pdf",
-    threads: 2
+    resources:
+        mem_mb=600,
+        runtime=10,
     params:
         **paper.job("patch_search", "classifier", "occlusion.digit", "occlusion.example"),
     message:
         "Find the smallest black square that changes the label, over all sizes and places."
+    shell:
+        paper.RUN
+
+
+rule full_set:
+    input:
+        kept="results/full_set.json",
+    output:
+        measurements="build/measurements/full_set.json",
+    resources:
+        mem_mb=100,
+        runtime=10,
+    params:
+        **paper.job("full_set"),
+    message:
+        "Read what a run on all of MNIST measured."
     shell:
         paper.RUN
 
@@ -195,6 +286,9 @@ rule recurrence:
         measurements="build/measurements/recurrence.json",
         derivation="build/derivations/recurrence.json",
         figure="build/figures/recurrence.pdf",
+    resources:
+        mem_mb=300,
+        runtime=10,
     params:
         **paper.job("recurrence"),
     message:
@@ -209,6 +303,9 @@ rule gradient_check:
     output:
         measurements="build/measurements/gradient_check.json",
         figure="build/figures/gradient_check.pdf",
+    resources:
+        mem_mb=600,
+        runtime=10,
     params:
         **paper.job("gradient_check", "recurrence"),
     message:
@@ -223,6 +320,9 @@ rule originals:
         recurrence="build/measurements/recurrence.json",
     output:
         measurements="build/measurements/originals.json",
+    resources:
+        mem_mb=200,
+        runtime=10,
     params:
         **paper.job("originals", "recurrence", "gradient_check.epsilon"),
     message:
@@ -239,6 +339,9 @@ rule gradient_lags:
         measurements="build/measurements/gradient_lags.json",
         figure="build/figures/gradient_lags.pdf",
         explore="build/explore/gradient_lags.json",
+    resources:
+        mem_mb=600,
+        runtime=20,
     params:
         **paper.job("gradient_lags"),
     message:
@@ -251,6 +354,9 @@ rule echo_state:
     output:
         measurements="build/measurements/echo_state.json",
         figure="build/figures/echo_state.pdf",
+    resources:
+        mem_mb=200,
+        runtime=20,
     params:
         **paper.job("echo_state"),
     message:
@@ -259,12 +365,30 @@ rule echo_state:
         paper.RUN
 
 
+rule training_part:
+    output:
+        found="build/parts/training/{scatteritem}.json",
+    resources:
+        mem_mb=300,
+        runtime=120,
+    params:
+        **paper.job("training_part", "training"),
+    message:
+        "Train the networks of a part of the settings."
+    shell:
+        paper.RUN
+
+
 rule training:
+    input:
+        parts=gather.training("build/parts/training/{scatteritem}.json"),
     output:
         measurements="build/measurements/training.json",
         figure="build/figures/training.pdf",
         explore="build/explore/training.json",
-    threads: 2
+    resources:
+        mem_mb=300,
+        runtime=10,
     params:
         **paper.job("training"),
     message:

@@ -7,14 +7,13 @@ import numpy as np
 import torch
 
 from analysis import drawing
+from analysis.atlas_part import Covered, load
 from analysis.data import storage
-from analysis.maths import network as cnn
 from analysis.maths.feature_maps import correlation
 from analysis.maths.hot_spot import HORIZONTAL, VERTICAL, centres, hot_spot, peak_of, third
-from analysis.maths.occlusion import Occluder
+from analysis.maths.occlusion import Occluder, Occlusion
 from workings import figures, measurements
 from workings.measurements import Record, record
-from workings.messages import track
 
 
 @dataclass(frozen=True)
@@ -39,32 +38,27 @@ class Atlas:
         return self.ink[label] / max(1, self.images[label])
 
 
-def collect(
-    occluder: Occluder, images: np.ndarray, labels: np.ndarray, indices: list[int], own: int
-) -> Atlas:
-    """Add up the drop maps of the given images, one image after another.
+def add_up(own: Occlusion, covered: Covered, images: np.ndarray, labels: np.ndarray) -> Atlas:
+    """Add up the drop maps of the images, one image after another.
 
     Args:
+        own: the map of the chosen image, which is kept.
+        covered: the images that are averaged.
         images: N × 1 × 28 × 28 in 0…1.
         labels: N.
-        indices: the images that are averaged.
-        own: the image whose own map is kept.
     """
-    map_ = occluder(images[own], int(labels[own]))
-    middles, own_drop = centres(map_.starts, map_.patch), map_.drop.astype(np.float64)
+    middles, own_drop = centres(own.starts, own.patch), own.drop.astype(np.float64)
     drops, ink = np.zeros((10, *own_drop.shape)), np.zeros((10, *images.shape[2:]))
-    counts, peaks, recomputed = np.zeros(10, dtype=int), np.zeros((10, 3, 3), dtype=int), 0
-    for i in track(indices, "Covering the test images"):
+    counts, peaks = np.zeros(10, dtype=int), np.zeros((10, 3, 3), dtype=int)
+    for i, drop in zip(covered.indices, covered.drops, strict=True):
         label = int(labels[i])
-        map_ = occluder(images[i], label)
-        drops[label] += map_.drop
+        drops[label] += drop
         ink[label] += images[i, 0]
         counts[label] += 1
-        if map_.drop.max() > 0:
-            place = zip(peak_of(map_.drop, middles), np.nonzero(images[i, 0]), strict=True)
+        if drop.max() > 0:
+            place = zip(peak_of(drop, middles), np.nonzero(images[i, 0]), strict=True)
             peaks[label, *(third(*both) for both in place)] += 1
-        recomputed += map_.recomputed
-    return Atlas(drops, ink, counts, middles, own_drop, peaks, recomputed)
+    return Atlas(drops, ink, counts, middles, own_drop, peaks, int(covered.recomputed.sum()))
 
 
 def class_of(atlas: Atlas, label: int) -> Record:
@@ -160,28 +154,26 @@ def draw(atlas: Atlas, image: np.ndarray, digit: int):
         (last, 0),
         (last, 1),
     ]
-    drops = np.stack([drop for _, drop, _ in shown])
-    colours = {"vmin": min(0.0, drops.min()), "vmax": max(1e-9, drops.max())}
     for (title, drop, ink), (left, down) in zip(shown, places, strict=True):
         axes = figures.panel(figure, left, bottom - down * high, side, side)
         level = 0.5 * ink.max()
-        drawn = drawing.over_digit(axes, drop, atlas.middles, ink, level, **colours)
+        drawn = drawing.over_digit(axes, drop, atlas.middles, ink, level)
         axes.set_title(title, pad=2)
     drawing.scale_below(figure, drawn, 3.0, bottom - high - 5.2, 5 * side + 4 * gap - 6.0)
     return figure
 
 
 def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
-    chosen, patch = config["atlas"], config["occlusion"]
+    patch = config["occlusion"]
     digits = storage.load_digits(inputs.digits)
     network = storage.load_network(inputs.model, config["classifier"])
     own = storage.example_of(digits, patch["digit"], patch["example"], "occlusion.example")
     images, labels = digits.test_images, digits.test_labels
-    given = cnn.predict(network, images).argmax(axis=1)
-    indices = storage.rightly_labelled(labels, given, chosen["per_class"])
     where = {key: patch[key] for key in ("patch", "stride", "fill", "outside")}
-    atlas = collect(Occluder(network, **where), images, labels, indices, own)
-    values = measure(atlas, patch["digit"], own in indices)
+    own_map = Occluder(network, **where)(images[own], int(labels[own]))
+    covered = Covered.together(list(map(load, inputs.parts)))
+    atlas = add_up(own_map, covered, images, labels)
+    values = measure(atlas, patch["digit"], own in covered.indices)
     measurements.write(outputs.measurements, values)
     with open(outputs.maps, "wb") as file:
         means = np.stack([atlas.mean_drop(label) for label in range(10)])

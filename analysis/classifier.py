@@ -51,18 +51,18 @@ def measure(
 
 def draw_curves(history: list[cnn.Epoch], accuracy: list[float]):
     """Training loss, and training and test error, against the epoch."""
-    figure, (left, right) = figures.new("text", 48.0, ncols=2)
+    figure, (left, right) = figures.new("text", 42.0, ncols=2)
     epochs = np.arange(1, len(history) + 1)
     left.plot(epochs, [epoch.loss for epoch in history], marker="o")
     left.set(title="Training loss", xlabel="epoch", yscale="log", xticks=_ticks(epochs))
     left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     left.yaxis.set_major_formatter(FuncFormatter(lambda loss, _: f"{loss:g}"))
     left.yaxis.set_minor_locator(NullLocator())
-    for values, name, colour in (
-        ([100 * (1 - epoch.accuracy) for epoch in history], "training", figures.ACCENT),
-        ([100 * (1 - a) for a in accuracy], "test", figures.WARM),
+    for values, name, look in (
+        ([100 * (1 - epoch.accuracy) for epoch in history], "training", "o-"),
+        ([100 * (1 - a) for a in accuracy], "test", "s--"),
     ):
-        right.plot(epochs, values, marker="o", color=colour, label=name)
+        right.plot(epochs, values, look, label=name)
     right.legend(labelcolor="linecolor")
     right.set(title="Error in %", xlabel="epoch", xticks=_ticks(epochs), ylim=(0, None))
     return figure
@@ -83,7 +83,7 @@ def draw_confusion(confusion: np.ndarray):
         return "white" if errors[true, given] > 0.6 * errors.max() else "black"
 
     colours = {"cmap": figures.SIGNED, "vmin": -most, "vmax": most}
-    return drawing.label_table(confusion, errors, 72.0, "label given", ink, **colours)
+    return drawing.label_table(confusion, errors, 60.0, "label given", ink, **colours)
 
 
 def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:

@@ -1,6 +1,5 @@
 """Load the handwritten digits through torchvision, from the embedded subset or the whole set."""
 
-import errno
 import gzip
 import math
 import os
@@ -16,6 +15,7 @@ import numpy as np
 from analysis import drawing
 from analysis.data import storage
 from workings import figures, measurements
+from workings.build.files import is_full
 from workings.build.store import sum_of
 from workings.measurements import Record, record
 from workings.messages import InputError, say
@@ -112,7 +112,7 @@ def load(dataset: str, folder: Path) -> dict[str, np.ndarray]:
             shutil.copytree(root / dataset, folder / dataset)
             return arrays
     except (OSError, RuntimeError, EOFError, ValueError, AssertionError, zlib.error) as error:
-        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+        if is_full(error):
             raise
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(

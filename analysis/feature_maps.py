@@ -8,8 +8,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
-from matplotlib.collections import PatchCollection
-from matplotlib.transforms import Bbox
 from scipy.stats import binomtest
 
 from analysis import drawing
@@ -196,8 +194,8 @@ def _accuracy(correct: int, images: int) -> Record:
     return record(accuracy=correct / images, accuracy_low=interval.low, accuracy_high=interval.high)
 
 
-COLUMNS = 11  # 32 and 64 channels nearly fill whole rows of it
-TALLEST = 225.0  # mm, a page with its caption
+COLUMNS = 8  # 32 and 64 channels fill whole rows of it, and a page
+TALLEST = 221.0  # mm, a page with its caption
 
 
 def grid(channels: list[int]) -> tuple[int, list[int], float]:
@@ -205,8 +203,8 @@ def grid(channels: list[int]) -> tuple[int, list[int], float]:
     columns = COLUMNS
     while True:
         rows = [-(-count // columns) for count in channels]
-        side = 77.0 / columns
-        if 20 + sum(6 + side * r for r in rows) <= TALLEST:
+        side = 76.0 / columns
+        if 15 + sum(5 + side * r for r in rows) <= TALLEST:
             return columns, rows, side
         columns += 1
 
@@ -214,9 +212,9 @@ def grid(channels: list[int]) -> tuple[int, list[int], float]:
 def draw(examples: np.ndarray, digits: list[int], maps: list[torch.Tensor], values: dict):
     """All maps of both digits side by side, the same channel in the same place, a scale a layer."""
     columns, rows, side = grid([m.shape[1] for m in maps])
-    heights = [14.0, *(6 + side * r for r in rows)]
+    heights = [12.0, *(5 + side * r for r in rows)]
     figure, axes = figures.new(
-        "wide", sum(heights) + 4, nrows=1 + len(maps), ncols=2, height_ratios=heights
+        "wide", sum(heights) + 3, nrows=1 + len(maps), ncols=2, height_ratios=heights
     )
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.03, hspace=0.01)
     colours = figures.INK.with_extremes(bad="white")
@@ -225,7 +223,7 @@ def draw(examples: np.ndarray, digits: list[int], maps: list[torch.Tensor], valu
         axes[0, d].set_anchor("W")
         axes[0, d].text(
             1.12, 0.5,
-            f"A {digits[d]}, labelled {values['labels_given'][d]}\n"
+            f"Digit {digits[d]}, labelled {values['labels_given'][d]}\n"
             f"with probability {values['probabilities'][d]:.3f}",
             transform=axes[0, d].transAxes, va="center", fontsize=8,
         )  # fmt: skip
@@ -238,7 +236,10 @@ def draw(examples: np.ndarray, digits: list[int], maps: list[torch.Tensor], valu
             panel = axes[1 + place, d]
             picture = drawing.montage(drawing.in_rows(enlarged, rows[place], columns), gap)
             drawn = panel.imshow(picture, cmap=colours, vmin=0, vmax=top, interpolation="none")
-            _frames(panel, m.shape[1], columns, enlarged.shape[1:], gap)
+            height, width = enlarged.shape[1:]
+            down, across = np.divmod(np.arange(m.shape[1]), columns)
+            corners = np.stack([across * (width + gap), down * (height + gap)], axis=1) - 0.5
+            drawing.frames(panel, corners, (width, height))
             panel.set_axis_off()
             panel.set_anchor("NW")
         layer = values["layers"][place]
@@ -247,50 +248,8 @@ def draw(examples: np.ndarray, digits: list[int], maps: list[torch.Tensor], valu
             f"{layer['rows']} × {layer['columns']}",
             pad=3,
         )
-        _bar(figure, axes[1 + place, 1], drawn, top)
+        drawing.scale_above(figure, axes[1 + place, 1], drawn, ("0", f"{top:.1f}"))
     return figure
-
-
-def _frames(panel, channels: int, columns: int, size: tuple[int, int], gap: int) -> None:
-    """A hairline around every map, so that a silent channel is seen as an empty frame."""
-    height, width = size
-    boxes = [
-        figures.plt.Rectangle(
-            ((c % columns) * (width + gap) - 0.5, (c // columns) * (height + gap) - 0.5),
-            width,
-            height,
-        )
-        for c in range(channels)
-    ]
-    panel.add_collection(
-        PatchCollection(boxes, facecolor="none", edgecolor="#9CA3AF", linewidth=0.3, clip_on=False)
-    )
-
-
-def _bar(figure, panel, drawn, top: float) -> None:
-    """A small scale above the right-hand maps, at the height of the layer's title."""
-    inset = panel.inset_axes((0.72, 1.0, 0.2, 0.0))
-    inset.set_axes_locator(_above(panel))
-    bar = figure.colorbar(drawn, cax=inset, orientation="horizontal", ticks=[])
-    bar.outline.set(linewidth=0.4, edgecolor="#9CA3AF")
-    inset.text(-0.04, 0.5, "0", transform=inset.transAxes, ha="right", va="center", fontsize=7)
-    inset.text(
-        1.04, 0.5, f"{top:.1f}", transform=inset.transAxes, ha="left", va="center", fontsize=7
-    )
-
-
-def _above(panel):
-    """Places the scale 1 to 3 mm above the panel, whatever the panel's height."""
-
-    def locate(_axes, _renderer):
-        box = panel.get_position(original=False)
-        width, height = panel.figure.get_size_inches() / figures.MM  # mm
-        right = box.x1 - 8.0 / width
-        return Bbox.from_extents(
-            right - 18.0 / width, box.y1 + 1.2 / height, right, box.y1 + 3.0 / height
-        )
-
-    return locate
 
 
 def draw_recognisable(correlations: list[np.ndarray], values: dict, config: dict):
@@ -309,11 +268,11 @@ def draw_recognisable(correlations: list[np.ndarray], values: dict, config: dict
             left.plot([beside - 0.16, beside + 0.16], [ceiling] * 2, color=figures.GREY, lw=0.7)
     for d, colour in enumerate((figures.ACCENT, figures.WARM)):
         left.text(
-            1 + (d - 0.5) * 0.36, -0.03, str(config["digits"][d]), color=colour, fontsize=7,
+            1 + (d - 0.5) * 0.36, -0.05, str(config["digits"][d]), color=colour, fontsize=7,
             ha="center", va="top", weight="bold",
         )  # fmt: skip
     left.set(
-        title="|r| with the digit", ylim=(-0.12, 1.02), xlim=(0.5, len(correlations) + 0.5),
+        title="|r| with the digit", ylim=(-0.15, 1.02), xlim=(0.5, len(correlations) + 0.5),
         xticks=range(1, len(correlations) + 1), xlabel="layer", yticks=(0, 0.5, 1),
     )  # fmt: skip
     accuracies = [values["pixels"], *values["layers"]]

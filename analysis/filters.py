@@ -1,4 +1,4 @@
-"""Draw the filters of the three convolutions and measure how their weight is spread."""
+"""Draw the filters of the three convolutions and what excites them; measure how their weight is spread."""
 
 import math
 from dataclasses import dataclass
@@ -9,20 +9,21 @@ from safetensors.numpy import load_file
 
 from analysis import drawing
 from analysis.data import storage
+from analysis.maths import network as cnn
+from analysis.maths.feature_maps import Answers, answers
 from workings import figures, measurements
 from workings.measurements import Record, record
 
-NORMS_PRINTED = 64  # filters of the first layer, at most, that have room for a number
 NEAR_ZERO = 0.1  # of the layer's root mean square
+STRONGEST = 10  # images of a channel, whose digits are compared
 SCALES = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)  # that a colour bar can end at
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """The channels of one layer that are drawn, in rising order, and the scale of their colours."""
+    """The kernels of one layer that are drawn, outputs × shown × k × k, and their colours' scale."""
 
-    outputs: np.ndarray
-    inputs: np.ndarray
+    kernels: np.ndarray
     scale: float
 
 
@@ -33,11 +34,6 @@ def convolutions(weights: dict[str, np.ndarray]) -> list[np.ndarray]:
     """
     kernels = [(int(name.split(".")[0]), w) for name, w in weights.items() if w.ndim == 4]
     return [w for _, w in sorted(kernels, key=lambda pair: pair[0])]
-
-
-def largest(norms: np.ndarray, count: int) -> np.ndarray:
-    """Which `count` channels have the largest norm (all, if there are fewer), in rising order."""
-    return np.sort(np.argsort(-norms, kind="stable")[:count])
 
 
 def rounded_up(value: float) -> float:
@@ -68,12 +64,23 @@ def share_near_zero(kernels: np.ndarray) -> float:
     return float((np.abs(w) < NEAR_ZERO * np.sqrt((w**2).mean())).mean())
 
 
-def choose(kernels: np.ndarray, outputs_shown: int, inputs_shown: int) -> Drawn:
-    """The output and the input channels with the largest norms, and a round scale for them."""
-    outputs = largest(np.sqrt((kernels**2).sum(axis=(1, 2, 3))), outputs_shown)
-    inputs = largest(np.sqrt((kernels**2).sum(axis=(0, 2, 3))), inputs_shown)
-    shown = kernels[np.ix_(outputs, inputs)]
-    return Drawn(outputs, inputs, rounded_up(float(np.abs(shown).max())))
+def choose(kernels: np.ndarray, shown: int) -> Drawn:
+    """Of each output channel the kernels with the largest norms, and a round scale for all of them."""
+    norms = np.sqrt((kernels**2).sum(axis=(2, 3)))  # (outputs, inputs)
+    order = np.sort(np.argsort(-norms, axis=1, kind="stable")[:, :shown], axis=1)
+    chosen = np.take_along_axis(kernels, order[:, :, None, None], axis=1)
+    return Drawn(chosen, rounded_up(float(np.abs(chosen).max())))
+
+
+def of_one_digit(found: Answers, labels: np.ndarray) -> np.ndarray:
+    """Whether the strongest images of each channel all show the same digit, C.
+
+    A channel that answers to fewer images than `STRONGEST` has no such images.
+    """
+    order = np.argsort(-found.largest, axis=0, kind="stable")[:STRONGEST]  # (10, C)
+    of = labels[order]  # (10, C)
+    answered = (found.largest > 0).sum(axis=0) >= STRONGEST
+    return answered & (of == of[0]).all(axis=0)
 
 
 def measure_layer(kernels: np.ndarray, drawn: Drawn) -> Record:
@@ -81,43 +88,54 @@ def measure_layer(kernels: np.ndarray, drawn: Drawn) -> Record:
     w = kernels.astype(np.float64)
     norms = np.sqrt((w**2).sum(axis=(1, 2, 3)))  # (outputs,)
     rms = np.sqrt((w**2).mean())
-    shown = w[np.ix_(drawn.outputs, drawn.inputs)]
+    shown = drawn.kernels.astype(np.float64)
     return record(
         outputs=w.shape[0],
-        inputs=w.shape[1],
         kernel=w.shape[2],
         weights=w.size,
         smallest_norm=norms.min(),
-        median_norm=np.median(norms),
         largest_norm=norms.max(),
         root_mean_square=rms,
         largest_weight=np.abs(w).max(),
-        share_negative=(w < 0).mean(),
         share_near_zero=share_near_zero(w),
         share_of_mean=share_of_mean(w),
-        outputs_drawn=len(drawn.outputs),
-        inputs_drawn=len(drawn.inputs),
         share_of_kernels_drawn=shown.size / w.size,
         share_of_squared_weight_drawn=(shown**2).sum() / (w**2).sum(),
-        scale=drawn.scale,
     )
 
 
-def measure(layers: list[np.ndarray], before: list[np.ndarray], drawn: list[Drawn]) -> Record:
-    """Each layer's numbers, beside those of the same layer `before` its training."""
-    each = [
-        record(
-            measure_layer(w, d),
-            number=number,
-            share_of_mean_before=share_of_mean(start),
-            share_near_zero_before=share_near_zero(start),
+def measure(
+    layers: list[np.ndarray],
+    before: list[np.ndarray],
+    drawn: list[Drawn],
+    excited: list[Answers],
+    excited_before: list[Answers],
+    labels: np.ndarray,
+) -> Record:
+    """Each layer's numbers, beside those of the same layer before its training.
+
+    Args:
+        excited: what each layer's channels answer to the test images, and before the training.
+        labels: of the test images.
+    """
+    each = []
+    every = zip(layers, before, drawn, excited, excited_before, strict=True)
+    for number, (w, start, d, found, untrained) in enumerate(every, 1):
+        each.append(
+            record(
+                measure_layer(w, d),
+                number=number,
+                share_of_mean_before=share_of_mean(start),
+                share_near_zero_before=share_near_zero(start),
+                silent=(found.largest.max(axis=0) <= 0).sum(),
+                of_one_digit=of_one_digit(found, labels).sum(),
+                of_one_digit_before=of_one_digit(untrained, labels).sum(),
+            )
         )
-        for number, (w, start, d) in enumerate(zip(layers, before, drawn, strict=True), 1)
-    ]
     return record(
         layers=each,
-        norms_printed=len(layers[0]) <= NORMS_PRINTED,
         near_zero=NEAR_ZERO,
+        strongest=STRONGEST,
         layers_with_more_mean=[
             layer["number"]
             for layer in each
@@ -130,80 +148,93 @@ def measure(layers: list[np.ndarray], before: list[np.ndarray], drawn: list[Draw
     )
 
 
-def draw_first(kernels: np.ndarray, scale: float):
-    """All filters of the first layer in the order of the channels; the norm under each of a few."""
-    if len(kernels) > NORMS_PRINTED:
-        return _draw_many(kernels[:, 0], scale)
-    rows, columns = -(-len(kernels) // 8), 8
-    norms = np.sqrt((kernels**2).sum(axis=(1, 2, 3)))
-    figure, axes = figures.new("text", 8 + 15.0 * rows, nrows=rows, ncols=columns, squeeze=False)
-    for panel in axes.flat[len(kernels) :]:
+def patches(found: Answers, field: cnn.Field, images: np.ndarray) -> np.ndarray:
+    """The part of the image, N × 1 × 28 × 28, that each channel answers most to: C × size × size.
+
+    It is what the cell with the largest answer sees; a channel that never answers has none (NaN).
+    """
+    cut = []
+    for channel, image in enumerate(found.largest.argmax(axis=0)):
+        top, left = (field.stride * at[image, channel] for at in (found.row, found.column))
+        patch = images[image, 0, top : top + field.size, left : left + field.size]
+        silent = found.largest[image, channel] <= 0
+        cut.append(np.full_like(patch, np.nan) if silent else patch)
+    return np.stack(cut)
+
+
+TITLE, BETWEEN, APART = 5.2, 0.5, 1.2  # mm: a layer's title; a patch and its kernels; channels
+COLUMNS = 11  # of channels, or more where they would not fit a page
+TALLEST = 215.0  # mm
+
+
+def grid(channels: list[int]) -> tuple[int, list[int], float]:
+    """How many channels stand in a row, the rows of each layer, and the side in mm of a patch."""
+    columns = COLUMNS
+    while True:
+        rows = [-(-count // columns) for count in channels]
+        side = ((figures.WIDTHS["wide"] + APART) / columns - BETWEEN - APART) / 2
+        if sum(TITLE + r * (side + APART) for r in rows) <= TALLEST:
+            return columns, rows, side
+        columns += 1
+
+
+def draw(drawn: list[Drawn], cut: list[np.ndarray]):
+    """Each channel of each layer: the patch that excites it most, and beside it its weights."""
+    columns, rows, side = grid([len(d.kernels) for d in drawn])
+    across, down = 2 * side + BETWEEN + APART, side + APART
+    top = sum(TITLE + r * down for r in rows)
+    figure = figures.blank("wide", top)
+    for number, (d, pictures, r) in enumerate(zip(drawn, cut, rows, strict=True), 1):
+        width, height = figures.WIDTHS["wide"], r * down
+        top -= TITLE + height
+        panel = figures.panel(figure, 0.0, top, width, height)
+        panel.set(xlim=(0, width), ylim=(height, 0))
         panel.set_axis_off()
-    for panel, kernel, norm in zip(axes.flat, kernels[:, 0], norms, strict=False):
-        drawn = figures.signed(panel, kernel, scale)
-        panel.set_xlabel(f"{norm:.2f}", fontsize=7, labelpad=1.5)
-    _bar(figure, drawn, axes, scale)
-    figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0.08, hspace=0.04)
+        panel.text(0, -1.3, f"Layer {number}: {len(pictures)} channels", fontsize=8)
+        for channel, (patch, kernels) in enumerate(zip(pictures, d.kernels, strict=True)):
+            x, y = channel % columns * across, channel // columns * down
+            _picture(panel, patch, x, y, side, cmap=figures.INK, vmin=0, vmax=1)
+            shade = _kernels(panel, kernels, x + side + BETWEEN, y, side, d.scale)
+        drawing.scale_above(figure, panel, shade, (f"−{d.scale:g}", f"+{d.scale:g}"))
     return figure
 
 
-def _draw_many(kernels: np.ndarray, scale: float):
-    """Kernels, C × k × k, as one picture of a text's width, 24 in a row."""
-    rows = -(-len(kernels) // 24)
-    figure, panel = figures.new("text", 6 + 4.2 * rows)
-    picture = drawing.montage(drawing.in_rows(kernels, rows, 24))
-    drawn = _signed_on_white(panel, picture, scale)
-    panel.set_axis_off()
-    _bar(figure, drawn, panel, scale)
-    return figure
+def _kernels(panel, kernels: np.ndarray, left: float, top: float, side: float, scale: float):
+    """A channel's kernels, shown × k × k, in a square."""
+    across = math.ceil(math.sqrt(len(kernels)))
+    each = (side - (across - 1) * BETWEEN) / across
+    colours = {"cmap": figures.SIGNED, "vmin": -scale, "vmax": scale}
+    for place, kernel in enumerate(kernels):
+        down, right = divmod(place, across)
+        corner = left + right * (each + BETWEEN), top + down * (each + BETWEEN)
+        drawn = _picture(panel, kernel, *corner, each, **colours)
+    return drawn
 
 
-def draw_deep(layers: list[np.ndarray], drawn: list[Drawn]):
-    """Kernels of the deeper layers, an output channel a column and an input channel a row."""
-    # mm for a kernel, so that a row fits the width and all rows fit a page
-    cell = min(8.4, *(134 / len(d.outputs) for d in drawn), 195 / sum(len(d.inputs) for d in drawn))
-    heights = [4 + cell * len(d.inputs) for d in drawn]
-    figure, panels = figures.new(
-        "wide", sum(heights) + 12, nrows=len(layers), squeeze=False, height_ratios=heights
+def _picture(panel, values: np.ndarray, left: float, top: float, side: float, **colours):
+    """A small square picture with its upper left corner at a place of the panel, framed."""
+    drawing.frames(panel, np.array([[left, top]]), (side, side))
+    return panel.imshow(
+        np.kron(values, np.ones((8, 8))),
+        extent=(left, left + side, top + side, top),
+        interpolation="none",
+        aspect="auto",
+        **colours,
     )
-    for place, (panel, kernels, d) in enumerate(zip(panels[:, 0], layers, drawn, strict=True)):
-        picture = drawing.montage(kernels[np.ix_(d.outputs, d.inputs)].transpose(1, 0, 2, 3))
-        image = _signed_on_white(panel, picture, d.scale)
-        side = kernels.shape[2] + 1
-        panel.set_xticks(side * np.arange(len(d.outputs)) + side / 2 - 1, d.outputs + 1)
-        panel.set_yticks(side * np.arange(len(d.inputs)) + side / 2 - 1, d.inputs + 1)
-        panel.tick_params(labelsize=7, pad=2)
-        drawing.frameless(panel)
-        panel.set_title(f"Layer {place + 2}")
-        panel.set_ylabel("input channel")
-        _bar(figure, image, panel, d.scale)
-    panels[-1, 0].set_xlabel("output channel")
-    return figure
-
-
-def _signed_on_white(panel, picture: np.ndarray, scale: float):
-    """Empty pixels are white paper: left transparent, some viewers draw a dark line beside them."""
-    colours = figures.SIGNED.with_extremes(bad="white")
-    return figures.pixels(panel, picture, cmap=colours, vmin=-scale, vmax=scale)
-
-
-def _bar(figure, image, axes, scale: float) -> None:
-    bar = figure.colorbar(image, ax=axes, aspect=22, fraction=0.03, pad=0.02)
-    bar.outline.set_visible(False)
-    bar.set_ticks([-scale, 0, scale])
-    bar.set_ticklabels([f"−{scale:g}", "0", f"+{scale:g}"])
 
 
 def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
-    chosen = config["filters"]
+    digits = storage.load_digits(inputs.digits)
     layers = convolutions(load_file(inputs.model))
-    first, *deep = layers
-    drawn = [
-        choose(first, len(first), first.shape[1]),
-        *(choose(w, chosen["outputs_shown"], chosen["inputs_shown"]) for w in deep),
-    ]
-    untrained = storage.untrained_network(config["classifier"]).state_dict()
-    before = convolutions({name: weight.numpy() for name, weight in untrained.items()})
-    measurements.write(outputs.measurements, measure(layers, before, drawn))
-    figures.save(draw_first(first, drawn[0].scale), outputs.figure)
-    figures.save(draw_deep(deep, drawn[1:]), outputs.deep)
+    drawn = [choose(w, config["filters"]["kernels_shown"]) for w in layers]
+    network = storage.load_network(inputs.model, config["classifier"])
+    untrained = storage.untrained_network(config["classifier"])
+    start = {name: weight.numpy() for name, weight in untrained.state_dict().items()}
+    images = digits.test_images
+    excited, before = answers(network, images), answers(untrained, images)
+    values = measure(layers, convolutions(start), drawn, excited, before, digits.test_labels)
+    measurements.write(outputs.measurements, values)
+    fields, _ = cnn.receptive_field(network, images.shape[-1])
+    fields = [field for field in fields if "Conv2d" in field.layer]
+    cut = [patches(*both, images) for both in zip(excited, fields, strict=True)]
+    figures.save(draw(drawn, cut), outputs.figure)

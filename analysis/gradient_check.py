@@ -9,7 +9,7 @@ from workings import figures, measurements
 from workings.derive import checks
 from workings.derive.description import refusing
 from workings.derive.recurrence import Recurrence
-from workings.derive.typesetting import symbol
+from workings.derive.symbols import symbol
 from workings.measurements import Record, record
 from workings.messages import InputError
 
@@ -101,6 +101,9 @@ def measure(
     return values, drawn
 
 
+MARKS = "os^vD*"
+
+
 def draw(drawn: Curves, epsilon: float):
     """Relative error of the central difference against ε, for each parameter."""
     height = max(54.0, 22.0 + NAME_HEIGHT * len(drawn))
@@ -108,8 +111,11 @@ def draw(drawn: Curves, epsilon: float):
     ends = []
     for i, (name, points) in enumerate(drawn.items()):
         x, y = np.array([(e, max(error, 1e-17)) for e, error in points]).T
-        colour = figures.CYCLE[i % len(figures.CYCLE)]
-        axes.loglog(x, y, marker="o", ms=2.0, lw=0.9, color=colour)
+        colour, mark = figures.CYCLE[i % len(figures.CYCLE)], MARKS[i % len(MARKS)]
+        # Told apart without colour too: by the mark, at other points of each curve.
+        axes.loglog(
+            x, y, marker=mark, markevery=(i % 4, 4), ms=3.6, mfc="white", lw=0.9, color=colour
+        )
         ends.append((np.log10(y[0]), x[0], name, colour))
     # Names at the left ends, moved apart where the curves lie close.
     low, high = np.log10(axes.get_ylim())

@@ -1,5 +1,6 @@
 """Follow the gradients of untrained recurrent networks back through time, lag by lag."""
 
+import itertools
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -19,6 +20,7 @@ EXPLODED = 100.0
 CONFIDENCE = 0.95  # of the interval around a rate
 AGREED = 1e-10  # largest relative difference from autograd
 FLOOR = 1e-12  # the figure shows nothing smaller
+DASHES = ["-", (0, (5, 1.5)), (0, (6, 1.5, 1.5, 1.5)), (0, (2.5, 1.2))]  # dots are predictions
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Followed:
 
     curve: NDArray  # ‖dL/dh_k‖ by lag over that at lag 0, geometric mean
     log_rates: NDArray  # of the factor per step, one a network
-    shares: dict[str, NDArray]  # W, U, b, V -> by lag, mean
+    shares: dict[str, NDArray]  # W, U, b -> by lag, mean
     predicted: float  # the spectral radius of a step's Jacobian at rest, mean over networks
     slope: float  # root mean square of 1 − h²
     off_gradient: float  # the largest difference from autograd, relative
@@ -142,6 +144,7 @@ def measure(settings: list[Setting], followed: list[Followed], config: dict) -> 
     rows = [_row(setting, f) for setting, f in zip(settings, followed, strict=True)]
     vanilla = [row for row in rows if row["kind"] == "vanilla"]
     gated = [row for row in rows if row["kind"] != "vanilla"]
+    calm = [row for row in rows if not row["explodes"]]
     # The vanilla cell of the same gain, or of the nearest one, is the gated cells' peer.
     peer = min(vanilla, key=lambda row: abs(row["gain"] - config["gated_gain"]))
     better = [row for row in gated if abs(np.log(row["rate"])) < abs(np.log(peer["rate"]))]
@@ -156,7 +159,6 @@ def measure(settings: list[Setting], followed: list[Followed], config: dict) -> 
         vanilla_that_vanish_or_explode=sum(r["vanishes"] or r["explodes"] for r in vanilla),
         least_w_earlier=min(row["w_earlier"] for row in rows),
         largest_w_earlier=upward(max(row["w_earlier"] for row in rows), 2),
-        largest_v_earlier=max(row["v_earlier"] for row in rows),
         largest_gap_to_w=upward(
             max(
                 abs(row[f"{letter}_earlier"] - row["w_earlier"]) for row in rows for letter in "ub"
@@ -174,6 +176,9 @@ def measure(settings: list[Setting], followed: list[Followed], config: dict) -> 
         peer_rate=peer["rate"],
         gated=len(gated),
         gated_better=len(better),
+        gated_vanishing=sum(row["vanishes"] for row in gated),
+        keeps_most=max(calm, key=lambda row: row["left"], default=None),
+        gated_keeps_most=max(gated, key=lambda row: row["left"]),
         best_gated=min(gated, key=lambda row: abs(np.log(row["rate"]))),
         off_gradient=upward_significant(max(f.off_gradient for f in followed), 1),
         off_state=upward_significant(max(f.off_state for f in followed), 1),
@@ -209,48 +214,45 @@ def _row(setting: Setting, f: Followed) -> Record:
         w_earlier=earlier["W"],
         u_earlier=earlier["U"],
         b_earlier=earlier["b"],
-        v_earlier=earlier["V"],
         # The smallest number of last steps that give half of dL/dW.
         steps_with_half_of_w=np.searchsorted(np.cumsum(f.shares["W"]), 0.5) + 1,
     )
 
 
 def draw(settings: list[Setting], followed: list[Followed], config: dict):
-    """A row for each kind of cell; columns: the state's gradient, and the shares of W, U and b."""
-    figure, panels = figures.new("wide", 112.0, nrows=3, ncols=4, sharex=True, sharey="col")
-    titles = ("Gradient of the state", "Share in $W$", "Share in $U$", "Share in $b$")
-    curves = [[f.curve, *(f.shares[letter] for letter in "WUb")] for f in followed]
-    lowest = [max(FLOOR, min(c[column].min() for c in curves) / 3) for column in range(4)]
-    highest = [max(3.0, max(f.curve.max() for f in followed) * 3), 3.0, 3.0, 3.0]
+    """A row for each kind of cell; columns: the state's gradient, and the share of each lag in W."""
+    figure, panels = figures.new("wide", 96.0, nrows=3, ncols=2, sharex=True, sharey="col")
+    curves = [[f.curve, f.shares["W"]] for f in followed]
+    lowest = [max(FLOOR, min(c[column].min() for c in curves) / 3) for column in range(2)]
+    highest = [max(3.0, max(f.curve.max() for f in followed) * 3), 3.0]
     for row, kind in enumerate(cells.CELLS):
         own = [place for place, setting in enumerate(settings) if setting.kind == kind]
-        colours = shades(len(own))
+        looks = list(zip(own, shades(len(own)), itertools.cycle(DASHES)))
         for column, axes in enumerate(panels[row]):
-            axes.set(yscale="log", ylim=(min(lowest[1:]) if column else lowest[0], highest[column]))
-            for place, colour in zip(own, colours, strict=True):
+            axes.set(yscale="log", ylim=(lowest[column], highest[column]))
+            for place, colour, dashes in looks:
                 curve, setting = curves[place][column], settings[place]
                 name = "gain" if setting.bias is None else "bias"
                 value = setting.gain if setting.bias is None else setting.bias
-                axes.plot(np.arange(len(curve)), curve, color=colour, label=f"{name} {value:g}")
+                axes.plot(
+                    np.arange(len(curve)), curve, color=colour, linestyle=dashes,
+                    label=f"{name} {value:g}",
+                )  # fmt: skip
                 if column == 0:
                     _dotted(axes, followed[place].predicted, len(curve), colour)
-            if column:
-                axes.plot(0, 1, "s", ms=3, color=figures.GREY, clip_on=False, mew=0)
+        panels[row, 1].plot(0, 1, "s", ms=3, color=figures.GREY, clip_on=False, mew=0)
         panels[row, 0].set_ylabel("relative to lag 0")
         panels[row, 1].set_ylabel("share of all lags")
-        panels[row, 3].legend(
+        panels[row, 1].legend(
             loc="center left", bbox_to_anchor=(1.02, 0.5), title=kind, title_fontsize=8,
-            alignment="left", borderpad=0, labelspacing=0.35, handlelength=1.0,
+            alignment="left", borderpad=0, labelspacing=0.35, handlelength=2.6,
         )  # fmt: skip
-    for axes, title in zip(panels[0], titles, strict=True):
-        axes.set_title(title, pad=6)
-    for axes in panels[:, 2:].flat:
-        axes.tick_params(labelleft=False)
-    for axes in panels[0, 1:]:
-        axes.annotate(
-            "$V$", (0, 1), (4, 1), textcoords="offset points", va="center", fontsize=7,
-            color=figures.GREY,
-        )  # fmt: skip
+    panels[0, 0].set_title("Gradient of the state", pad=6)
+    panels[0, 1].set_title("Share in the gradient of $W$", pad=6)
+    panels[0, 1].annotate(
+        "$V$", (0, 1), (5, 0), textcoords="offset points", va="center", fontsize=7,
+        color=figures.GREY,
+    )  # fmt: skip
     for axes in panels[-1]:
         axes.set(xlabel="lag, in steps", xlim=(0, config["length"] - 1))
     return figure

@@ -43,7 +43,7 @@ def measure(map_: Occlusion, image: np.ndarray) -> Record:
 
 
 def draw(map_: Occlusion, image: np.ndarray, values: dict):
-    """The digit with the patch that hurts most, p(true), the highest probability, the label."""
+    """The digit with the patch that hurts most, the drop of p(true) and of the highest p, the label."""
     # Four squares of one size on the page's grid, in millimetres; the scale stands below two of them.
     figure = figures.blank("wide", 54.0)
     side, gap = 38.0, (163.0 - 4 * 38.0) / 3
@@ -60,10 +60,10 @@ def draw(map_: Occlusion, image: np.ndarray, values: dict):
 
     where = centres(map_.starts, map_.patch), image
     for panel, values_at, title in (
-        (axes[1], map_.p_true, f"Probability of {map_.label}"),
-        (axes[2], map_.p_max, "Highest probability"),
+        (axes[1], map_.drop, f"Drop of the probability of {map_.label}"),
+        (axes[2], map_.clean.max() - map_.p_max, "Drop of the highest"),
     ):
-        drawn = drawing.over_digit(panel, values_at, *where, vmin=0.0, vmax=1.0)
+        drawn = drawing.over_digit(panel, values_at, *where)
         panel.set_title(title)
     drawing.scale_below(figure, drawn, side + gap, 6.0, 2 * side + gap)
     drawing.labels_over_digit(axes[3], map_.predicted, label_places(map_), *where)

@@ -259,9 +259,12 @@ def _exact(value: Any) -> Any:
 
 
 def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
-    original = settings.read_yaml(Path(inputs.original))["rnn"]
+    written = settings.read_yaml(Path(inputs.original))
+    original = written["rnn"]
     others = differences(original, config)
-    values = record(settings_that_differ=others)
+    answers = written["assertions"] | written["shown"]
+    parts = {name: answer["part"] for name, answer in answers.items()}
+    values = record(settings_that_differ=others, parts=parts)
     if not others:
         recurrence = measurements.read(inputs.recurrence)
         values |= measure(original, recurrence, exactly(original, config["recurrence"]))

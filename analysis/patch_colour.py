@@ -98,9 +98,9 @@ def measure(
 
 
 def draw(own: list[Occlusion], image: np.ndarray, fills: list[float]):
-    """A column for each colour: the digit with the patch that hurts most, p(true), the label."""
+    """A column for each colour: the digit with the patch that hurts most, the drop, the label."""
     gap, start, width = 3.0, 5.0, figures.WIDTHS["text"]
-    side = min(30.0, (width - start - (len(fills) - 1) * gap) / len(fills))
+    side = min(25.0, (width - start - (len(fills) - 1) * gap) / len(fills))
     height = 3 * side + 2 * gap + 5.0 + 9.0
     figure = figures.blank("text", height)
     for column, (map_, fill) in enumerate(zip(own, fills, strict=True)):
@@ -112,7 +112,7 @@ def draw(own: list[Occlusion], image: np.ndarray, fills: list[float]):
         shade = f" {fill:g}" if name_of(fill) == "grey" else ""
         axes[0].set_title(name_of(fill) + shade)
         if column == 0:
-            texts = ("at its worst", f"probability of {map_.label}", "label")
+            texts = ("at its worst", f"drop of p({map_.label})", "label")
             for panel, text in zip(axes, texts, strict=True):
                 panel.set_ylabel(text, labelpad=3)
     drawing.scale_below(figure, drawn, start, 5.0, len(fills) * side + (len(fills) - 1) * gap)
@@ -128,7 +128,7 @@ def _draw_colour(axes: list, map_: Occlusion, image: np.ndarray, fill: float):
     drawing.box(axes[0], top, left, side, lw=1.0)
     where = centres(map_.starts, map_.patch), image
     drawing.labels_over_digit(axes[2], map_.predicted, label_places(map_), *where)
-    return drawing.over_digit(axes[1], map_.p_true, *where, vmin=0.0, vmax=1.0)
+    return drawing.over_digit(axes[1], map_.drop, *where)
 
 
 def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:

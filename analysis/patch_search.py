@@ -1,6 +1,5 @@
 """Find the smallest black square that changes the label, over all sizes and all places."""
 
-from dataclasses import dataclass
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,48 +7,18 @@ import numpy as np
 from analysis import drawing
 from analysis.data import storage
 from analysis.maths import network as cnn
-from analysis.maths.occlusion import MARGIN, FlippingPatch, Occlusion, PatchSearch, SizeSweep
+from analysis.maths.occlusion import MARGIN, Occlusion, SizeSweep
+from analysis.patch_search_part import SIDE, Searched, together
 from workings import figures, measurements
-from workings.build import processes
 from workings.measurements import Record, record
-from workings.messages import track
 
-SIDE = 28  # pixels, of an image
 PRESUMED = (4, 0)  # what the original report expected its 6 to become
-
-
-@dataclass(frozen=True)
-class Searched:
-    """One test image and its smallest flipping square, if there is one."""
-
-    index: int
-    label: int
-    found: FlippingPatch | None
-    recomputed: int = 0
 
 
 def passed_over(labels: np.ndarray, given: np.ndarray, per_class: int | None) -> int:
     """How many wrongly labelled images stand before the last that is chosen of their class."""
     right = [given[labels == label] == label for label in range(10)]
     return sum(int((~r & (r.cumsum() < (per_class or np.inf))).sum()) for r in right)
-
-
-_search: PatchSearch | None = None  # of this process
-_digits: storage.Digits | None = None
-
-
-def prepare(model: str, classifier: dict, largest: int, digits: storage.Digits) -> None:
-    """Make this process's search."""
-    global _search, _digits
-    network = storage.load_network(model, classifier)
-    _search = PatchSearch(network, sizes=range(1, largest + 1), fill=0.0)
-    _digits = digits
-
-
-def search(index: int) -> Searched:
-    """The smallest flipping square of one test image."""
-    found = _search(_digits.test_images[index])
-    return Searched(index, int(_digits.test_labels[index]), found, _search.recomputed)
 
 
 def anywhere(sweep: list[Occlusion]) -> list[Record]:
@@ -74,10 +43,12 @@ def measure(
     largest: int,
     digit: int,
     reached: list[Record] | None = None,
+    blank: np.ndarray | None = None,
 ) -> Record:
     """How many can be flipped, at which size, to which label, and what became of the chosen digit.
 
     `reached` is what `anywhere` says of the chosen digit; None when the network mislabels it.
+    `blank` are the probabilities of a picture without ink.
     """
     flipped = [s for s in searched if s.found]
     sizes = np.array([s.found.size for s in flipped])
@@ -89,6 +60,8 @@ def measure(
     medians = {
         c["label"]: c["median"] if c["flipped"] else np.inf for c in classes if c["searched"]
     }
+    median = float(np.median(sizes)) if flipped else None
+    by_chance = np.mean([s.by_chance or (False,) * largest for s in searched], axis=0)  # by side
     most = np.unravel_index(moves.argmax(), moves.shape)
     return record(
         margin=MARGIN,
@@ -100,7 +73,19 @@ def measure(
         share_flipped=len(flipped) / len(searched),
         smallest=sizes.min() if flipped else None,
         images_at_the_smallest=(sizes == sizes.min()).sum() if flipped else 0,
-        median=np.median(sizes) if flipped else None,
+        median=median,
+        share_of_the_area=(median / SIDE) ** 2 if flipped else None,
+        blank=None if blank is None else _blank(blank, searched),
+        by_side=[
+            record(side=side, smallest=(sizes <= side).sum() / len(searched), chance=chance)
+            for side, chance in enumerate(by_chance, start=1)
+        ],
+        chance_at_median=by_chance[int(median) - 1] if flipped else None,
+        search_at_median=(sizes <= int(median)).sum() / len(searched) if flipped else None,
+        side_where_chance_is_half=next(
+            (side for side, share in enumerate(by_chance, start=1) if share >= 0.5), None
+        ),
+        rank_correlation=_rank_correlation([s.margin for s in flipped], sizes),
         largest_needed=sizes.max() if flipped else None,
         positions_evaluated_again=sum(s.recomputed for s in searched),
         classes=classes,
@@ -117,6 +102,22 @@ def measure(
         most_frequent_new_label_count=moves.sum(axis=0).max(),
         own=_own(own, reached, digit),
     )
+
+
+def _blank(p: np.ndarray, searched: list[Searched]) -> Record:
+    """What the network says of a picture without ink, and how many images have that label anyway."""
+    label = int(p.argmax())
+    same = sum(s.label == label for s in searched)
+    return record(label=label, probability=p.max(), images=same)
+
+
+def _rank_correlation(a: list[float], b: np.ndarray) -> float | None:
+    """Spearman's: the correlation of the ranks, equal values sharing theirs; None where none varies."""
+    ranks = [np.unique(v, return_inverse=True, return_counts=True) for v in (a, b)]
+    shared = [(np.cumsum(n) - n / 2)[where] for _, where, n in ranks]
+    if not len(b) or any(np.ptp(r) == 0 for r in shared):
+        return None
+    return float(np.corrcoef(*shared)[0, 1])
 
 
 def _of_class(label: int, searched: list[Searched]) -> Record:
@@ -146,6 +147,7 @@ def _own(own: Searched | None, reached: list[Record] | None, digit: int) -> Reco
             for label in PRESUMED
             if label != digit
         ],
+        squares_that_change=sum(entry["squares"] for entry in reached or []),
     )
     if found := own.found:
         values |= record(
@@ -242,7 +244,34 @@ def _draw_digit(axes, s: Searched, image: np.ndarray) -> None:
     place = found.row, found.column, found.size
     drawing.box(axes, *place, fill=True, facecolor=figures.WARM, alpha=0.16, edgecolor="none")
     drawing.box(axes, *place, lw=0.9)
+    if found.size <= 2:  # too small to be seen without a ring
+        middle = found.column + (found.size - 1) / 2, found.row + (found.size - 1) / 2
+        axes.plot(*middle, "o", ms=9, mfc="none", mec=figures.WARM, mew=1.0, clip_on=False)
     axes.set_title(f"{s.label} → {found.label}", fontsize=7, pad=2)
+
+
+def draw_margin(searched: list[Searched], by_side: list[Record]):
+    """Left, the search against a random square of each side; right, the side against the margin."""
+    figure, (left, right) = figures.new("text", 46.0, ncols=2)
+    sides = [row["side"] for row in by_side]
+    left.plot(sides, [100 * row["smallest"] for row in by_side], color=figures.ACCENT)
+    left.plot(sides, [100 * row["chance"] for row in by_side], "--", color=figures.WARM)
+    left.set(title="Label changed: % of the images", xlabel="side in pixels", ylim=(0, 104))
+    for key, words, at in (("smallest", "some square", 0.75), ("chance", "one at random", 0.4)):
+        values = np.array([row[key] for row in by_side])
+        place = int(np.argmax(values >= at)) if (values >= at).any() else len(values) - 1
+        left.annotate(
+            words, (sides[place], 100 * values[place]), (5, -3), textcoords="offset points", va="top",
+            fontsize=7,
+        )  # fmt: skip
+    flipped = [s for s in searched if s.found]
+    shift = 0.3 * np.sin(np.arange(len(flipped)))  # so that equal sides do not hide each other
+    right.plot(
+        [s.margin for s in flipped], [s.found.size for s in flipped] + shift, ".", ms=2, mew=0,
+        color=figures.ACCENT, alpha=0.5,
+    )  # fmt: skip
+    right.set(title="Side needed", xlabel="margin, powers of ten")
+    return figure
 
 
 def draw_moves(moves: np.ndarray):
@@ -262,19 +291,15 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
     six = storage.example_of(digits, occlusion["digit"], occlusion["example"], "occlusion.example")
     images, labels = digits.test_images, digits.test_labels
     given = cnn.predict(network, images).argmax(axis=1)
-    indices = storage.rightly_labelled(labels, given, chosen["per_class"])
     passed = passed_over(labels, given, chosen["per_class"])
-    if given[six] == labels[six] and six not in indices:
-        indices = sorted([*indices, six])
-    arguments = (str(inputs.model), config["classifier"], chosen["largest"], digits)
-    results = processes.spread(search, indices, prepare, arguments, processes.count())
-    found = list(track(results, "Searching the test images", total=len(indices)))
-    searched = sorted(found, key=lambda s: s.index)
+    searched = together(inputs.parts)
     reached = None
-    if six in indices:
+    if given[six] == labels[six]:
         sweep = SizeSweep(network, sizes=range(1, chosen["largest"] + 1), fill=0.0)
         reached = anywhere(sweep(images[six], occlusion["digit"]))
-    values = measure(searched, passed, six, chosen["largest"], occlusion["digit"], reached)
+    blank = cnn.predict(network, np.zeros_like(images[:1]))[0]
+    values = measure(searched, passed, six, chosen["largest"], occlusion["digit"], reached, blank)
     measurements.write(outputs.measurements, values)
     figures.save(draw(searched, images, six, chosen["largest"]), outputs.figure)
+    figures.save(draw_margin(searched, values["by_side"]), outputs.margin)
     figures.save(draw_moves(values["moves"]), outputs.moves)

@@ -22,7 +22,8 @@ from workings.derive.proofs import (
     prove_operations,
 )
 from workings.derive.recurrence import Gradients, Recurrence, Run
-from workings.derive.typesetting import WIDE_WIDTH, symbol
+from workings.derive.symbols import symbol
+from workings.derive.typesetting import WIDE_WIDTH
 from workings.measurements import Record, record
 
 DIGITS = 8  # decimals in the printed matrices, as many as the original printed

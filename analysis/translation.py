@@ -85,12 +85,11 @@ def measure_digit(
         directions[name] = record(
             held=held,
             next_label=None if held == farthest else int(given[end]),
-            ink_lost_there=float(ink_outside(image, *moved)[0]),
-            ink_lost_or_unread_there=float(ink_outside(image, *moved, read)[0]),
+            ink_lost_there=float(ink_outside(image, *moved, read)[0]),
             probability_at_farthest=float(p[at[-1]][digit]),
         )
     shifts = grid_of_shifts(farthest)
-    lost = np.array([[ink_outside(image, i, j)[0] for j in shifts] for i in shifts])  # (S, S)
+    lost = np.array([[ink_outside(image, i, j, read)[0] for j in shifts] for i in shifts])  # (S, S)
     distance = np.abs(shifts)
     rings = np.maximum.outer(distance, distance)  # (S, S), the larger of the two shifts
     # Squares of shifts around no shift in which every label is right.
@@ -110,35 +109,23 @@ def measure_digit(
             record(label=int(other), shifts=int((labels == other).sum()))
             for other in np.unique(labels[~holds])
         ],
-        room=_room(image[0]),
         shifts_that_lose_ink=(lost > 0).sum(),
         shifts_without_the_label=(~holds).sum(),
         wrong_with_all_ink=(~holds & (lost == 0)).sum(),
     )
 
 
-def _room(picture: np.ndarray) -> Record:
-    """The empty lines between the ink, rows × columns, and each edge of the frame."""
-    rows, columns = (np.flatnonzero(picture.any(axis=axis)) for axis in (1, 0))
-    if not len(rows):
-        return record(left=0, right=0, up=0, down=0)
-    return record(
-        left=columns[0],
-        right=picture.shape[1] - 1 - columns[-1],
-        up=rows[0],
-        down=picture.shape[0] - 1 - rows[-1],
-    )
-
-
-def measure_shown(image: np.ndarray, p: np.ndarray, config: dict) -> list[Record]:
+def measure_shown(
+    image: np.ndarray, p: np.ndarray, unread: tuple[int, ...], config: dict
+) -> list[Record]:
     """The three pictures of the original: shifted left, not shifted, shifted right."""
-    by = config["shown"]
+    by, read = config["shown"], ~np.isin(np.arange(image.shape[-1]), unread)
     return [
         record(
             shift=step,
             label=int(given.argmax()),
             probability_of_the_digit=float(given[config["digit"]]),
-            ink_lost=float(ink_outside(image, 0, step)[0]),
+            ink_lost=float(ink_outside(image, 0, step, read)[0]),
         )
         for step, given in zip((-by, 0, by), p, strict=True)
     ]
@@ -180,7 +167,7 @@ def measure_test_set(along: dict[str, Along], true: np.ndarray) -> Record:
 
 
 def draw(image: np.ndarray, p: np.ndarray, shown: list[dict], config: dict):
-    """The shifted pictures beside the label and p(true) at every shift in the square."""
+    """The shifted pictures beside the label and the drop of p(true) at every shift in the square."""
     digit, farthest, by = config["digit"], config["farthest"], config["shown"]
     figure = figures.plt.figure(
         figsize=(163.0 * figures.MM, 76.0 * figures.MM), layout="constrained"
@@ -211,8 +198,9 @@ def draw(image: np.ndarray, p: np.ndarray, shown: list[dict], config: dict):
             color=drawing.on_label(label), weight="bold" if label != digit else "normal",
         )  # fmt: skip
     panels["label"].set_title("Label given")
-    drawn = panels["p"].imshow(np.kron(p[..., digit], np.ones((8, 8))), vmin=0, vmax=1, **around)
-    panels["p"].set_title(f"Probability of {digit}")
+    lost = p[farthest, farthest, digit] - p[..., digit]
+    drawn = panels["p"].imshow(np.kron(lost, np.ones((8, 8))), **drawing.LOST, **around)
+    panels["p"].set_title(f"Drop of the probability of {digit}")
     bar = figure.colorbar(drawn, ax=panels["p"], fraction=0.04, pad=0.02, aspect=30)
     bar.outline.set_visible(False)
     ticks, names = _ticks(farthest)
@@ -220,7 +208,9 @@ def draw(image: np.ndarray, p: np.ndarray, shown: list[dict], config: dict):
         panels[name].set(xlabel="pixels to the right")
         panels[name].set_xticks(ticks, names)
         panels[name].set_yticks(ticks, names)
-        drawing.box(panels[name], 0, 0, 1, edgecolor="white", lw=1.2)
+        drawing.box(
+            panels[name], 0, 0, 1, edgecolor="white" if name == "label" else "black", lw=1.2
+        )
         drawing.frameless(panels[name])
     panels["label"].set_ylabel("pixels down")
     return figure
@@ -287,8 +277,8 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
     p = probabilities_on_grid(network, image, chosen["farthest"])
     by = chosen["shown"]
     three = cnn.predict(network, np.stack([shift(image, 0, s) for s in (-by, 0, by)]))  # (3, 10)
-    shown = measure_shown(image, three, chosen)
     _, unread = cnn.receptive_field(network, image.shape[-1])
+    shown = measure_shown(image, three, unread, chosen)
     along = along_directions(network, digits.test_images, chosen["farthest"], unread)
     values = record(
         pictures=shown,

@@ -26,7 +26,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"
 
 from workings import config as configuration  # noqa: E402
-from workings.build import fingerprint, lock, manifests, plan, store  # noqa: E402
+from workings.build import fingerprint, lease, lock, manifests, plan, store  # noqa: E402
 from workings.build.files import is_full, written_whole  # noqa: E402
 from workings.measurements import origins_path  # noqa: E402
 from workings.messages import InputError, say  # noqa: E402
@@ -72,6 +72,7 @@ def run(planned: plan.Plan, kept: store.Store | None = None, anew: bool = False)
                     SimpleNamespace(**temporary),
                 )
                 _hold_still(planned, input_sums)
+            lease.hold()
         if not sums:
             sums = {output: store.sum_of(path) for output, path in outputs.items()}
             if kept:
@@ -93,10 +94,10 @@ def run(planned: plan.Plan, kept: store.Store | None = None, anew: bool = False)
 def main() -> int:
     name, *anew, threads = sys.argv[1:]
     os.environ["WORKINGS_THREADS"] = threads
-    lock.begin_job()
     where = os.environ.get("WORKINGS_STORE")
     output = label = name
     try:
+        (lease if lease.is_submitted() else lock).begin_job()
         planned = plan.read(name)
         output, label = next(iter(planned.outputs.values())), planned.label
         how = run(planned, store.Store(**json.loads(where)) if where else None, bool(anew))

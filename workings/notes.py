@@ -8,49 +8,63 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
+import socket
 import tempfile
 import textwrap
 import traceback
 from pathlib import Path
 
+SHARED = Path(".snakemake/workings")
 WIDTH = 240  # characters of a line: what is longer is broken
 LINES = 16  # of an error; of a longer one the first and the last
 FRAMES = 5  # of a traceback that are shown
 
 
 class Notes:
-    """A file, named to the jobs by WORKINGS_NOTES."""
+    """A folder with a file of each job's, named to the jobs by WORKINGS_NOTES."""
 
     def __init__(self) -> None:
-        name = ""
+        os.environ["WORKINGS_NOTES"] = ""
         with contextlib.suppress(OSError):  # no room: then jobs say it themselves
-            handle, name = tempfile.mkstemp(prefix="workings-")
-            os.close(handle)
-        self.file = Path(name)
-        os.environ["WORKINGS_NOTES"] = name
+            os.environ["WORKINGS_NOTES"] = tempfile.mkdtemp(prefix="workings-")
+
+    @property
+    def folder(self) -> Path:
+        return Path(os.environ["WORKINGS_NOTES"])
 
     def by_output(self, kind: str) -> dict[str, str]:
         """The texts of one kind, by the first output of the job that noted them."""
         found = {}
-        for line in (
-            self.file.read_text(encoding="utf-8").splitlines() if self.file.is_file() else ()
-        ):
-            with contextlib.suppress(ValueError):  # cut off, where the disk was full
-                of, output, text = json.loads(line)
-                found |= {output: text} if of == kind else {}
+        files = self.folder.glob("*.jsonl") if self.folder.name else ()
+        for file in sorted(files, key=lambda file: file.stat().st_mtime_ns):
+            for line in file.read_text(encoding="utf-8").splitlines():
+                with contextlib.suppress(ValueError):  # cut off, where the disk was full
+                    of, output, text = json.loads(line)
+                    found |= {output: text} if of == kind else {}
         return found
 
     def remove(self) -> None:
-        if self.file.is_file():
-            self.file.unlink()
+        if self.folder.name:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def share() -> None:
+    """Move the folder beside the report, where jobs on other machines reach it."""
+    if before := os.environ.get("WORKINGS_NOTES"):
+        SHARED.mkdir(parents=True, exist_ok=True)
+        for left in SHARED.glob("notes-*"):  # by a build that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        os.environ["WORKINGS_NOTES"] = tempfile.mkdtemp(prefix="notes-", dir=SHARED.resolve())
+        shutil.rmtree(before, ignore_errors=True)
 
 
 def note(kind: str, output: str, text: str) -> bool:
     """Tell the terminal; whether there's one that listens."""
     try:
-        # Not made anew: where there is no file, the terminal has ended.
-        handle = os.open(os.environ["WORKINGS_NOTES"], os.O_WRONLY | os.O_APPEND)
-        with open(handle, "a", encoding="utf-8") as file:
+        # Where there is no folder, the terminal has ended.
+        name = f"{socket.gethostname()}-{os.getpid()}.jsonl"
+        with open(Path(os.environ["WORKINGS_NOTES"], name), "a", encoding="utf-8") as file:
             file.write(json.dumps([kind, output, text]) + "\n")
     except (KeyError, OSError):  # the disk may be full
         return False

@@ -16,6 +16,9 @@ if __name__ != "other_seeds":
             runs=lambda wildcards: _paper.seed_runs(),
         output:
             measurements="build/measurements/seeds.json",
+        resources:
+            mem_mb=200,
+            runtime=10,
         params:
             **_paper.seeds_job(),
         message:
@@ -34,6 +37,9 @@ if __name__ != "other_seeds":
             claims="build/claims/{section}.json",
         wildcard_constraints:
             section=_paper.section_names(),
+        resources:
+            mem_mb=200,
+            runtime=5,
         params:
             **_paper.section_job(),
         message:
@@ -53,6 +59,9 @@ if __name__ != "other_seeds":
         output:
             section="build/sections/ledger.tex",
             ledger="build/ledger.json",
+        resources:
+            mem_mb=300,
+            runtime=10,
         params:
             **_paper.ledger_job(),
         message:
@@ -69,6 +78,9 @@ if __name__ != "other_seeds":
             attached=["build/ledger.json", *(job.measurements for job in _paper.recorded.values())],
         output:
             report=update("report/report.pdf"),
+        resources:
+            mem_mb=700,
+            runtime=20,
         params:
             **_paper.typeset_job(),
         message:
@@ -89,6 +101,9 @@ if __name__ != "other_seeds":
         output:
             page=update("report/report.html"),
         priority: 1  # before the PDF, which takes longer
+        resources:
+            mem_mb=500,
+            runtime=20,
         params:
             **_paper.page_job(),
         message:

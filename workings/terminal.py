@@ -28,7 +28,7 @@ NOISE = re.compile(
     "Assuming unrestricted|Building DAG|Using shell|Provided |Rules |Select jobs|Execute |host:|"
     "Complete log|Elapsed time|Reasons:|Some jobs were triggered|This was a dry-run|Shutting down|"
     "Exiting because|Removing output files|Cannot restore |Restor(ing|ed) |Terminating processes|None$|"
-    r"\d+ jobs have|DAG of jobs will"
+    r"\d+ jobs have|DAG of jobs will|--keep-incomplete mode|Cleaning up SLURM|.*SLURM account|No account was"
 )
 PARAMS = "Params have changed since last execution: "
 STRING = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
@@ -54,6 +54,7 @@ class LogHandler(LogHandlerBase):
         self.running: dict[int, float] = {}
         self.failed: dict[str, str] = {}  # what Snakemake says of a failed job, by first output
         self.errors: list[str] = []
+        self.logs: list[str] = []  # of a cluster, of the group that failed last
         self.done = self.total = 0
         self.interrupted = False
         self.notes = Notes()
@@ -109,14 +110,25 @@ class LogHandler(LogHandlerBase):
 
     def _job_error(self, record: Any) -> None:
         self.running.pop(record.jobid, None)
-        said = self.errors.pop().splitlines()[-1] if self.errors else ""
+        said = [self.errors.pop().splitlines()[-1]] if self.errors else []
+        # Of a cluster: what it says of the job, and the log of what the machine said.
+        said += [(record.rule_msg or "").partition("For further error details")[0].strip()]
+        said += [
+            f"its log: {os.path.relpath(file)}"
+            for file in [*getattr(record, "log", ()), *self.logs]
+        ]
         label = self.labels.get(record.jobid, record.rule_name)
         if self.interrupted:
             return
         others = f"; {len(self.running)} still running" if self.running else ""
         self._print(f"{label}: failed{others}")
         if _first(record.output) not in self.notes.by_output("failed"):
-            self.failed[label] = f"workings: {label}: ended without a word. {said}"
+            self.failed[label] = (
+                f"workings: {label}: ended without a word. {' '.join(filter(None, said))}"
+            )
+
+    def _group_error(self, record: Any) -> None:
+        self.logs = record.aux_logs  # which Snakemake does not hand on to the group's jobs
 
     def _error(self, record: Any) -> None:
         if "At least one job did not complete" not in record.getMessage():

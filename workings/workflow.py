@@ -13,6 +13,7 @@ import json
 import os
 import re
 import shlex
+import socket
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -21,10 +22,11 @@ from pathlib import Path
 
 from workings import config as configuration
 from workings import languages
-from workings.build import commit, fingerprint, lock, manifests, options, store
+from workings.build import commit, fingerprint, lease, lock, manifests, options, store
 from workings.build.files import hold_writable, worded
-from workings.build.plan import Plan, forget
+from workings.build.plan import Plan, forget, read, sent
 from workings.messages import InputError, did_you_mean
+from workings.notes import note, share
 from workings.page import document, letters, lint, template
 
 # The interpreter that runs Snakemake, also where the environment was not activated.
@@ -35,6 +37,7 @@ EDITIONS = {kind: Path(f"report/report.{kind}") for kind in ("pdf", "html")}
 SECTIONS = Path("templates/sections")
 FIGURES = "build/figures/"
 EXPLORED = "build/explore/"
+PARTS = "build/parts/"
 SEEDS = "seeds"
 LEDGER = "ledger"  # the one section that the engine writes
 PAGE = "workings/page"  # the engine's own jobs
@@ -48,7 +51,8 @@ def open_report(workflow) -> Report:
     Locks the folder against a second build, unless nothing is to be run.
     """
     if id(workflow) not in _opened:
-        options.check(sys.argv[1:])
+        if workflow.is_main_process:
+            options.check(sys.argv[1:])
         home = Path(workflow.main_snakefile).resolve().parent
         if home != Path.cwd():
             raise InputError(f"a report is built in its own folder; first: cd {home}")
@@ -122,7 +126,7 @@ class Report:
             "files": list(self._configuration.files),
             "given": dict(self._configuration.given),
         }
-        os.environ["WORKINGS_CONFIG"] = json.dumps(places, default=str)
+        told = {"WORKINGS_CONFIG": json.dumps(places, default=str)}
         can_print = partial(letters.refuse, engine=self.config["report"]["engine"])
         checks = [(key, text, can_print) for key, text in self._configuration.printed()]
         language, folder = self.config["report"]["language"], self.config["store"]["folder"]
@@ -134,13 +138,22 @@ class Report:
             except InputError as error:
                 raise InputError(f"{self._configuration.place(key)}: {key}: {error}") from None
         kept = self.config["store"] | {"folder": str(store.located(folder))}
-        os.environ["WORKINGS_STORE"] = json.dumps(kept)
         self._mark = languages.look_up(language).mark
-        os.environ["WORKINGS_MARK"] = self._mark  # for the figures of its jobs
+        # The mark is for the figures of its jobs.
+        told |= {"WORKINGS_STORE": json.dumps(kept), "WORKINGS_MARK": self._mark}
         self._dry = workflow.output_settings.dryrun
-        if not self._dry:
-            lock.begin_build()
-            forget()
+        self._is_main = workflow.is_main_process
+        if not self._is_main:
+            lease.begin_submitted()
+            os.environ |= told | os.environ  # what the build that sends the job says
+        else:
+            os.environ |= told
+            if not self._dry:
+                lock.begin_build()
+                lease.begin_build()
+                forget()
+                if not workflow.local_exec:
+                    share()
         self._given: dict[str, dict] = {}  # what each job is given of the configuration
         self._known = self.config | {"commit": commit.read(), "places": places}
 
@@ -148,7 +161,8 @@ class Report:
         """The params of the rule `name`, whose script is analysis/`name`.py.
 
         The job is given its own block of the configuration and the other named ones, no more; a
-        name with points (`lengths.bin`) gives a single key.
+        name with points (`lengths.bin`) gives a single key. Where Snakemake scatters the rule, the
+        block `part` says which one it is: `number`, from 1, and `of` how many.
         """
         script = f"{fingerprint.REPORT}/{name}.py"
         if not Path(script).is_file():
@@ -164,7 +178,13 @@ class Report:
             named = [dict(rule.input.items()), dict(rule.output.items())]
             return f"files {fingerprint.short(json.dumps(named, default=callable))}"
 
-        return self._params(script, lambda wildcards: (part, [])) | {"files": files}
+        def given(wildcards) -> tuple[dict, list[str]]:
+            if "scatteritem" not in wildcards:
+                return part, []
+            number, of = map(int, wildcards["scatteritem"].split("-of-"))
+            return part | {"part": {"number": number, "of": of}}, []
+
+        return self._params(script, given) | {"files": files}
 
     def _params(
         self,
@@ -209,8 +229,12 @@ class Report:
                 fingerprint=[*lines.values()],
                 document=self.document.layout if draws else "",
             )
+            if not self._is_main and (command := sent(planned.outputs)):
+                _hold_against(command.split()[0], planned)
+                return command
             name = planned.hash if self._dry else planned.write()
-            return f"{name} anew" if self._is_forced(planned.outputs.values()) else name
+            command = f"{name} anew" if self._is_forced(planned.outputs.values()) else name
+            return command if self._dry or self._workflow.local_exec else planned.send(command)
 
         keys = dict.fromkeys(key for case in cases for key in of_case(*case.items())[1])
         return {"plan": plan} | {key: partial(line, key) for key in keys}
@@ -224,7 +248,7 @@ class Report:
 
     def look_over(self) -> None:
         """Take away the results that no finished run vouches for; the rules tell what is a result."""
-        if self._dry and lock.is_building():
+        if not self._is_main or (self._dry and lock.is_building()):
             return
         rules = [rule for rule in self._workflow.rules if hasattr(rule.params, "plan")]
 
@@ -268,13 +292,23 @@ class Report:
                 found[rule.name] = Job(
                     rule.name,
                     f"{fingerprint.REPORT}/{rule.name}.py",
-                    [str(path) for path in rule.input if isinstance(path, str)],
+                    self._sources(rule),
                     str(outputs["measurements"]),
                     str(outputs["derivation"]) if "derivation" in outputs else None,
                     {name: str(p) for name, p in outputs.items() if FIGURES in str(p)},
                 )
         runs = f"build/measurements/{SEEDS}.json"
         return found | {SEEDS: Job(SEEDS, f"{PAGE}/{SEEDS}.py", [], runs, None, {})}
+
+    def _sources(self, rule) -> list[str]:
+        """A rule's input files; for the parts of a divided job, however many, what they are made from."""
+        found: list[str] = []
+        for path in (str(path) for path in rule.input if isinstance(path, str)):
+            if not path.startswith(PARTS):
+                found.append(path)
+            elif made := [one for one in self._workflow.rules if one.is_producer(path)]:
+                found += self._sources(made[0])
+        return list(dict.fromkeys(found))
 
     @cached_property
     def sections(self) -> dict[str, Section]:
@@ -400,7 +434,14 @@ class Report:
         code = {file for job in jobs.values() for file in fingerprint.reached(job["script"])[0]}
         lines = [f"text {f} {store.sum_of(fingerprint.located(f))[:12]}" for f in sorted(code)]
         texts = {name: (SECTIONS / f"{name}.tex.j2").read_text() for name in self.sections}
-        chosen = ("report.repository", "report.language", "report.engine", "commit", "places")
+        chosen = (
+            "report.ledger",
+            "report.repository",
+            "report.language",
+            "report.engine",
+            "commit",
+            "places",
+        )
         part = self._part(chosen) | {
             "jobs": jobs,
             "sections": {name: rf"\label{{sec:{name}}}" in text for name, text in texts.items()},
@@ -410,7 +451,7 @@ class Report:
         return self._params(f"{PAGE}/ledger.py", lambda wildcards: (part, lines))
 
     def seed_runs(self) -> list[str]:
-        """The measurements of every job that a tried seed decides, from each of the seeds.
+        """The measurements of every wanted job that a tried seed decides, from each of the seeds.
 
         A job depends on a seed when its configuration has it, or one of its inputs does.
         """
@@ -422,7 +463,18 @@ class Report:
                 seeded = any("seed" in given.get(block, {}) for block in tried)
                 if seeded or decided & set(map(str, rule.input)):
                     decided |= set(map(str, rule.output))
-        paths = [job.measurements for job in self.jobs.values() if job.measurements in decided]
+        wanted = self.config["seeds"]["jobs"]
+        for name in wanted or []:
+            if name not in self.jobs or self.jobs[name].measurements not in decided:
+                raise InputError(
+                    f"{self._configuration.place('seeds.jobs')}: seeds.jobs: no seed of seeds.blocks "
+                    f"decides '{name}'; {did_you_mean(name, self.jobs)}leave it out"
+                )
+        paths = [
+            job.measurements
+            for job in self.jobs.values()
+            if job.measurements in decided and (wanted is None or job.name in wanted)
+        ]
         return [
             path.replace("build/", f"build/seeds/{seed}/", 1)
             for seed in self.config["seeds"]["values"]
@@ -502,6 +554,31 @@ def _seeded(config: dict, blocks: Iterable[str], seed: str | None) -> dict:
         return config
     tried = {block: config[block] | {"seed": int(seed)} for block in blocks if block in config}
     return config | tried
+
+
+def _hold_against(name: str, here: Plan) -> None:
+    """Refuse to run a plan on a machine that would come to another one.
+
+    Args:
+        name: the plan, as the machine that submits jobs wrote it.
+        here: the same job's plan by the code and the packages that are found here.
+
+    Raises:
+        InputError: they differ; what a person chose may, since the job is given what was submitted.
+    """
+    sides = [
+        {line for line in planned.fingerprint if not line.startswith(("config ", "order "))}
+        for planned in (read(name), here)
+    ]
+    if differing := sorted(set.symmetric_difference(*sides)):
+        keys = dict.fromkeys(fingerprint.keyed(line)[0] for line in differing)
+        error = (
+            f"{socket.gethostname()}: this machine has not what the job '{here.label}' was submitted "
+            f"with: {', '.join(keys)}. Where it changed meanwhile, run the same command again; otherwise "
+            "every machine needs the same environment, in a folder that they share"
+        )
+        note("failed", next(iter(here.outputs.values())), f"workings: {error}")
+        raise InputError(error)
 
 
 def _from_here(file: str | Path) -> Path:

@@ -3,6 +3,8 @@
 Images are float32 in 0..1, (N, 1, rows, columns).
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import nn
@@ -18,6 +20,31 @@ def feature_maps(network: nn.Sequential, images: torch.Tensor) -> list[torch.Ten
             maps.append(x)  # (N, C, h, w)
         before = layer
     return maps
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The largest answer of each channel to each image, and the cell of the map that gives it."""
+
+    largest: np.ndarray  # (N, C)
+    row: np.ndarray  # (N, C)
+    column: np.ndarray  # (N, C)
+
+
+def answers(network: nn.Sequential, images: np.ndarray, batch: int = 200) -> list[Answers]:
+    """What each channel of each convolution answers to each image, (N, 1, rows, columns)."""
+    found: list[list[Answers]] = []
+    for part in torch.from_numpy(images).split(batch):
+        found.append([])
+        for maps in feature_maps(network, part):  # (B, C, h, w)
+            largest, place = maps.flatten(2).max(dim=2)  # (B, C)
+            row, column = np.divmod(place.numpy(), maps.shape[3])
+            found[-1].append(Answers(largest.numpy(), row, column))
+    parts = ("largest", "row", "column")
+    return [
+        Answers(**{part: np.concatenate([getattr(a, part) for a in layer]) for part in parts})
+        for layer in zip(*found, strict=True)
+    ]
 
 
 def enlargement(middles: np.ndarray, pixels: int) -> np.ndarray:

@@ -21,7 +21,7 @@ Array = NDArray[np.floating]
 
 # Norms within this range have squares that floating point holds in all their digits.
 _SMALLEST, _LARGEST = 1e-140, 1e140
-LETTERS = ("W", "U", "b", "V")
+LETTERS = ("W", "U", "b")  # not V, which the one loss uses in its own step alone
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Lags:
     """Of one sequence, by lag; index 0 of each array is lag 0."""
 
     dh: Array  # (T, n) dL/dh_k
-    terms: dict[str, Array]  # W, U, b, V -> (T,) the norm of the step's term in dL/dW ...
+    terms: dict[str, Array]  # W, U, b -> (T,) the norm of the step's term in dL/dW ...
 
     @property
     def strength(self) -> Array:

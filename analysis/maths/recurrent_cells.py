@@ -51,10 +51,10 @@ CELLS = {
 }
 # The cross-entropy of a target that sums to one; a step whose target is 0 has no loss.
 LOSS = "sum(target) * log_sum_exp(y) - dot(target, y)"
-GATES = {"vanilla": [""], "LSTM": ["_i", "_f", "_g", "_o"], "GRU": ["_r", "_z", "_n"]}
+GATES = {"vanilla": [""], "relu": [""], "LSTM": ["_i", "_f", "_g", "_o"], "GRU": ["_r", "_z", "_n"]}
 KEEPS = {"LSTM": "b_f", "GRU": "b_z"}  # the bias of the gate that keeps the old state
 STATES = {"vanilla": ["h"], "LSTM": ["c", "h"], "GRU": ["h"]}
-TORCH = {"vanilla": "RNN", "LSTM": "LSTM", "GRU": "GRU"}
+TORCH = {"vanilla": "RNN", "relu": "RNN", "LSTM": "LSTM", "GRU": "GRU"}
 
 
 def draw(
@@ -62,17 +62,20 @@ def draw(
     units: int,
     inputs: int,
     outputs: int,
-    gain: float,
+    start: float | str,
     bias: float,
     drive: float,
     generator: np.random.Generator,
 ) -> Parameters:
-    """Random weights: each W of spectral radius `gain`, each U so that inputs of unit variance move a
-    unit by the standard deviation `drive`. The biases are 0, that of the gate that keeps is `bias`.
+    """Random weights: each W of the kind `start`, each U so that inputs of unit variance move a unit
+    by the standard deviation `drive`. The biases are 0, that of the gate that keeps is `bias`.
+
+    Args:
+        start: the spectral radius of a Gaussian W, or "orthogonal" (Saxe et al. 2014), or "identity".
     """
     parameters: Parameters = {}
     for gate in GATES[kind]:
-        parameters[f"W{gate}"] = random_square(units, gain, generator)  # (n, n)
+        parameters[f"W{gate}"] = _square(start, units, generator)  # (n, n)
         U = generator.standard_normal((units, inputs))
         parameters[f"U{gate}"] = U * drive / np.sqrt(inputs)  # (n, m)
         parameters[f"b{gate}"] = np.zeros(units)
@@ -83,6 +86,15 @@ def draw(
     parameters["V"] = generator.standard_normal((outputs, units)) / np.sqrt(units)
     parameters["k"] = np.zeros(outputs)
     return parameters
+
+
+def _square(start: float | str, n: int, generator: np.random.Generator) -> Array:
+    if start == "identity":
+        return np.eye(n)
+    if start == "orthogonal":
+        Q, R = np.linalg.qr(generator.standard_normal((n, n)))
+        return Q * np.sign(np.diag(R))  # the signs make it uniform over all rotations
+    return random_square(n, start, generator)
 
 
 def recurrence(kind: str, parameters: Parameters, x: Array, target: int) -> Recurrence:
@@ -127,9 +139,9 @@ def radius_at_rest(kind: str, parameters: Parameters) -> float:
 
 
 def count(kind: str, units: int, inputs: int, outputs: int) -> int:
-    """The number of weights that torch trains: it has two biases, b_ih and b_hh, for each gate."""
-    gates = len(GATES[kind])
-    return gates * units * (units + inputs + 2) + outputs * (units + 1)
+    """The number of weights: W, U and b of each gate, the GRU's b_h, and the readout."""
+    gates, more = len(GATES[kind]), units if kind == "GRU" else 0
+    return gates * units * (units + inputs + 1) + more + outputs * (units + 1)
 
 
 def units_for(kind: str, parameters: int, inputs: int, outputs: int) -> int:

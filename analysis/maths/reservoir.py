@@ -6,7 +6,7 @@ ago.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -69,7 +69,8 @@ class Reservoir:
     def step(self, h: Array, x: Array) -> Array:
         """The next state, (…, n), after the input x, (…, m)."""
         a = h @ self.W.T + x @ self.U.T  # (…, n)
-        return (1 - self.leak) * h + self.leak * (a if self.linear else np.tanh(a))
+        new = a if self.linear else np.tanh(a)
+        return new if self.leak == 1 else (1 - self.leak) * h + self.leak * new
 
     def run(self, u: Array, start: Array | None = None) -> Array:
         """The states that the single signal `u` (length T) drives it through, T×n."""
@@ -80,10 +81,11 @@ class Reservoir:
         return states
 
     def last_state(self, x: Array) -> Array:
-        """Where B sequences x (T×B×m) leave it, starting from rest, B×n."""
-        h = np.zeros((x.shape[1], len(self.W)))
+        """Where B sequences x (T×B×m) leave it, starting from rest, B×n, in the precision of x."""
+        own = replace(self, W=self.W.astype(x.dtype), U=self.U.astype(x.dtype))
+        h = np.zeros((x.shape[1], len(self.W)), x.dtype)
         for x_t in x:
-            h = self.step(h, x_t)
+            h = own.step(h, x_t)
         return h
 
 

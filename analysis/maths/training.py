@@ -2,22 +2,29 @@
 
 The adding problem (Hochreiter and Schmidhuber 1997, in the form of Arjovsky et al. 2016) and delayed
 recall (Hochreiter and Schmidhuber 1997, experiment 2: a symbol, distractors, and the symbol again).
-Arrays have time first: x is T×B×m.
+Arrays have time first and
+sequences last: x is T×m×B.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
+import scipy.special
 from numpy.typing import NDArray
 
+from analysis.maths import lockstep
 from analysis.maths import recurrent_cells as cells
+from analysis.maths.lockstep import Shape
 from analysis.maths.reservoir import Reservoir, fit_readout
 
 Array = NDArray[np.floating]
 
 # Adam's constants (Kingma and Ba 2015)
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8
+
+_AHEAD = 10  # batches that are drawn at once
+_WORST = 1e6  # an error that is larger, or no number, counts as this
 
 
 @dataclass(frozen=True)
@@ -33,15 +40,16 @@ class Adding:
     baseline: float = 1 / 6
 
     def draw(self, delay: int, size: int, generator: np.random.Generator) -> tuple[Array, Array]:
-        """Sequences of `delay` steps, (delay, B, 2), and their targets, (B, 1)."""
-        number = generator.uniform(0, 1, (delay, size))
-        mark = np.zeros((delay, size))
+        """Sequences of `delay` steps, (delay, 2, B), and their targets, (1, B)."""
+        number = generator.random((delay, size), np.float32)
+        mark = np.zeros((delay, size), np.float32)
         mark[generator.integers(0, delay // 2, size), np.arange(size)] = 1
         mark[generator.integers(delay // 2, delay, size), np.arange(size)] = 1
-        return np.stack([number, mark], axis=2), (number * mark).sum(axis=0)[:, None]
+        return np.stack([number, mark], axis=1), (number * mark).sum(axis=0)[None]
 
-    def loss(self, y: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        return ((y - target) ** 2).mean()
+    def slope(self, y: Array, target: Array) -> Array:
+        """dL/dy of the mean square over B sequences, (…, 1, B)."""
+        return (y - target) * np.float32(2 / y.shape[-1])
 
     def error(self, y: Array, target: Array) -> float:
         return float(((y - target) ** 2).mean())
@@ -70,16 +78,21 @@ class Recall:
         return 1 - 1 / self.symbols
 
     def draw(self, delay: int, size: int, generator: np.random.Generator) -> tuple[Array, Array]:
-        """Sequences of delay + 1 one-hot symbols, and one-hot targets, (B, symbols)."""
-        shown = generator.integers(self.symbols, self.inputs, (delay + 1, size))
+        """Sequences of delay + 1 one-hot symbols, and one-hot targets, (symbols, B)."""
+        shown = generator.integers(self.symbols, self.inputs, (delay + 1, size), np.uint8)
         shown[0] = generator.integers(0, self.symbols, size)
-        return np.eye(self.inputs)[shown], np.eye(self.symbols)[shown[0]]
+        all_of_them = np.arange(self.inputs, dtype=np.uint8)[:, None]
+        x = (shown[:, None] == all_of_them).astype(np.float32)  # (T, inputs, B)
+        return x, x[0, : self.symbols].copy()
 
-    def loss(self, y: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        return (torch.logsumexp(y, 1) - (target * y).sum(1)).mean()  # the cross-entropy
+    def slope(self, y: Array, target: Array) -> Array:
+        """dL/dy of the mean cross-entropy over B sequences, (…, symbols, B)."""
+        p = np.exp(y - y.max(axis=-2, keepdims=True))
+        p /= p.sum(axis=-2, keepdims=True)
+        return (p - target) / np.float32(y.shape[-1])
 
     def error(self, y: Array, target: Array) -> float:
-        return float((y.argmax(axis=1) != target.argmax(axis=1)).mean())
+        return float((y.argmax(axis=0) != target.argmax(axis=0)).mean())
 
 
 Task = Adding | Recall
@@ -93,100 +106,109 @@ class Outcome:
     updates: int  # gradient steps taken; 0 for the one fit of an echo state network
     trained: int  # weights
     multiplications: int  # of the whole training
+    left_before: float = 1.0  # of the gradient of the state, after all steps back; before training
+    left_after: float = 1.0  # and after it
+
+
+@dataclass(frozen=True)
+class Start:
+    """One network before its training."""
+
+    parameters: cells.Parameters
+    rate: float  # Adam's
+    generator: np.random.Generator  # of its sequences
 
 
 class Adam:
-    """Adam (Kingma and Ba 2015, algorithm 1) on all parameters as one vector, with clipped gradients.
+    """Adam (Kingma and Ba 2015, algorithm 1) for the weights of R networks, R×P, with clipped gradients.
 
-        m ← β₁ m + (1 − β₁) g,   v ← β₂ v + (1 − β₂) g²,
-        θ ← θ − α m̂ / (√v̂ + ε),  m̂ = m / (1 − β₁ᵗ),  v̂ = v / (1 − β₂ᵗ)
-
-    torch.optim has it too, and takes 2 s to import.
+    m ← β₁ m + (1 − β₁) g,   v ← β₂ v + (1 − β₂) g²,
+    θ ← θ − α m̂ / (√v̂ + ε),  m̂ = m / (1 − β₁ᵗ),  v̂ = v / (1 − β₂ᵗ)
     """
 
-    def __init__(self, parameters: list[torch.nn.Parameter], rate: float, clip: float) -> None:
-        self.rate, self.clip, self.t = rate, clip, 0
-        whole = torch.cat([p.detach().flatten() for p in parameters])
-        self.values, self.gradient = whole, torch.zeros_like(whole)
-        self.m, self.v = torch.zeros_like(whole), torch.zeros_like(whole)
-        place = 0
-        for p in parameters:  # each becomes a view of the one vector
-            end = place + p.numel()
-            p.data = whole[place:end].view_as(p)
-            p.grad = self.gradient[place:end].view_as(p)
-            place = end
+    def __init__(self, weights: Array, rates: Sequence[float], clip: float) -> None:
+        self.weights, self.clip, self.t = weights, np.float32(clip), 0
+        self.rates = np.array(rates, np.float32)[:, None]
+        self.m, self.v = np.zeros_like(weights), np.zeros_like(weights)
 
-    def step(self) -> None:
-        """One step along the gradient that was added up since the last one."""
+    def keep(self, rows: Array) -> None:
+        """Go on with some of the networks only."""
+        self.weights, self.rates = self.weights[rows], self.rates[rows]
+        self.m, self.v = self.m[rows], self.v[rows]
+
+    def step(self, g: Array) -> None:
+        """One step along the gradient; a gradient that is no number moves nothing."""
         self.t += 1
-        g = self.gradient
         # Pascanu et al. (2013), algorithm 1: a longer gradient is scaled to the norm `clip`.
-        norm = float(g.norm())
-        if norm > self.clip:
-            g.mul_(self.clip / norm)
-        self.m.mul_(_BETA_1).add_(g, alpha=1 - _BETA_1)
-        self.v.mul_(_BETA_2).addcmul_(g, g, value=1 - _BETA_2)
+        norm = np.sqrt(np.einsum("rp,rp->r", g, g))[:, None]  # (R, 1)
+        g = np.where(np.isfinite(norm), g, 0) * (self.clip / np.fmax(norm, self.clip))
+        self.m += (1 - _BETA_1) * (g - self.m)
+        self.v += (1 - _BETA_2) * (g * g - self.v)
         m_hat = self.m / (1 - _BETA_1**self.t)
         v_hat = self.v / (1 - _BETA_2**self.t)
-        self.values.addcdiv_(m_hat, v_hat.sqrt_().add_(_EPSILON), value=-self.rate)
-        g.zero_()
+        self.weights -= self.rates * m_hat / (np.sqrt(v_hat) + _EPSILON)
 
 
-class Network(torch.nn.Module):
-    """One of torch's recurrent layers and a linear readout of its last state."""
-
-    def __init__(self, kind: str, parameters: cells.Parameters) -> None:
-        super().__init__()
-        outputs, units = parameters["V"].shape
-        inputs = next(p for name, p in parameters.items() if name[0] == "U").shape[1]
-        self.layer = getattr(torch.nn, cells.TORCH[kind])(inputs, units)
-        self.readout = torch.nn.Linear(units, outputs)
-        cells.load(kind, parameters, self.layer, "_l0")
-        with torch.no_grad():
-            self.readout.weight.copy_(torch.from_numpy(parameters["V"]))
-            self.readout.bias.copy_(torch.from_numpy(parameters["k"]))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.readout(self.layer(x)[0][-1])  # (B, outputs)
-
-
+@np.errstate(over="ignore", invalid="ignore")  # of a network that diverges
 def train(
     kind: str,
-    parameters: cells.Parameters,
+    starts: Sequence[Start],
     task: Task,
     delay: int,
-    generator: np.random.Generator,
     *,
     updates: int,
     batch: int,
-    rate: float,
     clip: float,
     solved: float,
     check_every: int,
     test_sequences: int,
-) -> Outcome:
-    """Train by gradients through all steps, on new sequences at each update.
+) -> list[Outcome]:
+    """Train networks of one kind and size in lockstep, by gradients through all steps.
 
-    Training ends early when the error is at most `solved` of the baseline on as many sequences as
-    are tested on in the end; those are new again.
+    Each draws sequences of its own, new ones at each update, and nothing of it depends on the others.
+    A network's training ends early when its error is at most `solved` of the baseline, on as many
+    sequences as it is tested on in the end; those are new again.
     """
+    first = starts[0].parameters["V"]
+    shape = Shape(kind, first.shape[1], task.inputs, task.outputs)
+    weights = np.stack([shape.pack(start.parameters) for start in starts])  # (R, P)
+    held = [start.generator.spawn(2) for start in starts]
     checked, tested = (
-        _as_floats(*task.draw(delay, test_sequences, own)) for own in generator.spawn(2)
+        [task.draw(delay, test_sequences, own[place]) for own in held] for place in range(2)
     )
-    network = Network(kind, parameters)
-    adam = Adam(list(network.parameters()), rate, clip)
-    done = 0
+    drawn = [batches(task, delay, batch, start.generator) for start in starts]
+    before = [
+        _left(shape, w, task, *sequences) for w, sequences in zip(weights, tested, strict=True)
+    ]
+    adam = Adam(weights.copy(), [start.rate for start in starts], clip)
+    running, ended = np.arange(len(starts)), np.full(len(starts), updates)
     for done in range(1, updates + 1):
-        x, target = _as_floats(*task.draw(delay, batch, generator))
-        task.loss(network(x), target).backward()
-        adam.step()
-        if done % check_every == 0 and _error(network, task, *checked) <= solved * task.baseline:
+        x, target = zip(*(next(drawn[r]) for r in running), strict=True)
+        y, run = lockstep.forward(shape, adam.weights, np.stack(x, axis=1))
+        adam.step(lockstep.gradient(shape, adam.weights, run, task.slope(y, np.stack(target)))[0])
+        if done % check_every and done < updates:
+            continue
+        weights[running] = adam.weights
+        errors = np.array([_error(shape, weights[r], task, *checked[r]) for r in running])
+        learnt = errors <= solved * task.baseline
+        ended[running[learnt]] = done
+        running = running[~learnt]
+        if not len(running):
             break
-    units = parameters["V"].shape[1]
-    weights = cells.count(kind, units, task.inputs, task.outputs)
-    once = multiplications(kind, units, task.inputs, task.outputs, steps=len(checked[0]))
-    # Backwards each product is met twice: for the state's gradient and for the matrix's.
-    return Outcome(_error(network, task, *tested), done, weights, 3 * once * batch * done)
+        adam.keep(~learnt)
+    once = multiplications(kind, shape.units, task.inputs, task.outputs, steps=len(checked[0][0]))
+    return [
+        Outcome(
+            _error(shape, weights[r], task, *tested[r]),
+            int(ended[r]),
+            cells.count(kind, shape.units, task.inputs, task.outputs),
+            # Backwards each product is met twice: for the state's gradient and for the matrix's.
+            3 * once * batch * int(ended[r]),
+            before[r],
+            _left(shape, weights[r], task, *tested[r]),
+        )
+        for r in range(len(starts))
+    ]
 
 
 def multiplications(kind: str, units: int, inputs: int, outputs: int, steps: int) -> int:
@@ -194,13 +216,41 @@ def multiplications(kind: str, units: int, inputs: int, outputs: int, steps: int
     return steps * len(cells.GATES[kind]) * units * (units + inputs) + units * outputs
 
 
-def _as_floats(x: Array, target: Array) -> tuple[torch.Tensor, torch.Tensor]:
-    return torch.from_numpy(x).float(), torch.from_numpy(target).float()
+def batches(
+    task: Task, delay: int, batch: int, generator: np.random.Generator
+) -> Iterator[tuple[Array, Array]]:
+    """New sequences, again and again."""
+    while True:
+        x, target = task.draw(delay, batch * _AHEAD, generator)
+        for n in range(0, batch * _AHEAD, batch):
+            yield x[:, :, n : n + batch], target[:, n : n + batch]
 
 
-def _error(network: Network, task: Task, x: torch.Tensor, target: torch.Tensor) -> float:
-    with torch.no_grad():
-        return task.error(network(x).numpy(), target.numpy())
+def _error(shape: Shape, weights: Array, task: Task, x: Array, target: Array) -> float:
+    y, _ = lockstep.forward(shape, weights[None], x[:, None])
+    error = task.error(y[0], target)
+    return min(error, _WORST) if np.isfinite(error) else _WORST
+
+
+def _left(shape: Shape, weights: Array, task: Task, x: Array, target: Array) -> float:
+    """What is left of the gradient of the state after all steps back: ‖dL/dh_0‖ / ‖dL/dh_T‖."""
+    few = slice(0, 100)  # sequences are enough
+    x, target = x[:, None, :, few], target[None, :, few]
+    y, run = lockstep.forward(shape, weights[None], x)
+    dy = task.slope(y, target)
+    _, dh = lockstep.gradient(shape, weights[None], run, dy)
+    _, K = shape.views(weights[None])
+    last = np.linalg.norm(K[:, :, :-1].swapaxes(1, 2) @ dy)
+    return float(np.linalg.norm(dh) / last) if last > 0 and np.isfinite(dh).all() else 0.0
+
+
+def wilson(solved: int, n: int, level: float) -> tuple[float, float]:
+    """Wilson's interval (1927) for the share behind `solved` of n."""
+    z = float(scipy.special.ndtri((1 + level) / 2))
+    share, more = solved / n, z * z / n
+    middle = (share + more / 2) / (1 + more)
+    half = z / (1 + more) * np.sqrt(share * (1 - share) / n + more / (4 * n))
+    return max(0.0, float(middle - half)), min(1.0, float(middle + half))
 
 
 def fit_echo_state(
@@ -220,10 +270,10 @@ def fit_echo_state(
     """
     tested = generator.spawn(1)[0]
     x, target = task.draw(delay, sequences, generator)
-    h = reservoir.last_state(x)  # (sequences, n)
-    V, k = fit_readout(h, target, ridge)
+    h = reservoir.last_state(x.swapaxes(1, 2)).astype(float)  # (sequences, n)
+    V, k = fit_readout(h, target.T.astype(float), ridge)
     x_test, target_test = task.draw(delay, test_sequences, tested)
-    y = k + reservoir.last_state(x_test) @ V.T
+    y = k[:, None] + V @ reservoir.last_state(x_test.swapaxes(1, 2)).T
     n = h.shape[1]
     # The states, where a weight that is 0 costs nothing; the covariances; and the one solution.
     forward = len(x) * (int(np.count_nonzero(reservoir.W)) + n * task.inputs)

@@ -85,6 +85,7 @@ def _runs(folder: Path) -> dict[str, tuple[str, int, int]]:
         manifest = json.loads(file.read_text(encoding="utf-8"))
         path = Path(next(iter(manifest["paths"].values())))
         label = f"section {path.stem}" if "quotes" in manifest["paths"] else path.stem
+        label = f"{path.parts[2]}_part {path.stem}" if path.parts[1] == "parts" else label
         label = "page" if path.suffix == ".html" else label
         if path.parts[1] == "seeds":
             label = f"seed_{label} {path.parts[2]}"

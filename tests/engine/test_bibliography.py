@@ -72,11 +72,11 @@ def test_the_entry_that_tex_or_bibtex_stopped_at_has_its_line(tmp_path):
     bbl.write_text("\\bibitem{a}\nT\n\\bibitem[{L (2001)}]{b}\nT \\oops\n")
     blg.write_text('Warning--empty year in a\nName 1 in "B," has a comma at the end for entry b\n')
     files = [tmp_path / "r.bib"]
-    assert bibliography.stopped(files, bbl, 4, blg) == f"{tmp_path}/r.bib:3: the entry 'b'"
-    assert bibliography.stopped(files, bbl, 0, blg) == (
+    assert bibliography.stopped(files, "", bbl, 4, blg) == f"{tmp_path}/r.bib:3: the entry 'b'"
+    assert bibliography.stopped(files, "", bbl, 0, blg) == (
         f'{tmp_path}/r.bib:3: Name 1 in "B," has a comma at the end'
     )
-    assert bibliography.stopped(files, bbl, 0, tmp_path / "none.blg") == ""
+    assert bibliography.stopped(files, "", bbl, 0, tmp_path / "none.blg") == ""
 
 
 def test_a_file_in_another_encoding_is_told(tmp_path):

@@ -8,6 +8,8 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
+from itertools import count, islice
 from pathlib import Path
 from types import SimpleNamespace
 from xml.etree import ElementTree
@@ -42,37 +44,41 @@ REPORT = {
     "acknowledgements": "We thank the penguins.",
 }  # fmt: skip
 ABSTRACT = r"The bill is \measured{lengths.mean}{frontmatter.1}{43.9}\,mm long on average."
-PROSE = 8 * (
-    r"Of 344 birds, \emph{not} a sample, we measured the bills, as others did before "
-    r"\parencite{Knuth1984}; an even longer sentence follows the short one so that lines break. "
+PROSE = (
+    r"Of \measured{{lengths.birds}}{{prose.{}}}{{10\,344.5\,\%}} birds, \emph{{not}} a sample, we measured the bills, as "
+    r"others did before \parencite{{Knuth1984}}; an even longer sentence follows the short one so that lines break. "
 )
 TALL = r"A caption of several lines, so that it takes room. "
 
 
 def sections() -> dict[str, str]:
     """The text of each section."""
+    sentences = map(PROSE.format, count())
+    prose = ["".join(islice(sentences, 8)) for _ in range(4)]
     rows = "\n".join(
         rf"row{n} & \measured{{long.{n}}}{{second.{n}}}{{{n}.5}} & {n * n} \\" for n in range(ROWS)
     )
     wide = " & ".join(f"a wide column {n}" for n in range(4))
     ledger = "\n".join(
-        rf"\ledgerrow{{long.{n}}}\texttt{{long.{n}}} & \texttt{{{n}.5}} & \texttt{{12}} & "
-        rf"\ledgeruse{{second.{n}}}{{\ref*{{sec:second}}}} \\"
+        rf"\ledgerline{{long.{n}}}{{\ledgervalue{{long.{n}}}{{second.{n}}}{{{n}.5}}}}"
+        rf"{{:12}}{{\ledgeruse{{second.{n}}}{{\ref*{{sec:second}}}}}}"
         for n in range(ROWS)
     )
     uses = {"lengths.mean": "frontmatter.1", "lengths.birds": "first.1"}
     own = "\n".join(
-        rf"\ledgerrow{{{key}}}\texttt{{{key}}} & \texttt{{0}} & "
-        rf"\ledgerlink{{https://example.org}}{{\texttt{{7}}}} & \ledgeruse{{{use}}}{{1}} \\"
+        rf"\ledgerline{{{key}}}{{\ledgervalue{{{key}}}{{{use}}}{{0}}}}"
+        rf"{{\ledgerlink{{https://example.org}}{{:7}}}}{{\ledgeruse{{{use}}}{{1}}}}"
         for key, use in (uses | {name: name for name in ("figure.one", "figure.both")}).items()
     )
+    many = ", ".join(rf"\ledgeruse{{second.{n}}}{{section {n}}}" for n in range(40))
+    own += rf"\ledgerline{{many}}{{\ledgervalue{{many}}{{second.0}}{{0}}}}{{:1}}{{{many}}}"
     return {
         "first": rf"""
 \section{{How long are the bills?}}\label{{sec:first}}
-{PROSE}
+{prose[0]}
 Of \measured{{lengths.birds}}{{first.1}}{{344}} birds see \cref{{fig:one}} and \cref{{fig:both,tab:short,sec:second}}; see \cite{{Knuth1984}}.
 \claim{{longer}}{{Gentoo bills are longer than Adelie bills.}}{{holds}}{{47.5 > 38.8}}
-{PROSE}
+{prose[1]}
 \refutedclaim{{shorter}}{{They are shorter.}}{{does not hold}}{{47.5 < 38.8}}
 \textfigure{{one}}{{A rising line: “long” \& 50 \% blue}}{{The bills. {TALL}}}
 \widefigure{{both}}{{A rising line over the whole page}}{{The bills again. {TALL}}}
@@ -88,7 +94,7 @@ It follows from line \derivationline{{cell.a}}{{a}}.
 """,
         "second": rf"""
 \section{{Every bird}}\label{{sec:second}}
-{PROSE}
+{prose[2]}
 \begin{{longmeasuredtable}}{{long}}{{All of them. {TALL}}}{{lrr}}
 bird & length & square \\ \midrule
 \endhead
@@ -98,16 +104,16 @@ bird & length & square \\ \midrule
 \endhead
 {wide} \\
 \end{{longmeasuredtable}}
-{PROSE} \Cref{{tab:long,tab:wide}}.
+{prose[3]} \Cref{{tab:long,tab:wide}}.
 """,
         "ledger": rf"""
-\ledgerpages
 \section{{Ledger}}\label{{sec:ledger}}
-\begin{{ledgertable}}
+\begin{{ledger}}
 \ledgerjob{{lengths}}{{script analysis/lengths.py, results 0123}}
+\ledgerchoices{{config/default.yaml}}{{bin 2}}
 {own}
 {ledger}
-\end{{ledgertable}}
+\end{{ledger}}
 \attachresult{{build/lengths.json}}{{lengths.json}}
 """,
     }
@@ -177,6 +183,9 @@ def test_a_report_in_each_class_is_clean_and_complete(in_folder, monkeypatch, na
     assert "1970" not in text
 
     reader = pypdf.PdfReader("r.pdf")
+    assert {"ledger:lengths.mean", "ledger:long.7", "use:second.7", "ledger:figure.one"} <= links(
+        reader
+    )
     assert reader.metadata.title == REPORT["title"]
     names = [author["name"] for author in REPORT["authors"]]
     assert reader.metadata.author == ", ".join(names)
@@ -187,6 +196,31 @@ def test_a_report_in_each_class_is_clean_and_complete(in_folder, monkeypatch, na
     assert reader.xmp_metadata.dc_title == {"x-default": REPORT["title"]}
     assert reader.xmp_metadata.dc_creator == names
     assert reader.xmp_metadata.dc_subject == REPORT["keywords"]
+
+
+def links(reader: pypdf.PdfReader) -> set[str]:
+    """Where the links inside the PDF lead."""
+    notes = [each.get_object() for page in reader.pages for each in page.get("/Annots", [])]
+    return {str(note["/A"].get("/D")) for note in notes if "/A" in note}
+
+
+@pytest.mark.usefixtures("in_folder")
+@pytest.mark.parametrize("name", ["scrartcl", "IEEEtran"])
+def test_without_a_ledger_numbers_are_no_links_and_every_line_breaks_as_with_it(monkeypatch, name):
+    write(name)
+    layout = document.read(Path("report/report.tex")).layout
+    monkeypatch.setattr(figures, "WIDTHS", classes.look_up(layout).widths)
+    draw()
+    texts = []
+    for _ in range(2):
+        make()
+        texts.append(Counter(run("pdftotext", "r.pdf", "-").splitlines()))
+        section = Path("build/sections/ledger.tex")
+        section.write_text(
+            re.sub(r"\\begin\{ledger\}.*\\end\{ledger\}", "", section.read_text(), flags=re.S)
+        )
+    assert texts[1] - texts[0] == Counter() and len(texts[1]) > 100
+    assert not [link for link in links(pypdf.PdfReader("r.pdf")) if link.startswith("ledger:")]
 
 
 @pytest.mark.usefixtures("in_folder")

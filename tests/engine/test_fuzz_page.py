@@ -306,8 +306,8 @@ def test_any_measured_text_is_printed_as_it_is_or_refused_in_a_sentence(tmp_path
     t = unicodedata.normalize("NFC", text)
     code = one_line(t)
     expected = (
-        f"{t}|@{code}|@{t}| and {t}|@{code}| and {code}|@ Yes.|{t}| = {t}| and {t}| in 2 items|| @ "
-        f"{t} is what the picture shows, in forty letters or more.|Caption of {t}|.| @ "
+        f"{t}|@{code}|@{t}| and {t}|@{code}| and {code}|@ Yes.|text ({t}|) "
+        f"equals text ({t}|) and text ({t}|) is among list (2 items|)| @ {t} is what the picture shows, in forty letters or more.|Caption of {t}|.| @ "
         f"tTable.l text {t}| @ uRows.l {t}| "
     )
     assert one_line(read(made)) == one_line(expected)

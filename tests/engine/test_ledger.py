@@ -15,6 +15,7 @@ from workings import config
 from workings.build import fingerprint
 from workings.messages import InputError
 from workings.page import ledger
+from workings.page.web.source import arguments
 
 from .changing import commit, git
 
@@ -104,7 +105,11 @@ def report(in_folder) -> Path:
 
 
 def run(
-    repository: str | None = None, quotes: dict = QUOTES, language: str = "en", **built
+    repository: str | None = None,
+    quotes: dict = QUOTES,
+    language: str = "en",
+    form: str = "short",
+    **built,
 ) -> tuple[str, dict]:
     """What the job `ledger` writes: the section, and the whole."""
     for section, quoted in quotes.items():
@@ -121,7 +126,7 @@ def run(
         )
     }  # fmt: skip
     given = {
-        "jobs": jobs, "sections": LABELLED, "figures": ["lengths"], "page": True, "report": {"repository": repository, "language": language, "engine": "pdflatex"},
+        "jobs": jobs, "sections": LABELLED, "figures": ["lengths"], "page": True, "report": {"ledger": form, "repository": repository, "language": language, "engine": "pdflatex"},
         "commit": {"sha": "", "date": "", "why": "without git", "changed": []} | built,
         "places": {
             "files": ["config/default.yaml", "mine.yaml"],
@@ -140,11 +145,12 @@ def run(
 
 def test_a_job_has_its_script_lines_inputs_choices_and_results():
     text, whole = run()
-    rows = re.findall(r"\\ledgerrow\{(.*?)\}", text)
+    rows = re.findall(r"\\ledgervalue\{(.*?)\}\{(.*?)\}", text)
     keys = [row["key"] for row in ledger.rows(QUOTES, LABELLED)]
-    assert rows == ["figure.lengths", *keys[1:], keys[0]]  # the choices last
-    uses = [f"{s}.{n}" for s, quoted in QUOTES.items() for n in range(1, len(quoted) + 1)]
-    assert sorted(re.findall(r"\\ledgeruse\{(.*?)\}", text)) == sorted(["figure.lengths", *uses])
+    assert [key for key, _ in rows] == ["figure.lengths", *keys[1:3], keys[0], *keys[3:]]
+    assert dict(rows)["lengths.birds"] == "lengths.1"  # where it is printed first
+    uses = ["figure.lengths", "lengths.1", "mass.2", "last.2", "lengths.2", "last.1", "mass.1"]
+    assert re.findall(r"\\ledgeruse\{(.*?)\}", text) == uses  # of the two maps one in each section
     assert r"\ref*{sec:lengths}" in text and r"\ref*{sec:mass}" not in text  # it has no label
     lengths, mass = whole["jobs"]
     data = hashlib.sha256(b"data").hexdigest()
@@ -186,14 +192,55 @@ def test_a_choice_is_traced_to_the_file_that_made_it():
         "config.mass.seed": ("--config", None),
         "config.report.date": ("workings/defaults.yaml", date),
     }
-    assert "mine.yaml:2" in text.replace(r"\allowbreak{}", "")
+    text = bare(text)  # those of a job stand in its block, and the others at the end
+    assert (
+        r"\ledgerchoices\textttmine.yaml\textttbin~\ledgervalueconfig.mass.binlast.22~\texttt:2;"
+        in text
+    )
+    assert r"\textttseed~\ledgervalueconfig.mass.seedlast.33~\texttt--config" in text
+    assert r"\ledgerchoices\textttworkings/defaults.yaml\textttreport.date" in text
 
 
-def test_a_long_value_is_cut_and_a_number_has_the_languages_mark():
-    assert "43,9" in run(language="de")[0].replace(r"\allowbreak{}", "")
-    text, _ = run(quotes=QUOTES | {"last": [quote("mass.maps", list(range(100)))]})
-    shown = re.sub(r"\\\w+\{\}|[{}]", "", text)
-    assert f"{json.dumps(list(range(100)))[: ledger.LONGEST - 2]} …" in shown
+def bare(text: str) -> str:
+    """TeX without its braces and places to break a line."""
+    return re.sub(r"\\(allowbreak|unjoined)\{\}|[{}]", "", text)
+
+
+def shown(text: str) -> list[tuple[str, str]]:
+    """The key and the values of each line that is printed of the job `mass`."""
+    text, found = text.partition(r"\ledgerjob{\texttt{mass}}")[2], []
+    for line in re.finditer(r"\\ledgerline", text):
+        (key, values, _, _), _ = arguments(text, line.end(), 4)
+        values = bare(re.sub(r"\\ledgervalue\{.*?\}\{.*?\}", "", values))
+        found.append((bare(key).removeprefix(r"\texttt"), values.replace(r"\textquotedbl", "'")))
+    return found
+
+
+MANY = [0.123456789, 1e9 / 7, -2e-9, 3.0, *range(100)]
+LINES = [quote(f"mass.maps.{n}", value) for n, value in enumerate(MANY[:4])]
+LINES += [quote("mass.maps.12", "left"), quote("mass.all", MANY), quote("mass.maps.1", MANY[1])]
+
+
+@pytest.mark.parametrize(
+    ("form", "lines"),
+    [
+        ("short", [("all", "[0.123457, 1.42857e+08, -2e-09, 3, 0, …"),
+                   ("maps.0,1,2,3,12", "0.123457, 1.42857e+08, -2e-09, 3, 'left'")]),
+        ("full", [("all", json.dumps(MANY)), *((f"maps.{n}", f"{MANY[n]}") for n in range(4)),
+                  ("maps.12", "'left'")]),
+        ("none", []),
+    ],
+)  # fmt: skip
+def test_each_form_prints_its_part_and_all_of_it_is_attached(form, lines):
+    text, whole = run(quotes={"lengths": QUOTES["lengths"], "mass": LINES, "last": []}, form=form)
+    assert len(whole["jobs"][1]["rows"]) == 6 and r"\attachresult{build/ledger.json}" in text
+    assert shown(text) == lines
+
+
+def test_a_number_has_the_languages_mark_and_the_sum_of_a_file_stands_once():
+    text, _ = run(language="de")
+    assert "{43,9}" in text
+    assert bare(text).count(hashlib.sha256(b"data").hexdigest()[:12]) == 1
 
 
 def test_a_link_names_commit_file_and_line_where_the_commit_has_the_code():

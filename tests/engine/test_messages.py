@@ -50,7 +50,7 @@ def test_a_note_that_nobody_can_read_is_no_failure(in_folder, monkeypatch):
     assert notes.note("failed", "a", "two\nlines") and notes.note("computed", "b", "")
     assert told.by_output("failed") == {"a": "two\nlines"}
     told.remove()
-    assert not notes.note("failed", "a", "text") and not told.file.exists()
+    assert not notes.note("failed", "a", "text") and not told.folder.exists()
 
 
 RAISES = """

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from jinja2 import nodes
 
 from workings import classes, cli, config
 from workings.commands import new
-from workings.page import document
+from workings.page import document, template
 
 pytestmark = pytest.mark.usefixtures("in_folder")
 CLASSES = [name for name in classes.CLASSES if "[" not in name]
@@ -38,6 +39,18 @@ def test_a_title_and_authors_with_any_signs_come_back_as_they_were():
     report = yaml.safe_load(Path("r/config/default.yaml").read_text(encoding="utf-8"))["report"]
     assert (report["title"], report["authors"]) == (HOSTILE, [HOSTILE, "[B, C]"])
     assert Path("r/README.md").read_text(encoding="utf-8").startswith(f"# {HOSTILE}\n")
+
+
+def test_no_sentence_of_the_scaffold_needs_english():
+    """Only English can leave out the plural."""
+    templates = [*new.SCAFFOLD.rglob("*.tex.j2")]
+    counted = [
+        each
+        for file in templates
+        for each in template.parse(file).find_all(nodes.Filter)
+        if each.name in ("of", "plural")
+    ]
+    assert counted and all(len(each.args) == 2 for each in counted)
 
 
 def test_what_git_would_heed_is_dotted_and_nothing_is_left_out(capsys):

@@ -72,6 +72,8 @@ def params(in_folder, monkeypatch) -> Callable:
             SimpleNamespace(
                 config_settings=given,
                 output_settings=SimpleNamespace(dryrun=True),
+                is_main_process=True,
+                local_exec=True,
                 get_rule=lambda name: rule,
                 dag=SimpleNamespace(forcefiles=[], forcerules=[]),
             )

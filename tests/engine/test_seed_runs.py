@@ -50,6 +50,14 @@ def test_other_seeds_run_on_demand_are_printed_when_asked_for(built):
     own = json.loads((built / "build/measurements/mass.json").read_text())["lowest_slope"]
     assert plain(f"{own:.1f} ± {np.std(values, ddof=1):.1f}") in plain(page(built))
 
+    replace(CONFIG, "[2, 3], report", "[2, 3], jobs: [mass], report")(built)
+    wrong = build(built, "-n", "seeds", "--config", "seeds={jobs: [bills]}")
+    assert not wrong and "seeds.jobs: no seed of seeds.blocks decides 'bills'" in wrong.said
+    fewer = build(built)
+    assert fewer and "seeds" in fewer.computed, fewer.said
+    gathered = json.loads((built / "build/measurements/seeds.json").read_text())
+    assert [list(run["measurements"]) for run in gathered["runs"]] == [["mass"], ["mass"]]
+
     replace(CONFIG, "seed: 1", "seed: 2")(built)
     moved = build(built)
     assert moved and "mass" in moved.computed, moved.said  # its files have other names there

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from workings.build.store import Store, key, located, sum_of
+from workings.build.store import TALLY, Store, key, located, sum_of
 from workings.messages import InputError
 
 
@@ -211,3 +211,23 @@ def test_eight_writers_at_once_never_hand_out_a_wrong_file(tmp_path):
     assert wrong == [0] * 8
     folder = tmp_path / "store/workings-store"
     assert list(folder.glob("??/*/*")) and not list(folder.glob(".*-*"))
+
+
+def test_the_entries_are_counted_only_when_it_is_due(tmp_path, monkeypatch):
+    store, counted = (
+        Store(tmp_path / "store", 0.01),
+        [],
+    )  # 10,000 bytes: eight entries of about 1,100
+    count = Store._make_room
+    monkeypatch.setattr(Store, "_make_room", lambda self: (counted.append(1), count(self)))
+    places = [put(store, tmp_path, f"{letter}", 1000) for letter in "abcdefgh"]
+    assert counted == [] and all(got(store, tmp_path, place) for place in places)
+    put(store, tmp_path, "i", 1000)
+    put(store, tmp_path, "j", 1000)
+    assert len(counted) == 1  # and room for more than one was made
+    for damage in (lambda tally: tally.unlink(), lambda tally: tally.write_text("half\n12")):
+        damage(store.folder / TALLY)
+        put(store, tmp_path, "k", 10)
+        kept = list(store.folder.glob("??/*"))
+        held = sum(file.stat().st_size for entry in kept for file in entry.iterdir())
+        assert (store.folder / TALLY).read_text() == f"{held}\n" and held <= 10_000

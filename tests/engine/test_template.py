@@ -35,7 +35,10 @@ MEASURED = {
         "long": list(range(400)),
     },
     "other": {"value": 2},
-    "seeds": {"count": 4, "spread": {"job": {"share": {"deviation": 0.002}}}},
+    "seeds": {
+        "count": 4,
+        "spread": {"job": {"share": {"deviation": 0.002}, "one": {"deviation": 0.0}}},
+    },
 }
 CONFIG = {"job": {"bin": 2, "rate": 0.05, "name": r"Ann & \Bob"}}
 DERIVED = {
@@ -146,6 +149,7 @@ def test_a_letter_that_the_typeface_lacks_is_named(tmp_path):
          r"<job.share|94.3\,\%>\,\ensuremath{\pm}\,<seeds.spread.job.share.deviation|0.2\,\%>"),
         ("job.share | points(1) | spread", r"<job.share|94.3>\,\ensuremath{\pm}\,"
          "<seeds.spread.job.share.deviation|0.2~percentage points>"),
+        ("job.one | spread", r"<job.one|1>\,\ensuremath{\pm}\,<seeds.spread.job.one.deviation|0.0>"),
         ("job.loss | spread | digits(1)", "<job.loss|9.4>"),  # no other seeds measured it
         ("job.one | of('bird')", "<job.one|1>~bird"),
         ("job.count | of('bird')", r"<job.count|12\,345>~birds"),

@@ -99,7 +99,7 @@ def test_control_c_is_no_failure(build, capsys):
     running.tell("Command 'x' died with SIGTERM", LogEvent.ERROR)
     running.job(1, "bills", "build/bills.json", event=LogEvent.JOB_ERROR)
     running.close()
-    assert not running.notes.file.exists()
+    assert not running.notes.folder.exists()
     assert capsys.readouterr().out.splitlines()[1:] == ["workings: stopped after 0 of 2 jobs"]
 
 

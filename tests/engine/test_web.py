@@ -66,8 +66,10 @@ def pdf_words(folder: Path) -> str:
         ["pdftotext", *inside, "report/report.pdf", "-"], cwd=folder, capture_output=True, text=True
     ).stdout
     before, after = re.split(r"A\s+Ledger: where", text)
-    # Captions in the margin come last on their page.
-    return " ".join([before, *re.findall(r"^Figure \d.*?(?=\n\n|\Z)", after, re.M | re.S)])
+    # What stands in the margin comes last on its page.
+    return " ".join(
+        [before, *re.findall(r"^(?:Figure \d|holds:).*?(?=\n\n|\Z)", after, re.M | re.S)]
+    )
 
 
 def test_both_editions_have_the_same_words_and_numbers(finished):
@@ -108,6 +110,7 @@ def test_the_same_inputs_give_the_same_bytes(tmp_path):
     ("text", "said"),
     [
         (r"\section{A}\label{sec:a}\subsection{B}\label{sec:b} \cref{sec:b}", "1 A 1.1 B Section 1.1"),
+        (r"\section{A}\subsection{B}\label{sec:b} \autoref{sec:b}", "1 A 1.1 B subsection 1.1"),
         (r"\section*{A} \section{B}\label{sec:b} \ref{sec:b}", "A 1 B 1"),
         (r"\begin{equation}\label{eq:x} x = 1 \end{equation} \cref{eq:x}, \eqref{eq:x}", "x=1 (1) Equation (1), (1)"),
         ("\\begin{align} x &= 1 \\\\ y &= 2 \\nonumber \\\\ z &= 3 \\label{eq:z} \\end{align} \\cref{eq:z}", "x =1 (1) y =2 z =3 (2) Equation (2)"),
@@ -115,7 +118,7 @@ def test_the_same_inputs_give_the_same_bytes(tmp_path):
         (r"\(x = \measured{job.m}{a.1}{\begin{bmatrix} 1 & \ensuremath{-2} \end{bmatrix}}\)", "x=[1 −2 ]"),
         ("\\begin{measuredtable}{t}{Says.}{rl}\na & b \\\\ \\midrule\n1 & \\(\\begin{bmatrix} 1 & 2 \\end{bmatrix}\\) \\\\\n\\end{measuredtable}\n\n\\cref{tab:t}",
          "Table 1 Says. a b 1 [1 2 ] Table 1"),
-        (r"\claim{c}{It is so.}{holds}{\measured{job.m}{a.1}{3} \ensuremath{>} 0}", "It is so. holds: 3 > 0"),
+        (r"\claim{c}{It is so.}{holds}{\measured{job.m}{a.1}{3} \ensuremath{>} 0}", f"It is so. {languages.CLAIM} holds: 3 > 0"),
         ("\\begin{align*}\na_{0} &= 1 \\linename{j.a[0]}{\\measured{job.m}{a.1}{a[0]}} \\\\*\n&= 2\n\\end{align*}\nLine \\derivationline{j.a[0]}{a[0]}.",
          "a0 =1 a[0] =2 Line a[0]."),
         ("\\begin{verbatim}\n\\ref{a} \\measured{x}\n\\end{verbatim}\n\\verb|\\cite{a}| \\(x\\)",
@@ -155,7 +158,8 @@ def test_references_are_sorted_joined_and_numbered_as_the_class_does(tmp_path):
 REFERRING = r"""\section{S}\label{sec:s}\section{U}\label{sec:u}
 \claim{c}{It is so.}{holds}{so}
 \cref{fig:a}; \cref{fig:a,fig:c}; \cref{fig:a,fig:b,fig:c}; \cref{tab:t,sec:s}; \cref{eq:x}; \cref{sec:s,sec:u};
-\Cref{fig:a,tab:t,sec:s}; \cref{sec:k}; \cref{claim:c}; \(x = 1{,}5\) and \ensuremath{-12\,345{,}5}.
+\Cref{fig:a,tab:t,sec:s}; \cref{sec:k}; \cref{claim:c}; \autoref{fig:a}, \autoref{tab:t},
+\autoref{sec:s}, \autoref{sec:k}, \autoref{eq:x}; \(x = 1{,}5\) and \ensuremath{-12\,345{,}5}.
 \begin{equation}\label{eq:x} x \end{equation}
 \begin{measuredtable}{t}{C.}{l}
 a \\
@@ -188,9 +192,8 @@ def test_names_and_numbers_are_in_the_language_as_in_the_pdf(language, said):
         path.parent.mkdir(parents=True, exist_ok=True)
         figures.save(figures.new("margin", 20)[0], path)
     Path("report").mkdir()
-    rows = "".join(f"\\ledgerrow{{figure.{name}}}" for name in drawn)
     Path("report/report.tex").write_text(
-        f"\\documentclass{{article}}\\usepackage{{workings}}\\begin{{document}}{REFERRING}{rows}\\end{{document}}"
+        f"\\documentclass{{article}}\\usepackage{{workings}}\\begin{{document}}{REFERRING}\\end{{document}}"
     )
     pdf = typeset.typeset(Path("report/report.tex"), language=languages.look_up(language))
     command = ["pdftotext", "-layout", str(pdf), "-"]

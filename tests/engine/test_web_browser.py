@@ -13,7 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 
 from workings import explore, figures
 
-from .webpage import row, set_page
+from .webpage import REPORT, row, set_page
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="`make classes` installs Chromium")
@@ -76,6 +76,26 @@ def test_a_number_opens_its_origin_by_mouse_and_by_keyboard(opened, report):
     assert "Also printed in" in card.inner_text()
     card.get_by_text("Its row in the ledger").click()
     assert card.is_hidden() and page.url.endswith("#ledger:mass.slope")
+
+
+def test_a_card_shows_the_spread_over_seeds_in_the_reports_language(opened, tmp_path):
+    spread = {"mean": 3.25, "deviation": 0.5, "lowest": 2.75, "highest": 3.75}
+    text = r"\section{Eins}\label{sec:a} Es ist \measured{job.m}{a.1}{3,4}."
+    printed = row("job.m", 3.375, "a.1")
+    printed["uses"][0]["format"] = {"notation": "fixed", "digits": 1, "unit": "mm"}
+    made = set_page(
+        tmp_path, {"a": text}, rows=[printed], report=REPORT | {"language": "de"},
+        seeds={"spread": {"job": {"m": spread}}},
+    )  # fmt: skip
+    (tmp_path / "page.html").write_text(made, encoding="utf-8")
+    page = opened(tmp_path / "page.html")
+    page.locator("a.m").first.click()
+    said = page.locator("#card").inner_text()
+    for part in (
+        "Mittel 3,25, Abweichung ± 0,5, von 2,75 bis 3,75", "Gemessen in analysis/job.py:2", "Schließen",
+        "Hier gedruckt als 3,4: auf 1 Stelle nach dem Komma gerundet, in mm.", "Konfiguration des Schritts",
+    ):  # fmt: skip
+        assert part in said
 
 
 def test_the_ledger_is_searched_and_sorted(opened, report):

@@ -54,6 +54,7 @@ def set_page(
     claims: Sequence[dict] = (),
     figures: Mapping[str, Path] | None = None,
     explored: Mapping[str, Any] | None = None,
+    seeds: Mapping[str, Any] | None = None,
 ) -> str:
     """The page of these sections, in their order."""
     inputs = "\n".join(rf"\input{{build/sections/{name}}}" for name in sections)
@@ -61,7 +62,7 @@ def set_page(
     (folder / "references.bib").write_text(references, encoding="utf-8")
     return page.page(
         folder / "report.tex", [folder / "references.bib"], sections, claims, figures or {},
-        ledger(*rows), report, explored or {},
+        ledger(*rows), report, explored or {}, seeds,
     )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 from analysis.data import storage
 from workings import config as settings
@@ -45,6 +45,23 @@ def run(job: ModuleType, folder: Path, config: dict, digits=None, network=None) 
         storage.save_network(files.model, network)
     name = job.__name__.rpartition(".")[2]
     job.main(config if name in config else {name: config}, files, files)
+    return read(files.measurements)
+
+
+def run_divided(
+    job: ModuleType, part: ModuleType, folder: Path, config: dict, digits=None, network=None, of=2
+) -> dict:
+    """The measurements of a job whose parts, so many, are made before it."""
+    files = Files(folder)
+    folder.mkdir(exist_ok=True)
+    if digits:
+        storage.save_digits(files.digits, digits)
+        storage.save_network(files.model, network)
+    files.parts = [folder / f"part{number}" for number in range(1, of + 1)]
+    for number, path in enumerate(files.parts, 1):
+        one = SimpleNamespace(drops=path, searched=path, found=path)
+        part.main(config | {"part": {"number": number, "of": of}}, files, one)
+    job.main(config, files, files)
     return read(files.measurements)
 
 

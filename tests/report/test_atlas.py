@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from analysis import atlas
+from analysis import atlas, atlas_part
 from analysis.data import storage
 from analysis.maths import network as cnn
 from analysis.maths.occlusion import Occluder, occlude_dense
@@ -38,7 +38,8 @@ def known():
     images[:3, 0, [5, 20, 12], [20, 8, 14]] = [[1, 0, 1], [0.5, 0, 1], [0, 1, 1]]
     labels = np.array([3, 3, 6, 6])
     occluder = Occluder(network, (1, 28, 28), patch=1)
-    return atlas.collect(occluder, images, labels, [0, 1, 2], own=2)
+    covered = atlas_part.cover(occluder, images, labels, [0, 1, 2])
+    return atlas.add_up(occluder(images[2], 6), covered, images, labels)
 
 
 def test_the_mean_drop_is_the_one_on_paper(known):
@@ -99,6 +100,18 @@ def test_a_class_is_compared_without_the_digit_itself():
     assert included["correlation"] == pytest.approx(1)  # the fault that this would be
 
 
+def test_the_number_of_parts_changes_no_byte(tmp_path, trained, small_digits):
+    classifier, network = trained
+    config = {"atlas": {"per_class": None}, "classifier": classifier, "occlusion": PATCH}
+    made = []
+    for of in (1, 3, 200):  # more parts than images
+        folder = tmp_path / f"{of}"
+        studies.run_divided(atlas, atlas_part, folder, config, small_digits, network, of)
+        names = ("measurements.json", "maps.npz", "figure.pdf")
+        made.append([(folder / name).read_bytes() for name in names])
+    assert made[0] == made[1] == made[2]
+
+
 @pytest.mark.parametrize(
     "changes", [{}, {"patch": 28, "stride": 1}, {"outside": True, "fill": 1.0, "stride": 7}]
 )
@@ -106,7 +119,7 @@ def test_the_whole_job(tmp_path, trained, small_digits, changes):
     classifier, network = trained
     patch = PATCH | changes
     config = {"atlas": {"per_class": 2}, "classifier": classifier, "occlusion": patch}
-    values = studies.run(atlas, tmp_path, config, small_digits, network)
+    values = studies.run_divided(atlas, atlas_part, tmp_path, config, small_digits, network)
     data = studies.scaled(small_digits)
     given = cnn.predict(network, data.test_images).argmax(1)
     right = storage.rightly_labelled(data.test_labels, given, 2)

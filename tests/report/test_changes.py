@@ -39,9 +39,12 @@ LOOKING = {
 }
 JOBS = LOOKING | {
     *("digits", "classifier", "recurrence", "gradient_check", "originals"),
-    *("gradient_lags", "echo_state", "training"),
+    *("gradient_lags", "echo_state", "training", "full_set"),
 }
-SECTIONS = sections(*JOBS, "frontmatter", "answers", "built")
+# What sums up, and reads the maps, the derivation and the training; and the other sections without a job.
+SUMMARIES = ("frontmatter", "overview", "conclusion")
+SECTIONS = sections(*JOBS, *SUMMARIES, "answers", "recurrence_lines", "built")
+PARTS = {"atlas_part 1-of-1", "patch_search_part 1-of-1"}  # of those that look, of one part here
 IMAGES = "analysis/data/train-images-idx3-ubyte.gz"
 # What reaches the centres of the patches, and what prints it.
 CENTRES = {"feature_maps", "occlusion", "patch_colour", "atlas"}
@@ -51,21 +54,21 @@ REACHES = {
     "script": Reach(
         replace("analysis/digits.py", "images.mean() / 255.0", "images.mean() / 510.0"),
         {"digits"}, sections("digits"),
-        {"classifier", *LOOKING, *sections("classifier", *LOOKING, "frontmatter")},
+        {"classifier", *LOOKING, *PARTS, *sections("classifier", *LOOKING, *SUMMARIES)},
         ("the mean grey is 0.064",),
     ),
     "far helper": Reach(
         replace("analysis/maths/hot_spot.py", "start + (size - 1) / 2", "start + size / 2"),
-        CENTRES, sections(*CENTRES, "frontmatter"),
+        CENTRES, sections(*CENTRES, *SUMMARIES),
     ),
     "refactored": Reach(
         replace("analysis/maths/hot_spot.py", "start + (size - 1) / 2", "(size - 1) / 2 + start"),
-        CENTRES, after=sections(*CENTRES, "frontmatter"),
+        CENTRES, after=sections(*CENTRES, *SUMMARIES),
     ),
     "engine": Reach(
         of_the_engine(replace("workings/derive/typesetting.py", r'r"\top"', r'r"\dagger"')),
-        {"recurrence", "gradient_check"}, sections("recurrence"),
-        {"originals", *sections("gradient_check", "originals", "frontmatter")}, ("†",),
+        {"recurrence"}, sections("recurrence", "recurrence_lines"),
+        {"originals", "gradient_check", *sections("gradient_check", "originals", *SUMMARIES)}, ("†",),
     ),
     "comment": Reach(append("analysis/maths/network.py", "\n# A comment.\n")),
     "docstring": Reach(replace("analysis/maths/hot_spot.py", '"""The patch\'s centre', '"""The centre')),
@@ -73,7 +76,8 @@ REACHES = {
         replace("analysis/echo_state.py", "    return record(\n", "    # A comment.\n    return record(\n")
     ),
     "value": Reach(
-        replace(CONFIG, "stride: 4", "stride: 5"), OCCLUDED, sections(*OCCLUDED, "frontmatter"),
+        replace(CONFIG, "stride: 4", "stride: 5"), OCCLUDED | {"atlas_part 1-of-1"},
+        sections(*OCCLUDED, "frontmatter", "overview"),
         words=("with a step of 5 pixels",),
     ),
     "title": Reach(
@@ -100,11 +104,14 @@ REACHES = {
         under_its_old_date(
             "config/original.yaml", replace("config/original.yaml", "0.94921601", "0.94921701")
         ),
-        {"originals"}, sections("originals"), words=("0.94921701",),
+        {"originals"}, sections("originals", *SUMMARIES), words=("0.94921701",),
     ),
     "package": Reach(
         upgrade("torchvision"), {"digits"},
-        after={"classifier", *LOOKING, *sections("digits", "classifier", *LOOKING, "frontmatter")},
+        after={
+            *("classifier", *LOOKING, *PARTS),
+            *sections("digits", "classifier", *LOOKING, "frontmatter"),
+        },
     ),
 }  # fmt: skip
 
@@ -112,7 +119,12 @@ REACHES = {
 @pytest.fixture(scope="module")
 def subject() -> Subject:
     lost = ["build/arrays/occlusion.npz", "build/sections/occlusion.tex"]
-    return Subject(JOBS, SECTIONS, REACHES, (lost, {"occlusion", "section occlusion"}))
+    return Subject(
+        JOBS | PARTS | {"training_part 1-of-1"},
+        SECTIONS,
+        REACHES,
+        (lost, {"occlusion", "section occlusion"}),
+    )
 
 
 def test_changed_data_without_its_sum_is_refused(built):

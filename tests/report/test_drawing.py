@@ -1,4 +1,4 @@
-"""The colours of the ten labels; many small pictures as one."""
+"""The colours of labels and of what is lost; many small pictures as one."""
 
 from __future__ import annotations
 
@@ -23,3 +23,8 @@ def test_a_montage_puts_each_picture_in_its_place():
         i, j = 4 * (n // 3), 5 * (n % 3)
         np.testing.assert_array_equal(picture[i : i + 2, j : j + 3], pictures[n])
     assert np.isfinite(picture).sum() == pictures.size
+
+
+def test_what_is_lost_is_darker_the_more_of_it():
+    light = drawing.DROP(np.linspace(0, 1, 50))[:, :3] @ [0.2126, 0.7152, 0.0722]
+    assert (np.diff(light) < 0).all() and light[0] == pytest.approx(1) and light[-1] < 0.15

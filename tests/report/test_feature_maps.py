@@ -100,7 +100,7 @@ def test_nearest_mean_is_good_where_the_classes_lie_apart(digits, network):
 def test_any_widths_fit_on_the_page(channels):
     columns, rows, side = job.grid(channels)
     assert all(columns * r >= c > columns * (r - 1) for c, r in zip(channels, rows, strict=True))
-    assert 20 + sum(6 + side * r for r in rows) <= job.TALLEST
+    assert 15 + sum(5 + side * r for r in rows) <= job.TALLEST
 
 
 def test_the_job_writes_its_files_and_refuses_an_example_that_is_not_there(

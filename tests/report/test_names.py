@@ -15,13 +15,14 @@ RULES = dict(
         r"^rule (\w+):\n(.*?)(?=^\S|\Z)", (ROOT / "Snakefile").read_text(), re.MULTILINE | re.DOTALL
     )
 )
-JOBS = [rule for rule in RULES if rule != "all"]
+PARTS = {rule for rule in RULES if rule.endswith("_part")}  # of a divided job
+JOBS = [rule for rule in RULES if rule != "all" and rule not in PARTS]
 SECTIONS = {
     file.name.split(".")[0]: file.read_text(encoding="utf-8")
     for file in (ROOT / "templates/sections").iterdir()
 }
-# A job without settings of its own: it compares what others measured.
-NO_SETTINGS = {"originals"}
+# Jobs without settings of their own: they compare, or read, what others measured.
+NO_SETTINGS = {"originals", "full_set"}
 
 
 def block(name: str) -> dict:
@@ -41,11 +42,18 @@ def test_a_job_has_one_name(job):
     assert (ROOT / f"tests/report/test_{job}.py").is_file()
 
 
+@pytest.mark.parametrize("rule", [*JOBS, *PARTS])
+def test_every_rule_says_what_it_needs(rule):
+    assert re.search(r"mem_mb=\d+,\s+runtime=\d+,", RULES[rule])
+
+
 def test_every_script_is_a_job_and_every_block_is_read():
     scripts = {path.stem for path in (ROOT / "analysis").glob("*.py")} - {"__init__", "drawing"}
-    assert scripts == set(JOBS)
-    assert set(block("default")) == set(JOBS) - NO_SETTINGS | {"report", "seeds"}
-    assert set(SECTIONS) == set(JOBS) | {"frontmatter", "answers", "built", "recurrence_lines"}
+    assert scripts == set(JOBS) | PARTS
+    assert {f"{job}_part" for job in block("default")["shards"]} == PARTS
+    assert set(block("default")) == set(JOBS) - NO_SETTINGS | {"report", "seeds", "shards"}
+    others = ("frontmatter", "overview", "answers", "conclusion", "recurrence_lines", "built")
+    assert set(SECTIONS) == {*JOBS, *others}
 
 
 def test_every_assertion_of_the_original_is_a_claim():

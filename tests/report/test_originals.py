@@ -137,7 +137,7 @@ def test_another_cell_leaves_nothing_to_compare_and_says_so(tmp_path, config, ce
     outputs = SimpleNamespace(measurements=tmp_path / "originals.json")
     originals.main(other, inputs, outputs)
     values = measurements.read(outputs.measurements)
-    assert list(values) == ["settings_that_differ"] and values["settings_that_differ"]
+    assert list(values) == ["settings_that_differ", "parts"] and values["settings_that_differ"]
     text = studies.fill("originals", originals=values)
     assert "differ. So there is nothing here to compare" in text and "table" not in text
 

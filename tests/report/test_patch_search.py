@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
-from analysis import patch_search
+from analysis import patch_search, patch_search_part
 from analysis.data import storage
 from analysis.maths import network as cnn
 from analysis.maths.occlusion import FlippingPatch, SizeSweep, occlude_dense
@@ -74,11 +75,42 @@ def test_the_counts_of_a_search_made_by_hand():
         "label": 6, "searched": 3, "flipped": 2, "never": 1, "smallest": 4, "median": 6.5, "largest": 9,
     }  # fmt: skip
     assert values["classes"][2]["searched"] == 0 and values["classes"][2]["median"] is None
+    assert values["share_of_the_area"] == (6.5 / 28) ** 2
     assert values["own"] == {
         "searched": True, "flips": True, "size": 9, "row": 3, "column": 4,
         "new_label": 4, "new_probability": 0.75, "positions": 2, "reached": reached,
         "presumed": [reached[0], {"label": 0, "smallest": None, "squares": 0}],
+        "squares_that_change": 3,
     }  # fmt: skip
+
+
+def test_the_search_beside_squares_at_random_and_the_margin():
+    three = [
+        Searched(0, 6, flip(4, 2), margin=1.0, by_chance=(False, False, True, True)),
+        Searched(1, 6, flip(4, 3), margin=2.0, by_chance=(False, False, False, True)),
+        Searched(2, 1, flip(4, 4), margin=5.0, by_chance=(False, False, False, True)),
+    ]
+    blank = np.eye(10)[6]
+    values = measure(three, 0, 0, 4, 6, [], blank)
+    assert values["blank"] == {"label": 6, "probability": 1.0, "images": 2}
+    rows = [(row["side"], row["smallest"], row["chance"]) for row in values["by_side"]]
+    assert rows == [(1, 0, 0), (2, 1 / 3, 0), (3, 2 / 3, 1 / 3), (4, 1, 1)]
+    assert (values["search_at_median"], values["chance_at_median"]) == (2 / 3, 1 / 3)
+    assert values["side_where_chance_is_half"] == 4
+    assert values["rank_correlation"] == pytest.approx(1.0)
+
+
+def test_the_rank_correlation_is_spearmans():
+    random = np.random.default_rng(0)
+    a, b = random.normal(size=50), random.integers(1, 6, 50)
+    assert patch_search._rank_correlation(list(a), b) == pytest.approx(spearmanr(a, b).statistic)
+
+
+def test_a_random_square_of_each_side_lies_inside():
+    image = np.ones((1, 28, 28), np.float32)
+    covered = patch_search_part.at_random(image, 28, np.random.default_rng(0))
+    assert [int((c == 0).sum()) for c in covered] == [side**2 for side in range(1, 29)]
+    assert (image == 1).all()
 
 
 @pytest.mark.parametrize(
@@ -108,16 +140,19 @@ def test_a_presumed_label_is_not_the_digits_own():
 
 def test_nothing_flips_at_all(tmp_path):
     never = [Searched(i, i % 10, None) for i in range(20)]
-    values = measure(never, 0, 6, 12, 6)
+    values = measure(never, 0, 6, 12, 6, blank=np.eye(10)[1])
     assert (values["flipped"], values["share_flipped"]) == (0, 0.0)
     assert values["smallest"] is values["median"] is values["largest_needed"] is None
     assert values["own"]["flips"] is False and values["easiest"] == values["hardest"]
     measurements.write(tmp_path / "m.json", values)  # and no NaN among them
     text = studies.fill("patch_search", patch_search=measurements.read(tmp_path / "m.json"))
-    assert "{No black patch turns any" in text and text.count("& – & – & –") == 10
+    assert "{No black patch turns any" in text and "A blank is a" in text
     figure = patch_search.draw(never, np.zeros((20, 1, 28, 28)), 6, 12)
     patch_search.figures.save(figure, tmp_path / "f.pdf")
     patch_search.figures.save(patch_search.draw_moves(values["moves"]), tmp_path / "m.pdf")
+    patch_search.figures.save(
+        patch_search.draw_margin(never, values["by_side"]), tmp_path / "g.pdf"
+    )
 
 
 # -- against brute force ---------------------------------------------------------------------------
@@ -154,17 +189,18 @@ def test_brute_force_gives_the_same_labels_anywhere(trained, small_digits, index
 
 
 @pytest.fixture
-def job(tmp_path, trained, small_digits, monkeypatch):
+def job(tmp_path, trained, small_digits):
     """Run the job in a folder of its own."""
 
-    def run(folder=tmp_path, count: int = 1, **changes) -> dict:
-        monkeypatch.setenv("WORKINGS_THREADS", str(count))
+    def run(folder=tmp_path, of: int = 2, **changes) -> dict:
         config = {
-            "patch_search": {"per_class": None, "largest": 12, **changes},
+            "patch_search": {"per_class": None, "largest": 12, "seed": 1, **changes},
             "classifier": trained[0],
             "occlusion": {"digit": 6, "example": 1},
         }
-        return studies.run(patch_search, folder, config, small_digits, trained[1])
+        return studies.run_divided(
+            patch_search, patch_search_part, folder, config, small_digits, trained[1], of
+        )
 
     return run
 
@@ -192,10 +228,13 @@ def test_the_whole_job(job, trained, small_digits, per_class):
         assert min(r["smallest"] for r in values["own"]["reached"]) == brute[16][0]
 
 
-def test_several_processes_give_the_same_bytes(job, tmp_path):
-    for count in (1, 2):
-        job(tmp_path / str(count), count)
-    assert studies.Files(tmp_path / "1").all() == studies.Files(tmp_path / "2").all()
+def test_the_number_of_parts_changes_no_byte(job, tmp_path):
+    made = []
+    for of in (1, 3, 200):  # more parts than images
+        job(tmp_path / str(of), of)
+        files = studies.Files(tmp_path / str(of)).all().items()
+        made.append({name: data for name, data in files if not name.startswith("part")})
+    assert made[0] == made[1] == made[2]
 
 
 def test_a_network_that_is_always_wrong_is_refused(job, small_digits, monkeypatch):

@@ -14,7 +14,7 @@ import pytest
 from pypdf import PdfReader
 from pypdf.generic import IndirectObject
 
-from tests.engine.changing import append, replace
+from tests.engine.changing import replace
 from tests.engine.running import ROOT, build, page, plain
 from tests.report.real import TITLE
 
@@ -46,6 +46,12 @@ def words(finished) -> str:
     return plain(page(finished))
 
 
+def rows_of(folder: Path) -> list[dict]:
+    """Every row of the ledger that is no figure's."""
+    ledger = json.loads((folder / "build/ledger.json").read_text())
+    return [row for job in ledger["jobs"] for row in job["rows"]] + ledger["choices"]
+
+
 # -- what is in the PDF ---------------------------------------------------------------------------
 
 
@@ -68,15 +74,20 @@ def test_every_link_inside_the_report_resolves(pdf, links):
     assert set(links) - set(pdf.named_destinations) == set()
 
 
-def test_every_printed_number_and_figure_links_to_its_row_and_back(finished, pdf, links):
-    ends = {f"use:figure.{path.stem}" for path in (finished / "build/figures").glob("*.pdf")}
-    assert len(ends) > 8
-    ends |= {end.replace("use:", "ledger:") for end in ends}
-    for quotes in (finished / "build/quotes").glob("*.json"):
-        for number, quote in enumerate(json.loads(quotes.read_text()), 1):
-            ends |= {f"use:{quotes.stem}.{number}", f"ledger:{quote['key']}"}
-    assert ends - set(pdf.named_destinations) == set()
+def test_every_printed_number_and_figure_links_to_its_row_and_that_to_its_first_place(
+    finished, pdf, links
+):
+    names = {f"figure.{path.stem}" for path in (finished / "build/figures").glob("*.pdf")}
+    assert len(names) > 8
+    ends = {f"{kind}:{name}" for kind in ("use", "ledger") for name in names}
+    for row in rows_of(finished):
+        ends |= {f"ledger:{row['key']}", f"use:{row['uses'][0]['anchor']}"}
     assert ends - set(links) == set()
+    for quotes in (finished / "build/quotes").glob("*.json"):
+        ends |= {
+            f"use:{quotes.stem}.{n}" for n in range(1, len(json.loads(quotes.read_text())) + 1)
+        }
+    assert ends - set(pdf.named_destinations) == set()
 
 
 def test_results_and_ledger_are_attached_and_match(finished, pdf, tmp_path):
@@ -235,7 +246,7 @@ def test_a_parameter_of_another_shape_is_refused(built):
 
 @pytest.mark.slow
 def test_other_seeds_are_run_on_demand_and_their_deviation_is_printed(built):
-    append("tiny.yaml", "seeds: {values: [5, 6], report: true}\n")(built)
+    replace("tiny.yaml", "{report: false}", "{values: [5, 6], report: true}")(built)
     done = build(built)
     assert done, done.said[-3000:]
     seeds = measured(built, "seeds")

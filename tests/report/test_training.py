@@ -1,35 +1,40 @@
 """The job `training`, and the closing section that rests on it."""
 
+import re
+
 import pytest
 
-from analysis import training
+from analysis import training, training_part
 from analysis.maths import recurrent_cells as rc
+from analysis.maths.training import Outcome, Recall, wilson
+from analysis.training_part import Choice
 from tests.report import studies
 from workings.messages import InputError
 
 SMALL = {
     "delays": [8, 3],
     "repeats": 2,
+    "validation": 1,
+    "validation_updates": 20,
+    "rates": [0.02, 0.001],
+    "starts": {"vanilla": [1.0, "identity"], "gated": ["orthogonal"]},
     "parameters": 150,
-    "gain": 1.0,
     "bias": 1,
     "drive": 1.0,
     "symbols": 2,
     "distractors": 2,
     "updates": 30,
     "batch": 16,
-    "adding_rate": 0.02,
-    "recall_rate": 0.02,
     "clip": 1.0,
     "check_every": 10,
     "stop_at": 0.03,
     "test_sequences": 100,
     "echo_state": {
         "units": 20,
-        "spectral_radius": 0.9,
+        "spectral_radii": [0.9],
         "leak": 1.0,
         "density": 0.5,
-        "input_scaling": 0.1,
+        "input_scalings": [0.1, 0.5],
         "ridge": 1e-8,
         "sequences": 200,
     },
@@ -37,9 +42,10 @@ SMALL = {
 }
 
 
-def run(folder, **changes):
+def run(folder, of: int = 2, **changes):
     """The measurements of a run with the small configuration and some `changes`."""
-    return studies.run(training, folder, SMALL | changes)
+    config = {"training": SMALL | changes}
+    return studies.run_divided(training, training_part, folder, config, of=of)
 
 
 @pytest.fixture(scope="module")
@@ -64,14 +70,16 @@ def test_every_network_is_measured(measured):
     assert measured["recall"]["models"][3]["trained"] == 42
 
 
-def test_any_number_of_processes_gives_the_same_bytes(tmp_path, measured, monkeypatch):
-    for count in ("1", "2"):
-        monkeypatch.setenv("WORKINGS_THREADS", count)
-        assert run(tmp_path / count) == measured
-    assert studies.Files(tmp_path / "1").all() == studies.Files(tmp_path / "2").all()
+def test_the_number_of_parts_changes_no_byte(tmp_path, measured):
+    made = []
+    for of in (1, 3, 20):  # more parts than settings
+        assert run(tmp_path / str(of), of) == measured
+        files = studies.Files(tmp_path / str(of)).all().items()
+        made.append({name: data for name, data in files if not name.startswith("part")})
+    assert made[0] == made[1] == made[2]
 
 
-def test_a_network_depends_on_its_own_trial_alone(tmp_path, measured):
+def test_a_setting_depends_on_nothing_else(tmp_path, measured):
     more = run(tmp_path, delays=[3, 8, 5])
     for task in ("adding", "recall"):
         for row, longer in zip(measured[task]["models"], more[task]["models"], strict=True):
@@ -79,6 +87,57 @@ def test_a_network_depends_on_its_own_trial_alone(tmp_path, measured):
             assert [own[point["delay"]] for point in row["points"]] == [
                 point["errors"] for point in row["points"]
             ]
+
+
+def outcome(error: float) -> Outcome:
+    return Outcome(error, 10, 100, 1000, 1e-4, 1e-2)
+
+
+def test_the_choice_is_made_on_networks_that_are_not_reported(monkeypatch):
+    """The recipe that most validation networks learn with wins, then that of the lower median error."""
+    base = Recall(2, 2).baseline
+    errors = {  # of the validation networks, over the baseline
+        Choice("orthogonal", 0.1): [0.05, 0.9, 0.9],
+        Choice("orthogonal", 0.2): [0.05, 0.8, 0.9],
+        Choice(1.0, 0.1): [0.2, 0.2, 0.2],
+        Choice(1.0, 0.2): [0.9, 0.9, 0.9],
+    }
+    asked = []
+
+    def networks(config, setting, wanted, sort):
+        asked.append((sort, wanted))
+        return [outcome(errors[c][r % 3] * base) for c, r in wanted]
+
+    monkeypatch.setattr(training_part, "networks", networks)
+    config = SMALL | {
+        "validation": 3, "repeats": 4, "rates": [0.1, 0.2],
+        "starts": {"vanilla": [1.0], "gated": ["orthogonal", 1.0]},
+    }  # fmt: skip
+    found = training_part.run_setting(config, training_part.Setting("recall", 8, "GRU"))
+    assert (found.choice, found.tried) == (Choice("orthogonal", 0.2), 4)
+    assert [sort for sort, _ in asked] == [training_part.VALIDATION, training_part.REPORTED]
+    assert asked[1][1] == [(found.choice, repeat) for repeat in range(4)]
+
+
+def test_no_reported_network_was_a_validation_network():
+    setting, choice = training_part.Setting("recall", 3, "GRU"), Choice("orthogonal", 0.02)
+    first, second = (
+        training_part.networks(SMALL, setting, [(choice, 0)], sort)
+        for sort in (training_part.VALIDATION, training_part.REPORTED)
+    )
+    assert first != second
+
+
+def test_a_verdict_needs_intervals_that_lie_apart():
+    def row(*solved):
+        points = [
+            {"delay": d, "low": wilson(k, 10, 0.95)[0], "high": wilson(k, 10, 0.95)[1]}
+            for d, k in zip((10, 30, 60), solved, strict=True)
+        ]
+        return {"points": points}
+
+    pair = training._compare("GRU", "vanilla", {"GRU": row(5, 9, 0), "vanilla": row(4, 2, 9)})
+    assert (pair["more"], pair["less"]) == ([30], [60])
 
 
 @pytest.mark.parametrize(
@@ -94,34 +153,37 @@ def test_a_network_depends_on_its_own_trial_alone(tmp_path, measured):
         ),
     ],
 )
-@pytest.mark.parametrize("processes", [1, 2])
-def test_what_the_schema_cannot_see_is_explained(
-    tmp_path, monkeypatch, processes, changes, key, words
-):
-    monkeypatch.setenv("WORKINGS_THREADS", str(processes))
+def test_what_the_schema_cannot_see_is_explained(tmp_path, changes, key, words):
     with pytest.raises(InputError, match=words) as error:
         run(tmp_path, **changes)
     assert error.value.key == f"training.{key}"
 
 
-def won(measured, **solved):
-    """The measurements as they would be, had so many networks of each model learnt each task."""
-    turned = {**measured, "adding": {**measured["adding"]}, "recall": {**measured["recall"]}}
-    for task, numbers in solved.items():
+def won(measured, **tasks):
+    """The measurements as they would be, had so many networks of each model learnt each task, and had
+    the intervals of both gated cells lain above the vanilla cell's at the delays `above`."""
+    turned = {**measured}
+    for task, (numbers, above) in tasks.items():
         by = {
             model: {**row, "solved": number}
             for (model, row), number in zip(
                 measured[task]["by_model"].items(), numbers, strict=True
             )
         }
-        turned[task] |= {"by_model": by, "models": list(by.values())}
-        turned[task] |= {"fewest_solved_by_gates": min(numbers[1:3])}
+        pairs = [
+            {"model": model, "than": "vanilla", "more": above, "less": []}
+            for model in ("LSTM", "GRU")
+        ]
+        turned[task] = measured[task] | {
+            "by_model": by, "models": list(by.values()), "pairs": pairs,
+            "pairs_apart": 2 * bool(above), "gates_above": above, "gates_below": [],
+            "fewest_solved_by_gates": min(numbers[1:3]),
+        }  # fmt: skip
     return turned
 
 
 LAGS = {
     "vanilla_that_vanish_or_explode": 1,
-    "largest_v_earlier": 0,
     "largest_w_earlier": 0.9,
     "vanilla_vanishing": [0.5],
     "vanilla_exploding": [],
@@ -136,15 +198,15 @@ def answers(measured, **lags):
 
 
 def test_the_answers_follow_the_measurement(measured):
-    both = answers(won(measured, adding=[0, 4, 4, 0], recall=[1, 2, 4, 2]))
-    assert "Gates help on both tasks" in both and "On no task did" in both
-    one = answers(won(measured, adding=[0, 4, 4, 0], recall=[3, 2, 4, 2]))
-    assert "Gates help on the adding problem" in one and "no guarantee" in one
-    other = answers(won(measured, adding=[4, 4, 4, 0], recall=[0, 2, 4, 2]))
+    both = answers(won(measured, adding=([0, 4, 4, 0], [8]), recall=([1, 2, 4, 2], [3])))
+    assert "Gates help on both tasks" in both
+    one = answers(won(measured, adding=([0, 4, 4, 0], [8]), recall=([3, 2, 4, 2], [])))
+    assert "Gates help on the adding problem" in one
+    other = answers(won(measured, adding=([4, 4, 4, 0], []), recall=([0, 2, 4, 2], [8])))
     assert "Gates help on delayed recall" in other
-    none = answers(won(measured, adding=[4, 0, 0, 0], recall=[4, 0, 0, 0]))
-    assert r"\claim{gates_help}{Not much here" in none and "gives up too much" in none
-    all_of_it = answers(won(measured, adding=[4, 4, 4, 4], recall=[4, 4, 4, 4]))
+    none = answers(won(measured, adding=([4, 0, 0, 0], []), recall=([4, 0, 0, 0], [])))
+    assert r"\claim{gates_help}{Not that" in none and "gives up too much" in none
+    all_of_it = answers(won(measured, adding=([4, 4, 4, 4], []), recall=([4, 4, 4, 4], [])))
     assert "enough for both tasks" in all_of_it
     soft = answers(measured, vanilla_that_vanish_or_explode=0, vanilla_vanishing=[])
     assert r"\claim{recurrent_weights_hard}{Not here" in soft and "The evidence" not in soft
@@ -152,10 +214,20 @@ def test_the_answers_follow_the_measurement(measured):
 
 def test_the_section_follows_the_measurement(measured):
     text = studies.fill(
-        "training", training=won(measured, adding=[0, 4, 4, 0], recall=[3, 2, 4, 2])
+        "training",
+        training=won(measured, adding=([0, 4, 4, 0], [8]), recall=([3, 2, 4, 2], []))
+        | {
+            "learnt_though_vanished": [{"model": "GRU", "task": "adding"}],
+            "least_gain_when_learnt": 20.0,
+        },
     )
-    assert "Both gated cells do better" in text and "The GRU does better" in text
+    words = " ".join(re.sub(r"\\measured\{[^{}]*\}\{[^{}]*\}\{([^{}]*)\}", r"\1", text).split())
+    assert "the GRU learns more often than the vanilla cell at 8 steps." in words
+    assert "no two intervals lie apart" in text and "There is a delay at which both" in text
+    assert "had vanished at the start for" in text and "Training opens the path" in text
     text = studies.fill(
-        "training", training=won(measured, adding=[0, 4, 0, 0], recall=[4, 2, 2, 2])
+        "training",
+        training=won(measured, adding=([0, 4, 0, 0], []), recall=([4, 2, 2, 2], []))
+        | {"learnt_though_vanished": [], "least_gain_when_learnt": None},
     )
-    assert "The LSTM does better" in text and "Neither gated cell" in text
+    assert "At no delay do both" in text and "had vanished" not in text

@@ -184,6 +184,7 @@ def _style() -> tuple[tuple[str, str], ...]:
     return tuple((file.name, short(file.read_bytes())) for file in files)
 
 
+@cache
 def _versions(packages: frozenset[str]) -> list[tuple[str, str]]:
     # On another kind of processor the same code may round otherwise.
     found = {("python", f"{sys.version_info[0]}.{sys.version_info[1]}-{platform.machine()}")}

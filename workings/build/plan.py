@@ -14,11 +14,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from workings.build.files import write_whole
 from workings.messages import InputError
 
 FOLDER = Path(".snakemake/workings/plans")
+SENT = "sent"  # the folder in it that says which plan goes with which output
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,12 @@ class Plan:
             write_whole(path, self._text())
         return self.hash
 
+    def send(self, command: str) -> str:
+        """Leave what the shell line says where a job on another machine finds it (`sent`)."""
+        if sent(self.outputs) != command:
+            write_whole(_sent(self.outputs), command)
+        return command
+
     def _text(self) -> str:
         return json.dumps(asdict(self), ensure_ascii=False, sort_keys=False)
 
@@ -69,6 +77,18 @@ def read(name: str) -> Plan:
         return Plan(**json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such plan; a job is started by snakemake") from None
+
+
+def sent(outputs: Mapping[str, str]) -> str | None:
+    """What the machine that submits jobs says on the shell line of the job with these outputs."""
+    try:
+        return _sent(outputs).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+
+
+def _sent(outputs: Mapping[str, str]) -> Path:
+    return FOLDER / SENT / quote(next(iter(outputs.values())), safe="")
 
 
 def forget() -> None:

@@ -23,16 +23,21 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from workings.build.files import is_full
+from workings.build.files import is_full, write_whole
 from workings.messages import InputError, say
 
 OWN = "workings-store"
 MARK = "CACHEDIR.TAG"  # which also tells programs that save copies to leave the folder out
 MARKED = "Signature: 8a477f597d28d172789f06886806bc55\n# Finished jobs of `workings`; delete as you like.\n"
+TALLY = ".tally"  # the bytes of the entries: one line for all at the last count, one for each since
 ENTRY = "entry.json"
 ENTRIES = re.compile(r"[0-9a-f]{2}/[0-9a-f]{62}")
 LEFTOVERS = re.compile(r"\.(new|old)-\w{8}")
 MEGABYTE = 1_000_000
+ROOM = (
+    0.9  # of the limit, down to which room is made, so that the entries are not counted at each one
+)
+MANY = 10_000  # entries, after which they are counted anew: two writers at once may lose a line
 HOUR = 3600.0  # seconds after which what a writer left half done is swept away
 # What a report is made from and what it makes.
 OF_THE_REPORT = ("build", "report", "analysis", "config", "templates", ".snakemake", ".git")
@@ -107,10 +112,13 @@ class Store:
                 for name, path in outputs.items():
                     shutil.copyfile(path, new / name)
                 (new / ENTRY).write_text(json.dumps(dict(sums)), encoding="utf-8")
+                size = _size(new)
                 # Another writer of the same entry may have been faster; the rename then fails.
                 with contextlib.suppress(OSError):
                     new.rename(entry)
-            self._make_room()
+            if self._is_due(size):
+                self._make_room()
+            self._sweep()
         except OSError as error:
             _say_once(f"workings: {self.folder}: nothing is stored ({error.strerror})")
 
@@ -131,27 +139,46 @@ class Store:
         self.folder.mkdir(parents=True, exist_ok=True)
         if not any(self.folder.iterdir()):
             (self.folder / MARK).write_text(MARKED, encoding="utf-8")
+            (self.folder / TALLY).write_text("0\n", encoding="utf-8")
         if not self._is_own():
             raise FileExistsError(errno.EEXIST, "another made this folder")
 
     def _is_own(self) -> bool:
         return (self.folder / MARK).is_file()
 
+    def _is_due(self, size: int) -> bool:
+        """Add an entry's bytes to the tally; whether the entries have to be counted."""
+        tally = self.folder / TALLY
+        if not tally.exists():
+            return True
+        with tally.open("a", encoding="utf-8") as file:
+            file.write(f"{size}\n")
+        try:
+            sizes = [int(line) for line in tally.read_text(encoding="utf-8").split()]
+        except ValueError:  # cut off, where the disk was full
+            return True
+        return sum(sizes) > self.limit or len(sizes) > MANY
+
     def _make_room(self) -> None:
+        """Count the entries; where they are too many, remove those that were not used for longest."""
         entries = []
         for entry in self.folder.glob("??/*"):
             if not ENTRIES.fullmatch(str(entry.relative_to(self.folder))):
                 continue
             with contextlib.suppress(OSError):  # removed by another process meanwhile
-                size = sum(file.stat().st_size for file in entry.iterdir())
-                entries.append((entry.stat().st_mtime, size, entry))
-        room = self.limit - sum(size for _, size, _ in entries)
-        for _, size, entry in sorted(entries):
-            if room >= 0:
-                break
-            self._remove(entry)
-            room += size
-        for left in self.folder.glob(".*-*"):  # by a writer that was killed
+                entries.append((entry.stat().st_mtime, _size(entry), entry))
+        total = sum(size for _, size, _ in entries)
+        if total > self.limit:
+            for _, size, entry in sorted(entries):
+                if total <= ROOM * self.limit:
+                    break
+                self._remove(entry)
+                total -= size
+        write_whole(self.folder / TALLY, f"{total}\n")
+
+    def _sweep(self) -> None:
+        """Remove what writers left that were killed."""
+        for left in self.folder.glob(".*-*"):
             with contextlib.suppress(OSError):
                 old = time.time() - left.stat().st_mtime > HOUR
                 if old and LEFTOVERS.fullmatch(left.name):
@@ -166,6 +193,10 @@ class Store:
             tempfile.TemporaryDirectory(prefix=".old-", dir=self.folder) as aside,
         ):
             entry.rename(Path(aside) / "entry")
+
+
+def _size(entry: Path) -> int:
+    return sum(file.stat().st_size for file in entry.iterdir())
 
 
 def key(plan: str, inputs: Mapping[str, str]) -> str:

@@ -49,14 +49,13 @@ from workings.derive.lines import (
 from workings.derive.operations import Add, Index, Next, Slice, plus
 from workings.derive.program import evaluate
 from workings.derive.recurrence import Gradients, Recurrence, Run
+from workings.derive.symbols import symbol, symbol_width
 from workings.derive.typesetting import (
     LINE_WIDTH,
     Printer,
     Tex,
     later,
     number_latex,
-    symbol,
-    symbol_width,
     typeset,
 )
 

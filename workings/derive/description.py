@@ -24,7 +24,7 @@ from workings.derive.expression import (
     number_from,
 )
 from workings.derive.grammar import check_name, in_ascii, parse_assignments, parse_formula
-from workings.derive.typesetting import symbol
+from workings.derive.symbols import symbol
 from workings.messages import InputError
 
 _KEYS = {

@@ -19,7 +19,7 @@ from workings import figures
 from workings.derive.cell import Cell
 from workings.derive.expression import INPUT, LOSS, TARGET, Name, Node, Operation, names_in
 from workings.derive.operations import Divide, Dot, Matmul, Multiply, Outer
-from workings.derive.typesetting import symbol, symbol_width
+from workings.derive.symbols import symbol, symbol_width
 
 RADIUS = 3.6  # mm, of a node
 APART = 13.0  # mm, between nodes of a row

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from workings.derive.typesetting import LINE_WIDTH, Tex, fragments, symbol_width, typeset
+from workings.derive.symbols import symbol_width
+from workings.derive.typesetting import LINE_WIDTH, Tex, fragments, typeset
 
 TABLE_WIDTH = 1.05  # of a line's
 FEWEST_DIGITS = 3  # in a table that would be too wide with more

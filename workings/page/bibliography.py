@@ -22,13 +22,16 @@ UNPRINTED = {"abstract", "annotation", "annote", "keywords", "file", "pdf"}
 PREAMBLE = "@preamble"
 NAMED = {"author", "editor", "title", "organization", "institution", "key", "label", "shorthand"}
 NAMED |= {"crossref", "xdata", "entryset", "preamble"}
-# A reference sets words; it reads no files, and what it defines it defines in the @preamble.
+# A reference sets words; it reads no files, and what it defines or decides stands in the @preamble.
 _READS = re.compile(
     r"\^\^|\\(?:@*input\w*|include\w*|InputIfFileExists|\w*verbatiminput\w*|lstinputlisting|open(?:in|out)"
     r"|read\w*|write\w*|immediate|special|catcode|\w*csname|\w*lua\w*|pdf\w+|usepackage|RequirePackage"
     r"|\w*expand\w*|scantokens|shipout)(?![A-Za-z])"
 )
-_DEFINES = re.compile(r"\\(?:[egx]?def|let|futurelet|\w*command|loop)(?![A-Za-z])")
+_DEFINES = re.compile(
+    r"\\(?:[egx]?def|let|futurelet|\w*command|loop|if\w*|else|fi|unless|\w*group|end(?:input)?|stop|bye)"
+    r"(?![A-Za-z])"
+)
 _FORMULA = re.compile(r"(?<!\\)\$[^$]*\$|\\\(.*?\\\)", re.DOTALL)
 _BARE = re.compile(r"(?<!\\)(?:\\\\)*([&%#_^$])")
 
@@ -47,7 +50,7 @@ class Entry:
 
 
 def for_bibtex(text: str) -> str:
-    """A file with the first letters of names so that BibTeX, which counts bytes, cuts none in two."""
+    """A file with composed letters, and the first ones of names so that BibTeX cuts none in two."""
     held = r"(?:[^{}]|\{[^{}]*\})*"
     names = re.compile(
         rf"\b((?:author|editor)\s*=\s*)(?:\{{({held})\}}|\"((?:[^{{}}\"]|\{{[^{{}}]*\}})*)\")", re.I
@@ -57,7 +60,7 @@ def for_bibtex(text: str) -> str:
     def mended(found: re.Match) -> str:
         return found[1] + "{" + first.sub(r"{\\relax \g<0>}", found[2] or found[3] or "") + "}"
 
-    return names.sub(mended, text)
+    return names.sub(mended, unicodedata.normalize("NFC", text))
 
 
 def _is_balanced(value: str) -> bool:
@@ -97,20 +100,23 @@ def read(file: Path) -> tuple[list[Entry], list[tuple[str, str]]]:
     return entries, wrong
 
 
-def stopped(files: Iterable[Path], bbl: Path, line: int, blg: Path) -> str:
+def stopped(files: Iterable[Path], key: str, bbl: Path, line: int, blg: Path) -> str:
     """The entry, with its place, that TeX stopped at, or BibTeX; nothing where it was none.
 
     Args:
+        key: of the entry that biblatex was setting, or nothing.
         bbl: what BibTeX made, at whose `line` TeX stopped, or 0.
         blg: BibTeX's log.
     """
     written = bbl.read_text(encoding="utf-8", errors="replace") if line else ""
     begun = re.findall(
-        r"\\bibitem(?:\[.*\])?(?:%\n\s*)?\{([^}]*)\}", "\n".join(written.split("\n")[:line])
+        r"\\(?:bibitem(?:\[.*\])?(?:%\n\s*)?|entry)\{([^}]*)\}",
+        "\n".join(written.split("\n")[:line]),
     )
     said = blg.read_text(encoding="utf-8", errors="replace") if blg.exists() and not line else ""
     wrong = re.search(r"^(?!Warning)(.*) for entry (\S+)$", said, flags=re.MULTILINE)
-    key, message = (begun[-1], f"the entry '{begun[-1]}'") if begun else ("", "")
+    key = begun[-1] if begun else key
+    message = f"the entry '{key}'" if key else ""
     if wrong:
         key, message = wrong[2], wrong[1]
     places = {entry.key: entry.place for file in files for entry in read(file)[0]}
@@ -156,15 +162,17 @@ def _wrong(entry: Entry, biber: bool, engine: str) -> Iterator[str]:
         if not _is_balanced(value):
             yield f"its {name} has a \\ before a brace that would close it; write \\textbackslash{{}}"
         bare = _FORMULA.sub("", value)
-        signs = _BARE.findall(bare) if name not in LITERAL | {"preamble"} else []
-        if name in UNPRINTED:  # biber hands it to TeX, which sets it nowhere
-            signs = [sign for sign in signs if sign in "%#"]
+        signs = []
+        if name not in LITERAL | {"preamble"}:  # TeX reads even those that it sets nowhere
+            signs = [sign for sign in _BARE.findall(value) if sign in "%#"]
+            signs += _BARE.findall(bare) if name not in UNPRINTED else []
         for sign in dict.fromkeys(signs):
-            right = f"\\{sign}" if sign in "&%#_" else f"\\textasciicircum{{}}, or ${value:.20}$"
+            shown = " ".join(value.split())
+            right = f"\\{sign}" if sign in "&%#_" else f"\\textasciicircum{{}}, or ${shown:.20}$"
             right = r"\$, or a second one" if sign == "$" else right
             yield f"its {name} has a bare {sign}, which TeX would act on; write {right}"
         try:
-            letters.refuse(unicodedata.normalize("NFC", value) if biber else value, engine)
+            letters.refuse(unicodedata.normalize("NFC", value), engine)
         except InputError as error:
             yield f"its {name}: {error}"
     if entry.key != PREAMBLE and not biber and entry.aliases():

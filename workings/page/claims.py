@@ -2,13 +2,14 @@ r"""Claims: sentences that rest on a condition, printed with the values that it 
 
 A condition is an expression of the template language: comparisons of values, joined with and, or, not,
 + - * /, abs, length, min and max. Jinja2 works it out; each value that it reads on the way is noted, so
-that the evidence is the condition itself with these values in it: “26.0 ≤ 50”. A part that was not
-needed (the second operand of an `and` whose first is false) shows its value if it is recorded, else it
+that the evidence is the condition in words, with these values in it: “length (26.0) is at most 50”. A part
+that was not needed (the second operand of an `and` whose first is false) shows its value if it is recorded, else it
 is shown as it is written.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -21,16 +22,28 @@ from workings.page.tex import TeX, code, escape, one_line
 from workings.page.values import Shown, Value, Writer, place, raw
 
 _SIGNS = {
-    "lt": ("<", r"\ensuremath{<}"), "lteq": ("<=", r"\ensuremath{\le}"),
-    "gt": (">", r"\ensuremath{>}"), "gteq": (">=", r"\ensuremath{\ge}"),
-    "eq": ("==", r"\ensuremath{=}"), "ne": ("!=", r"\ensuremath{\ne}"),
-    "in": ("in", "in"), "notin": ("not in", "not in"),
+    "lt": ("<", "is less than"), "lteq": ("<=", "is at most"),
+    "gt": (">", "is more than"), "gteq": (">=", "is at least"),
+    "eq": ("==", "equals"), "ne": ("!=", "is not"),
+    "in": ("in", "is among"), "notin": ("not in", "is not among"),
     "add": ("+", r"\ensuremath{+}"), "sub": ("-", r"\ensuremath{-}"),
     "mul": ("*", r"\ensuremath{\times}"), "div": ("/", r"\ensuremath{/}"),
     "and": ("and", "and"), "or": ("or", "or"),
 }  # fmt: skip
 _OPPOSITES = {"lt": "gteq", "gteq": "lt", "gt": "lteq", "lteq": "gt", "eq": "ne", "ne": "eq"}
 _OPPOSITES |= {"in": "notin", "notin": "in"}
+_NOT = "it is not so that"
+_SPOKEN = re.compile(  # of the evidence, in the report's language
+    "|".join(
+        rf"\b{words}\b"
+        for words in sorted(
+            {*(_SIGNS[sign][1] for sign in (*_OPPOSITES, "and", "or")), "and that", _NOT}
+            | {"the smallest", "the largest"},
+            key=len,
+            reverse=True,
+        )
+    )
+)
 # How tightly each holds together what stands beside it.
 _LEVELS = {
     "or": 1, "and": 2, "not": 3, "compare": 4, "add": 5, "sub": 5, "mul": 6, "div": 6, "neg": 7,
@@ -57,9 +70,12 @@ def pieces(node: nodes.Node, outer: int = 0) -> list[tuple]:
         case nodes.Compare(expr=first, ops=operands):
             made = pieces(first, level + 1)
             for operand in operands:
-                made += [_sign(operand.op), *pieces(operand.expr, level + 1)]
+                sign = _sign(operand.op)
+                if operand is not operands[0]:
+                    sign = (*sign[:2], f", and that{sign[2]}")
+                made += [sign, *pieces(operand.expr, level + 1)]
         case nodes.Not(node=inner):
-            made = [("sign", "not ", "not "), *pieces(inner, level)]
+            made = [("sign", "not ", f"{_NOT} "), *pieces(inner, level)]
         case nodes.Neg(node=inner):
             made = [("sign", "-", r"\ensuremath{-}"), *pieces(inner, level)]
         case nodes.Filter(name="abs", node=inner):
@@ -68,7 +84,8 @@ def pieces(node: nodes.Node, outer: int = 0) -> list[tuple]:
         case nodes.Filter(name="length", node=inner):
             made = [("value", source(inner), True), ("sign", " | length", "")]
         case nodes.Filter(name="min" | "max" as which):
-            made = [("sign", "", f"{which} "), ("value", _written(node), False)]
+            most = "the smallest" if which == "min" else "the largest"
+            made = [("sign", "", f"{most} "), ("value", _written(node), False)]
         case nodes.Const(value=value):
             made = [("const", repr(value), value)]
         case nodes.List(items=items) if all(isinstance(item, nodes.Const) for item in items):
@@ -204,26 +221,29 @@ def _other(writer: Writer, mark: str, marks: tuple[str, ...], says: Callable[[st
 
 
 def _negated(condition: list[tuple]) -> list[tuple]:
-    """What is true where the condition is not: a ≤ b for a > b, else the whole with a “not”."""
+    """What is true where the condition is not: a ≤ b for a > b, else that it is not so."""
     signs = [i for i, piece in enumerate(condition) if piece in map(_sign, _OPPOSITES)]
-    joined = {("sign", "not ", "not "), _sign("and"), _sign("or")}
-    if len(signs) != 1 or joined & {piece[:3] for piece in condition if piece[0] == "sign"}:
-        return [("sign", "not (", "not ("), *condition, ("sign", ")", ")")]
+    joined = {_NOT, "and", "or", "and that"}
+    if len(signs) != 1 or any(
+        kind == "sign" and joined & set(_SPOKEN.findall(more)) for kind, _, more in condition
+    ):
+        return [("sign", "not (", f"{_NOT} "), *condition, ("sign", ")", "")]
     (at,) = signs
     opposite = next(o for sign, o in _OPPOSITES.items() if _sign(sign) == condition[at])
     return [*condition[:at], _sign(opposite), *condition[at + 1 :]]
 
 
 def _evidence(writer: Writer, condition: list[tuple], reads: Mapping[str, Any]) -> str:
-    """The condition with the values that it read, linked; in plain text as characters."""
+    """The condition with the values that it read: in words, each named and linked; in plain text as
+    it is written.
+    """
     held = [getattr(value, "raw", value) for value in reads.values()]
     held += [more for kind, _, more in condition if kind == "const"]
     numbers = [v for v in held if isinstance(v, int | float) and not isinstance(v, bool)]
 
     def shown(kind: str, written: str, more: Any) -> Shown:
         if kind == "sign":
-            word = more.strip(" (")
-            return Shown(written, more.replace(word, writer.language.word(word)))
+            return Shown(written, _SPOKEN.sub(lambda found: writer.language.word(found[0]), more))
         if kind == "const":
             return _words(writer, more, numbers)
         if written not in reads:
@@ -239,9 +259,15 @@ def _evidence(writer: Writer, condition: list[tuple], reads: Mapping[str, Any]) 
         formatted = value.format.notation or value.format.unit
         held = len(value) if more else value.raw
         made = writer.texts(value) if formatted else _words(writer, held, numbers)
-        return made._replace(tex=writer.quote(value, *made[1:]))
+        return made._replace(tex=f"{_named(value.key)} ({writer.quote(value, *made[1:])})")
 
     return "".join(shown(*piece)[not writer.plain] for piece in condition)
+
+
+def _named(key: str) -> TeX:
+    """A key in words, without the job or the block that it is of."""
+    words = key.removeprefix("config.").replace("_", " ").split(".")
+    return escape(" ".join(words[1:] or words))
 
 
 def _words(writer: Writer, value: Any, numbers: list[float]) -> Shown:

@@ -141,7 +141,8 @@ def _spread(thing: Any) -> Value:
     """“97.6 % ± 0.2 %”, “1.2 ± 0.3 percentage points”: a number with its deviation over the runs
     from other seeds, where there are.
 
-    Where they were not asked for, or one of them had no value, it is the number alone.
+    Where they were not asked for, or one of them had no value, it is the number alone. The deviation of a
+    whole number has one digit after the point.
     """
 
     def shape(writer: Writer, value: Value) -> str:
@@ -150,6 +151,8 @@ def _spread(thing: Any) -> Value:
             return writer.link(value)
         sign = " ± " if writer.plain else r"\,\ensuremath{\pm}\,"
         deviation = replace(deviation, format=value.format)
+        if value.format.notation is None:  # of a whole number
+            deviation = deviation.formatted(digits=1, notation="fixed")
         only_once = value.format.notation == "points"
         return TeX(writer.link(value.formatted(bare=only_once)) + sign + writer.link(deviation))
 

@@ -1,7 +1,8 @@
 """The ledger: for each printed value and figure the job, line, configuration and inputs it came from.
 
 A measurement's line is where the job put it in (`measurements.record`), a choice's where the
-configuration sets it. `build/ledger.json` has everything; the section prints it shortened.
+configuration sets it. `build/ledger.json` has everything; the section prints as much of it as
+`report.ledger` says.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,9 +23,10 @@ from workings.measurements import line_of, origin_of, origins_path, read
 from workings.messages import InputError
 from workings.page import letters, lint
 from workings.page.numbers import as_json
-from workings.page.tex import environment
+from workings.page.tex import TeX, anchor, code, environment, escape
 
-LONGEST = 42  # characters of a raw value in a row
+LONGEST = 42  # characters of a raw value in the short ledger
+DIGITS = 6  # significant ones of a number in it
 CHOICE = "config"
 AROUND = 3  # lines of code before and after the one that records
 
@@ -158,21 +161,98 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
     Path(outputs.ledger).write_text(
         json.dumps(whole, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
     )
-    page = environment(Path(__file__).parent)
-    mark = languages.look_up(config["report"]["language"]).mark
-    page.filters |= {"raw": lambda value: as_json(value, mark, LONGEST), "at": _at}
-    text = page.get_template("ledger.tex.j2").render(whole, page=config["page"])
-    text = letters.spelled(text, config["report"]["engine"])
+    text = letters.spelled(printed(whole, config), config["report"]["engine"])
     # So that TeX runs again when the attached ledger is another.
     digest = hashlib.sha256(Path(outputs.ledger).read_bytes()).hexdigest()
     Path(outputs.section).write_text(f"{text}% {digest}\n", encoding="utf-8")
 
 
-def _at(row: Mapping, script: str) -> str:
-    """The line as it is printed: with its file where that is not the job's script."""
-    line = str(row["line"] or "–")
-    short = row["file"].removeprefix("analysis/").removeprefix("config/")
-    return line if row["file"] == script else f"{short}:{line}" if row["line"] else short
+def printed(whole: Mapping, config: Mapping) -> str:
+    """The section: a line for each value or array, and the choices of each job as one block."""
+    form = config["report"]["ledger"]
+    mark = languages.look_up(config["report"]["language"]).mark
+    shorten = (LONGEST, DIGITS) if form == "short" else ()
+    page = environment(Path(__file__).parent)
+    page.filters |= {
+        "lines": lambda rows, above: lines(rows, above, form == "short"),
+        "values": lambda line: _values(line, mark, *shorten),
+        "places": _places,
+        "uses": _uses,
+    }
+    blocks: dict[str, list[dict]] = {}
+    for row in whole["choices"]:
+        blocks.setdefault(row["key"].split(".")[1], []).append(row)
+    jobs = [job | {"choices": blocks.pop(job["job"], [])} for job in whole["jobs"]]
+    seen: set[str] = set()  # files whose sums stand above
+    for job in jobs:
+        job["files"] = [
+            (file["path"], "" if file["path"] in seen else file["sha256"][:12])
+            for file in job["inputs"]
+        ]
+        seen |= {file["path"] for file in job["inputs"]}
+    others = [row for block in blocks.values() for row in block]
+    given = whole | {"jobs": jobs, "others": others, "form": form, "page": config["page"]}
+    return page.get_template("ledger.tex.j2").render(given)
+
+
+def lines(rows: list[dict], above: int, together: bool) -> list[dict]:
+    """What is printed of the rows of a job or of choices: {key, rows, uses} for each line.
+
+    Args:
+        above: how many words of the keys the head says already.
+        together: an array is one line, with one use in each section; else each value has its own,
+            with every use.
+    """
+    arrays: dict[str, list[dict]] = {}
+    for row in rows:
+        key = re.sub(r"\.\d+(?=\.|$)", ".*", row["key"]) if together else row["key"]
+        arrays.setdefault(key, []).append(row)
+    made = []
+    for held in arrays.values():
+        parts = zip(*(row["key"].split(".")[above:] for row in held), strict=True)
+        uses = [use for row in held for use in row["uses"]]
+        if together:
+            uses = list({use["section"]: use for use in reversed(uses)}.values())[::-1]
+        made.append({"key": ".".join(map(_span, parts)), "rows": held, "uses": uses})
+    return made
+
+
+def _span(parts: tuple[str, ...]) -> str:
+    """A part of the keys of a line: a name, or the places in an array, as 0–9 or 0,3,7."""
+    several = list(dict.fromkeys(parts))
+    if len(several) > 2 and several == [str(int(several[0]) + n) for n in range(len(several))]:
+        return f"{several[0]}–{several[-1]}"
+    return ",".join(several)
+
+
+def _values(line: Mapping, mark: str, *shorten: int) -> TeX:
+    """The raw values, each the target of its links, and a link to where it is printed first."""
+    shown = (
+        rf"\ledgervalue{{{anchor(row['key'])}}}{{{row['uses'][0]['anchor']}}}"
+        rf"{{{escape(as_json(row['value'], mark, *shorten))}}}"
+        for row in line["rows"]
+    )
+    return TeX((", " if mark == "." else "; ").join(shown))
+
+
+def _places(line: Mapping, script: str) -> TeX:
+    """The lines that record the values, each with its file where that is not the script."""
+    shown = []
+    for row in line["rows"]:
+        at = rf"\texttt{{:{row['line']}}}" if row["line"] else ""
+        if not at or row["file"] != script:
+            at = code(row["file"].removeprefix("analysis/").removeprefix("config/")) + at
+        shown.append(rf"\ledgerlink{{{escape(row['link'])}}}{{{at}}}" if row["link"] else at)
+    return TeX(", ".join(dict.fromkeys(shown)))
+
+
+def _uses(line: Mapping) -> TeX:
+    """The sections that print the values, each a link to the place."""
+    shown = []
+    for use in line["uses"]:
+        name = rf"\S\,\ref*{{sec:{use['section']}}}" if use["labelled"] else escape(use["section"])
+        shown.append(rf"\ledgeruse{{{use['anchor']}}}{{{name}}}")
+    return TeX(", ".join(shown))
 
 
 def _summed(path: str) -> dict:

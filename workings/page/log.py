@@ -65,6 +65,18 @@ def stops(log: str) -> list[tuple[str, str, str]]:
     return re.findall(r"^(\S+\.\w+):(\d+): (.*)$", log, flags=re.MULTILINE)
 
 
+def entry(log: str, shell: Path) -> str:
+    """The key of the entry that biblatex was setting where TeX stopped; nothing where it was none."""
+    for file, line, _ in stops(log)[:1]:
+        setting = (
+            Path(file) == shell and shell.read_text(encoding="utf-8").splitlines()[int(line) - 1]
+        )
+        keys = re.findall(r"^workings sets (.*)$", log, flags=re.MULTILINE)
+        if setting and r"\printbibliography" in setting and keys:
+            return keys[-1]
+    return ""
+
+
 def why(log: str, output: str, packages: dict[str, str]) -> str:
     """Where TeX stopped and what it said, from its log and from what latexmk printed.
 

@@ -146,8 +146,25 @@ def _to_place(value: Decimal, place: int) -> Decimal:
     return value.quantize(Decimal(1).scaleb(place), context=_CONTEXT)
 
 
-def as_json(value: Any, mark: str, longest: int) -> str:
-    """A raw value as JSON, cut where it is longer; a single number with the decimal mark."""
-    text = json.dumps(value, ensure_ascii=False)
-    text = text.replace(".", mark) if isinstance(value, float) else text
-    return text if len(text) <= longest else f"{text[: longest - 2]} …"
+def as_json(value: Any, mark: str, longest: int = 0, digits: int = 0) -> str:
+    """A raw value as JSON; a single number with the decimal mark.
+
+    Args:
+        longest: characters, where it is cut; a list at an item. 0: it is not.
+        digits: significant ones of each float. 0: all that it has.
+    """
+    text = _plain(value, digits)
+    if isinstance(value, float):
+        text = text.replace(".", mark)
+    if not longest or len(text) <= longest:
+        return text
+    text = text[: longest - 2]
+    return (text.rpartition(" ")[0] or text if isinstance(value, list) else text) + " …"
+
+
+def _plain(value: Any, digits: int) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(_plain(item, digits) for item in value)}]"
+    if isinstance(value, float) and digits:
+        return f"{value:.{digits}g}"
+    return json.dumps(value, ensure_ascii=False)

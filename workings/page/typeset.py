@@ -78,11 +78,9 @@ def typeset(
     prepare(engine, texts, language, named)
     command = [
         *("latexmk", "-pdf", "-norc", "-silent", "-file-line-error", "-halt-on-error"),
-        *(
-            "-interaction=nonstopmode",
-            f"-outdir={WORK}",
-            f"-pdflatex={engine} -no-shell-escape %O %S",
-        ),
+        "-bibtexfudge-",  # which has BibTeX read the report's own file before the one in NAMES
+        *("-interaction=nonstopmode", f"-outdir={WORK}"),
+        f"-pdflatex={engine} -no-shell-escape %O %S",
         str(shell),
     ]
     environment = os.environ | {
@@ -104,7 +102,7 @@ def typeset(
         if attempt == "from nothing" or in_a_section:
             if run.returncode == 0:
                 raise InputError(FULL)
-            raise InputError(_why(said, run.stdout + run.stderr, shell.stem, named))
+            raise InputError(_why(said, run.stdout + run.stderr, shell, read.references))
         shutil.rmtree(WORK)  # TeX may have read what an interrupted run had half written
         prepare(engine, texts, language, named)
     return WORK / f"{shell.stem}.pdf"
@@ -115,7 +113,9 @@ def prepare(
 ) -> None:
     """What workings.sty and BibTeX read in the working folder: how letters are set, the language."""
     WORK.mkdir(parents=True, exist_ok=True)
+    explained = letters.composed(language.word(languages.CLAIM))
     lines = f"\\newcommand{{\\reportlanguage}}{{{language.babel}}}\n"
+    lines += f"\\newcommand{{\\claimexplained}}{{{explained}}}\n"
     lines += letters.declarations(engine, texts)
     (WORK / "workings-letters.tex").write_text(lines, encoding="utf-8")
     for file in references:
@@ -143,17 +143,17 @@ def _log(shell: Path) -> str:
     return file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
 
 
-def _why(said: str, output: str, name: str, references: Iterable[Path]) -> str:
+def _why(said: str, output: str, shell: Path, references: Iterable[Path]) -> str:
     """Why TeX stopped: its reason, or that the disk was full."""
     # latexmk is silent, so the reason may be in the log alone; and pdfTeX may just fail to write.
     if re.search(r"No space left|pdfTeX error: .*\bf(write|flush)\(\) failed", said + output):
         return FULL
     reason = log.why(said, output, PACKAGES)
-    bbl = WORK / f"{name}.bbl"
+    bbl, key = WORK / f"{shell.stem}.bbl", log.entry(said, shell)
     line = next((int(line) for file, line, _ in log.stops(said) if file.endswith(".bbl")), 0)
-    entry = bibliography.stopped(references, bbl, line, bbl.with_suffix(".blg"))
-    if entry and (line or not log.stops(said)):
-        reason = f"{entry}: {reason}" if line else entry
+    entry = bibliography.stopped(references, key, bbl, line, bbl.with_suffix(".blg"))
+    if entry and (key or line or not log.stops(said)):
+        reason = f"{entry}: {reason}" if key or line else entry
     # TeX may have read what was cut off for want of room.
     return f"{FULL} ({reason})" if _is_full() else reason
 

@@ -108,11 +108,9 @@ def test_radius_at_rest_is_that_of_the_whole_jacobian(kind, bias):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_weights_are_counted_as_torch_does(kind):
-    layer = getattr(torch.nn, rc.TORCH[kind])(M, N)
-    readout = torch.nn.Linear(N, OUTPUTS)
-    numbers = sum(p.numel() for part in (layer, readout) for p in part.parameters())
-    assert rc.count(kind, N, M, OUTPUTS) == numbers
+def test_every_weight_is_counted_and_the_nearest_number_of_units_taken(kind):
+    used = rc.draw(kind, N, M, OUTPUTS, 1.0, 1.0, 1.0, np.random.default_rng(0))
+    assert rc.count(kind, N, M, OUTPUTS) == sum(p.size for p in used.values())
     units = rc.units_for(kind, 1000, M, OUTPUTS)
     off = [abs(rc.count(kind, units + more, M, OUTPUTS) - 1000) for more in (-1, 0, 1)]
     assert off[1] == min(off)
@@ -137,3 +135,13 @@ def test_the_loss_is_the_last_steps_cross_entropy():
     expected = torch.nn.functional.cross_entropy(torch.tensor(run["y"][-1]), torch.tensor(2))
     assert run.loss == pytest.approx(float(expected), rel=1e-12)
     assert (run.losses[:-1] == 0).all()
+
+
+def test_the_other_starts():
+    shape = "vanilla", N, M, OUTPUTS
+    orthogonal, identity = (
+        rc.draw(*shape, start, 0.0, 1.0, np.random.default_rng(0))["W"]
+        for start in ("orthogonal", "identity")
+    )
+    np.testing.assert_allclose(orthogonal @ orthogonal.T, np.eye(N), atol=1e-12)
+    assert (identity == np.eye(N)).all()

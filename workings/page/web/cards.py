@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from workings.languages import ENGLISH, Language
 from workings.page.numbers import as_json
 from workings.page.tex import anchor
 
@@ -25,10 +26,12 @@ def rows(ledger: Mapping[str, Any]) -> Iterator[tuple[str, dict]]:
 
 
 def data(
-    ledger: Mapping[str, Any], seeds: Mapping[str, Any] | None = None, mark: str = "."
+    ledger: Mapping[str, Any],
+    seeds: Mapping[str, Any] | None = None,
+    language: Language = ENGLISH,
 ) -> dict[str, Any]:
     """What the cards show, for the page's script: numbers with a point have the decimal mark."""
-    found = {}
+    found, mark = {}, language.mark
     for name, row in rows(ledger):
         use = row.get("uses", [])
         found[name] = {
@@ -39,7 +42,9 @@ def data(
             "link": row["link"],
             "file": row["file"],
             "line": row["line"],
-            "uses": [[u["anchor"], u["section"], how(u.get("format")), u["place"]] for u in use],
+            "uses": [
+                [u["anchor"], u["section"], how(u.get("format"), language), u["place"]] for u in use
+            ],
         }
         if spread := _spread(row.get("key"), seeds):
             found[name]["seeds"] = {name: _marked(each, mark) for name, each in spread.items()}
@@ -53,7 +58,10 @@ def data(
         }
         for job in ledger["jobs"]
     }
-    return {"rows": found, "jobs": jobs, "code": ledger.get("code", {}), "commit": ledger["commit"]}
+    code = ledger.get("code", {})
+    return {
+        "rows": found, "jobs": jobs, "code": code, "commit": ledger["commit"], "words": language.words,
+    }  # fmt: skip
 
 
 def _name(row: Mapping[str, Any]) -> str:
@@ -69,24 +77,24 @@ def _marked(value: Any, mark: str) -> Any:
     return json.dumps(value).replace(".", mark) if isinstance(value, float) else value
 
 
-def how(format: Mapping[str, Any] | None) -> str:
+def how(format: Mapping[str, Any] | None, language: Language = ENGLISH) -> str:
     """The format of a printed number in words."""
     if not format:
         return ""
     digits = format.get("digits")
-    count = f"{digits} digit{'' if digits == 1 else 's'}"
+    count = f"{digits} {language.word('digit' if digits == 1 else 'digits')}"
     words = {
         None: "",
         "exact": "not rounded",
         "printed": "as it was printed elsewhere",
-        "fixed": f"rounded to {count} after the point",
-        "significant": f"rounded to {count}",
-        "scientific": f"rounded to {count}, with a power of ten",
-        "percent": f"as a percentage, rounded to {count} after the point",
-        "points": f"in percentage points, rounded to {count} after the point",
+        "fixed": "rounded to {} after the point",
+        "significant": "rounded to {}",
+        "scientific": "rounded to {}, with a power of ten",
+        "percent": "as a percentage, rounded to {} after the point",
+        "points": "in percentage points, rounded to {} after the point",
     }[format.get("notation")]
-    unit = f"in {format['unit']}" if format.get("unit") else ""
-    return ", ".join(filter(None, [words, unit]))
+    unit = language.word("in {}").format(format["unit"]) if format.get("unit") else ""
+    return ", ".join(filter(None, [language.word(words).format(count), unit]))
 
 
 def _spread(key: str | None, seeds: Mapping[str, Any] | None) -> dict | None:

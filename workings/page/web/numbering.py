@@ -14,6 +14,15 @@ NAMES = {
     "figure": ("Figure", "Figures"), "table": ("Table", "Tables"),
     "equation": ("Equation", "Equations"),
 }  # fmt: skip
+# What \autoref says instead, by babel's language; of sections by their depth.
+_DEPTHS = ("section", "subsection", "subsubsection")
+_AUTO = {
+    "": (*_DEPTHS, "Appendix", "Figure", "Table", "Equation"),
+    "ngerman": ("Abschnitt", "Unterabschnitt", "Unterunterabschnitt", "Anhang", "Abbildung", "Tabelle", "Gleichung"),
+    "french": ("section", "sous-section", "sous-sous-section", "annexe", "figure", "tableau", "équation"),
+    "spanish": ("Sección", "Subsección", "Subsubsección", "Apéndice", "Figura", "Tabla", "Ecuación"),
+    "italian": ("sezione", "sottosezione", "sottosottosezione", "Appendice", "Figura", "Tabella", "Equazione"),
+}  # fmt: skip
 # Classes that count sections and tables in Roman numerals.
 ROMAN = ("IEEEtran", "revtex4-2")
 
@@ -164,6 +173,8 @@ class Numbers:
                 raise InputError(f"reference to nothing: {label}")
         if command == "ref":
             return ", ".join(_link(label, self.of[label][1]) for label in labels)
+        if command == "autoref":
+            return self._auto(labels[0])
         kinds: dict[str, list[tuple[str, str]]] = {}
         for label in labels:
             kind, number = self.of[label]
@@ -172,6 +183,17 @@ class Numbers:
         if len(groups) < 3:
             return self._joined(groups)
         return self.language.word("{}, and {}").format(", ".join(groups[:-1]), groups[-1])
+
+    def _auto(self, label: str) -> str:
+        kind, number = self.of[label]
+        if kind == "section":
+            kind = _DEPTHS[len(re.findall(r"[.-]", number))]
+        names = dict(
+            zip(
+                (*_DEPTHS, *list(NAMES)[1:]), _AUTO.get(self.language.babel, _AUTO[""]), strict=True
+            )
+        )
+        return _link(label, f"{names[kind]}\u00a0{number}")
 
     def _several(self, kind: str, items: list[tuple[str, str]]) -> str:
         """Figure 1; Figures 1 and 3; Tables 1 to 3."""

@@ -105,8 +105,11 @@ def page(
     if missing:
         names = ", ".join(f"\\{name}" for name in dict.fromkeys(missing))
         say(f"workings: the page leaves out what these commands print: {names}")
-    whole = _other_wordings(whole, claims, own)
     language = languages.look_up(report["language"])
+    whole = _other_wordings(whole, claims, own, language)
+    explained = html.escape(language.word(languages.CLAIM))
+    first = '<div class="evidence">'
+    whole = whole.replace(first, f'<p class="explained">{explained}</p>{first}', 1)
     numbers = Numbers(known.name in ROMAN, language)
     if citations:
         whole = whole.replace(
@@ -121,7 +124,7 @@ def page(
     if thanks:
         thanks = f"<h2>Acknowledgements</h2><p>{html.escape(thanks)}</p>"
     whole = whole.replace("<!acknowledgements>", thanks)
-    data = cards.data(ledger, seeds, language.mark) | {"sections": numbers.sections}
+    data = cards.data(ledger, seeds, language) | {"sections": numbers.sections}
     whole = whole.replace("<!ledger>", cards.table(ledger, numbers.sections, language.mark))
     return _laid_out(whole, numbers, ledger, report, data, explored, live)
 
@@ -132,7 +135,9 @@ def _without_doubles(outer: str) -> str:
     return re.sub(heading, r"\1", outer, flags=re.DOTALL)
 
 
-def _other_wordings(whole: str, claims: Sequence[Mapping[str, Any]], own: str) -> str:
+def _other_wordings(
+    whole: str, claims: Sequence[Mapping[str, Any]], own: str, language: languages.Language
+) -> str:
     """What each claim would have said otherwise."""
     wordings = {claim["name"]: claim for claim in claims}
 
@@ -140,10 +145,11 @@ def _other_wordings(whole: str, claims: Sequence[Mapping[str, Any]], own: str) -
         claim = wordings.get(html.unescape(found[1]), {})
         said = claim.get("other") or ""
         shown = re.sub(r"</?p>", "", fragment(said, own).html).strip() if said else ""
-        otherwise = f"<p>It would have said otherwise: {shown}</p>" if shown else ""
+        otherwise = language.word("It would have said otherwise: {}").format(shown)
+        otherwise = f"<p>{otherwise}</p>" if shown else ""
         condition = html.escape(claim.get("condition", ""))
         return (
-            "<details><summary>what it rests on</summary>"
+            f"<details><summary>{language.word('what it rests on')}</summary>"
             f"<p><code>{condition}</code></p>{otherwise}</details>"
         )
 

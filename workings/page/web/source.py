@@ -194,7 +194,10 @@ class Marked:
     def _cref(self, labels: str) -> str:
         return self._refer("cref", labels)
 
-    _Cref = _autoref = _cref
+    _Cref = _cref
+
+    def _autoref(self, label: str) -> str:
+        return self._refer("autoref", label)
 
     def _input(self, path: str) -> str:
         name = path.strip().removesuffix(".tex").rpartition("/")[2]

@@ -2,15 +2,15 @@
 // Each stands in the place of the printed figure, which stays below it, and works with the keyboard alone.
 "use strict";
 
-const VIRIDIS = ["#440154", "#482878", "#3e4989", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725"]
-  .map((hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16)));
-const LABELS = ["#4c78a8", "#e45756", "#54a24b", "#b279a2", "#f2a93b", "#3fa7a0", "#3d4b66", "#9d6b53", "#8a8a8a", "#d67195"]
-  .map((hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16)));
+const [SHADES, LABELS] = [ // a small number is dark
+  ["#3f0e08", "#b4472e", "#edc3ae", "#ffffff"],
+  ["#0b5c8a", "#b4472e", "#5b7f2b", "#8a5a9e", "#b98a1f", "#4b8e8d", "#3d4b66", "#c46f95", "#8b6b4a", "#9aa3af"],
+].map((colours) => colours.map((hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16))));
 
 function shade(value) { // of a number from 0 to 1
-  const place = Math.max(0, Math.min(1, value)) * (VIRIDIS.length - 1);
-  const low = Math.min(Math.floor(place), VIRIDIS.length - 2);
-  return VIRIDIS[low].map((c, i) => Math.round(c + (VIRIDIS[low + 1][i] - c) * (place - low)));
+  const place = Math.max(0, Math.min(1, value)) * (SHADES.length - 1);
+  const low = Math.min(Math.floor(place), SHADES.length - 2);
+  return SHADES[low].map((c, i) => Math.round(c + (SHADES[low + 1][i] - c) * (place - low)));
 }
 
 let controls = 0;

@@ -18,6 +18,8 @@ function read(id) { return JSON.parse(document.getElementById(id).textContent); 
 (function cards() {
   const data = read("data");
   const card = document.getElementById("card");
+  // A sentence of the card in the report's language, with what stands at each {}.
+  const say = (text, ...values) => (data.words[text] || text).replace(/\{\}/g, () => values.shift());
   let opener = null, pinned = false, timer = 0;
 
   // A formula is one thing to a screen reader, so its numbers have their links beside it, for the keyboard.
@@ -59,7 +61,7 @@ function read(id) { return JSON.parse(document.getElementById(id).textContent); 
       const text = printed ? printed.textContent : "";
       return make("li", {}, make("a", { href: `#use:${use}` }, `${number} ${title}`.trim()), text ? `: ${text}` : "", how ? ` (${how})` : "");
     });
-    return [make("h3", {}, "Also printed in"), make("ul", {}, ...items)];
+    return [make("h3", {}, say("Also printed in")), make("ul", {}, ...items)];
   }
 
   function filled(name, here, printed) {
@@ -69,21 +71,21 @@ function read(id) { return JSON.parse(document.getElementById(id).textContent); 
     const value = typeof row.value === "string" ? row.value : JSON.stringify(row.value);
     const chosen = name.startsWith("config.");
     const parts = [
-      make("button", { class: "close", type: "button", onclick: () => close(true) }, "Close"),
+      make("button", { class: "close", type: "button", onclick: () => close(true) }, say("Close")),
       make("h2", { id: "card-key" }, row.key),
       make("p", { class: "value" }, value.length > 400 ? `${value.slice(0, 400)} …` : value),
     ];
-    if (printed && use) parts.push(make("p", {}, `Printed here as ${printed}`, use[2] ? `: ${use[2]}.` : ".", " By ", make("code", {}, use[3]), "."));
-    if (row.seeds) parts.push(make("p", {}, `Over other seeds: mean ${row.seeds.mean}, deviation ± ${row.seeds.deviation}, from ${row.seeds.lowest} to ${row.seeds.highest}.`));
+    if (printed && use) parts.push(make("p", {}, say("Printed here as {}", printed), use[2] ? `: ${use[2]}.` : ".", ` ${say("By")} `, make("code", {}, use[3]), "."));
+    if (row.seeds) parts.push(make("p", {}, say("Over other seeds: mean {}, deviation ± {}, from {} to {}.", row.seeds.mean, row.seeds.deviation, row.seeds.lowest, row.seeds.highest)));
     const place = make("code", {}, row.at);
-    parts.push(make("h3", {}, chosen ? "Chosen in " : "Recorded by ", row.link ? make("a", { href: row.link }, place) : place), excerpt(row));
+    parts.push(make("h3", {}, say(chosen ? "Chosen in" : "Recorded by"), " ", row.link ? make("a", { href: row.link }, place) : place), excerpt(row));
     if (job) {
-      parts.push(...list("Configuration of the job", job.configuration.map(([key, given, at]) => [key, given, " ", make("small", {}, at)])));
-      parts.push(...list("Inputs, SHA-256", job.inputs.map(([path, sum]) => [path, short(sum)])));
-      parts.push(...list("Results, SHA-256", [[job.results[0], short(job.results[1])]]));
-      if (job.changed.length) parts.push(make("p", {}, `Changed since the commit: ${job.changed.join(", ")}.`));
+      parts.push(...list(say("Configuration of the job"), job.configuration.map(([key, given, at]) => [key, given, " ", make("small", {}, at)])));
+      parts.push(...list(say("Inputs, SHA-256"), job.inputs.map(([path, sum]) => [path, short(sum)])));
+      parts.push(...list(say("Results, SHA-256"), [[job.results[0], short(job.results[1])]]));
+      if (job.changed.length) parts.push(make("p", {}, say("Changed since the commit: {}.", job.changed.join(", "))));
     }
-    parts.push(...uses(row, here), make("p", {}, make("a", { href: `#ledger:${name}` }, "Its row in the ledger")));
+    parts.push(...uses(row, here), make("p", {}, make("a", { href: `#ledger:${name}` }, say("Its row in the ledger"))));
     return parts.filter((part) => part);
   }
 
