@@ -103,6 +103,6 @@ def imported(file: Path) -> set[str]:
 def test_every_imported_package_is_named(folder, known):
     files = [file for file in (ROOT / folder).rglob("*.py") if "scaffold" not in file.parts]
     used = set().union(*map(imported, files))
-    used -= {*sys.stdlib_module_names, "analysis", "tests", "workings"}
+    used -= {*sys.stdlib_module_names, "analysis", "benchmarks", "tests", "workings"}
     assert {IMPORTED_AS.get(name, name).lower() for name in used} <= set(known)
     assert "numpy" in used
