@@ -42,7 +42,7 @@ def test_a_job_has_one_name(job):
     assert (ROOT / f"tests/report/test_{job}.py").is_file()
 
 
-@pytest.mark.parametrize("rule", [*JOBS, *PARTS])
+@pytest.mark.parametrize("rule", [*JOBS, *sorted(PARTS)])
 def test_every_rule_says_what_it_needs(rule):
     assert re.search(r"mem_mb=\d+,\s+runtime=\d+,", RULES[rule])
 
