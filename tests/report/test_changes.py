@@ -110,7 +110,7 @@ REACHES = {
         upgrade("torchvision"), {"digits"},
         after={
             *("classifier", *LOOKING, *PARTS),
-            *sections("digits", "classifier", *LOOKING, "frontmatter"),
+            *sections("digits", "classifier", *LOOKING, *SUMMARIES),
         },
     ),
 }  # fmt: skip
