@@ -24,6 +24,8 @@ from types import SimpleNamespace
 # Results differ across thread counts, not across repeats; Snakemake runs jobs side by side.
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Control-C ends it, and the build says so
 
 from workings import config as configuration  # noqa: E402
 from workings.build import fingerprint, lease, lock, manifests, plan, store  # noqa: E402
@@ -153,5 +155,4 @@ def _placed(error: InputError) -> str:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Control-C ends it, and the build says so
     sys.exit(main())
