@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from analysis.data import storage
+from analysis.data import parts, storage
 from analysis.maths import network as cnn
 from analysis.maths.occlusion import Occluder
 from workings.messages import track
@@ -69,5 +69,5 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
     given = cnn.predict(network, images).argmax(axis=1)
     indices = storage.rightly_labelled(labels, given, config["atlas"]["per_class"])
     where = {key: config["occlusion"][key] for key in ("patch", "stride", "fill", "outside")}
-    mine = indices[config["part"]["number"] - 1 :: config["part"]["of"]]
+    mine = parts.mine(indices, config["part"])
     cover(Occluder(network, **where), images, labels, mine).save(outputs.drops)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import numpy as np
 
-from analysis.data import storage
+from analysis.data import parts, storage
 from analysis.maths import network as cnn
 from analysis.maths.occlusion import FlippingPatch, PatchSearch
 from workings.messages import track
@@ -26,20 +24,14 @@ class Searched:
     found: FlippingPatch | None
     recomputed: int = 0
     margin: float = 0.0  # log₁₀ of the highest probability over the next, of the untouched image
-    by_chance: tuple[
-        bool, ...
-    ] = ()  # of one random square of each side: whether it changes the label
-
-
-def save(path: str | Path, searched: list[Searched]) -> None:
-    Path(path).write_text(json.dumps(list(map(asdict, searched))), encoding="utf-8")
+    # Of one random square of each side: whether it changes the label.
+    by_chance: tuple[bool, ...] = ()
 
 
 def together(paths: list[str]) -> list[Searched]:
     """All parts, in the order of the images: the same, however many there were."""
-    entries = [one for path in paths for one in json.loads(Path(path).read_text(encoding="utf-8"))]
     searched = []
-    for entry in entries:
+    for entry in parts.load(paths):
         found = FlippingPatch(**entry["found"]) if entry["found"] else None
         searched.append(
             Searched(**entry | {"found": found, "by_chance": tuple(entry["by_chance"])})
@@ -89,6 +81,8 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
     indices = storage.rightly_labelled(labels, given, chosen["per_class"])
     if given[six] == labels[six] and six not in indices:
         indices = sorted([*indices, six])
-    mine = indices[config["part"]["number"] - 1 :: config["part"]["of"]]
+    mine = parts.mine(indices, config["part"])
     search = Search(network, chosen["largest"], chosen["seed"])
-    save(outputs.searched, [search(digits, i) for i in track(mine, "Searching the test images")])
+    parts.save(
+        outputs.searched, [search(digits, i) for i in track(mine, "Searching the test images")]
+    )

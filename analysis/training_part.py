@@ -1,13 +1,12 @@
 """Train the networks of a part of the settings: task, delay and model."""
 
-import json
 import time
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import numpy as np
 
+from analysis.data import parts
 from analysis.maths import recurrent_cells as cells
 from analysis.maths import training
 from analysis.maths.bounds import hold
@@ -52,13 +51,8 @@ class Found:
     outcomes: list[Outcome]  # of the reported networks
 
 
-def save(path: str | Path, found: list[Found]) -> None:
-    Path(path).write_text(json.dumps(list(map(asdict, found))), encoding="utf-8")
-
-
 def together(paths: list[str]) -> list[Found]:
     """All parts, in the order of the settings: the same, however many there were."""
-    entries = [one for path in paths for one in json.loads(Path(path).read_text(encoding="utf-8"))]
     found = [
         Found(
             Setting(**entry["setting"]),
@@ -66,7 +60,7 @@ def together(paths: list[str]) -> list[Found]:
             entry["tried"],
             [Outcome(**one) for one in entry["outcomes"]],
         )
-        for entry in entries
+        for entry in parts.load(paths)
     ]
     return sorted(found, key=lambda f: f.setting)
 
@@ -224,14 +218,13 @@ def _echo_state(
 
 
 def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
-    own, part = config["training"], config["part"]
+    own = config["training"]
     check(own)
-    mine = settings_of(own)[part["number"] - 1 :: part["of"]]
     found = []
-    for setting in track(mine, "settings trained"):
+    for setting in track(parts.mine(settings_of(own), config["part"]), "settings trained"):
         started = time.monotonic()
         found.append(run_setting(own, setting))
         count = own["repeats"] + own["validation"] * found[-1].tried
         each = (time.monotonic() - started) / count
         say(f"{setting.model}, {setting.task}, {setting.delay} steps: {each:.2f} s a network")
-    save(outputs.found, found)
+    parts.save(outputs.found, found)
