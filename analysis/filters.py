@@ -203,11 +203,10 @@ def _kernels(panel, kernels: np.ndarray, left: float, top: float, side: float, s
     """A channel's kernels, shown × k × k, in a square."""
     across = math.ceil(math.sqrt(len(kernels)))
     each = (side - (across - 1) * BETWEEN) / across
-    colours = {"cmap": figures.SIGNED, "vmin": -scale, "vmax": scale}
     for place, kernel in enumerate(kernels):
         down, right = divmod(place, across)
         corner = left + right * (each + BETWEEN), top + down * (each + BETWEEN)
-        drawn = _picture(panel, kernel, *corner, each, **colours)
+        drawn = _picture(panel, kernel, *corner, each, **figures.signed(scale))
     return drawn
 
 

@@ -10,6 +10,7 @@ import os
 import re
 import warnings
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -124,9 +125,9 @@ def pixels(axes: Axes, image: np.ndarray, factor: int = 12, **options):
     return drawn
 
 
-def signed(axes: Axes, image: np.ndarray, scale: float, factor: int = 12):
-    """Draw signed weights on the diverging map, centred on 0, from −scale to +scale."""
-    return pixels(axes, image, factor, cmap=SIGNED, vmin=-scale, vmax=scale)
+def signed(scale: float) -> dict[str, Any]:
+    """The colours of signed numbers: the diverging map, centred on 0, from −scale to +scale."""
+    return {"cmap": SIGNED, "vmin": -scale, "vmax": scale}
 
 
 def bare(axes: Axes) -> None:

@@ -75,7 +75,7 @@ def test_pixels_are_enlarged_by_a_whole_factor():
 
 def test_signed_weights_share_a_scale_centred_on_zero():
     figure, axes = figures.new("margin", 45.0)
-    drawn = figures.signed(axes, np.array([[-0.5, 2.0]]), scale=2.0)
+    drawn = figures.pixels(axes, np.array([[-0.5, 2.0]]), **figures.signed(2.0))
     assert drawn.get_clim() == (-2.0, 2.0)
     red, green, blue, _ = drawn.cmap(drawn.norm(0.0))
     assert max(red, green, blue) - min(red, green, blue) < 0.03  # nothing is no colour
