@@ -5,12 +5,12 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-from scipy.stats import binomtest
 
 from analysis import drawing
 from analysis.data import storage
 from analysis.maths import network as cnn
 from analysis.maths.bounds import hold
+from analysis.maths.shares import wilson
 from workings import figures, measurements
 from workings.measurements import Record, record
 from workings.messages import say
@@ -26,7 +26,7 @@ def measure(
     true = digits.test_labels
     confusion = np.bincount(10 * true + given, minlength=100).reshape(10, 10)
     correct = int((given == true).sum())
-    interval = binomtest(correct, len(true)).proportion_ci(CONFIDENCE, method="wilson")
+    low, high = wilson(correct, len(true), CONFIDENCE)
     wrong = confusion - np.diag(np.diag(confusion))
     worst = np.unravel_index(wrong.argmax(), wrong.shape)
     _, unread = cnn.receptive_field(network, digits.test_images.shape[-1])
@@ -37,8 +37,8 @@ def measure(
         test_wrong=len(true) - correct,
         test_accuracy=correct / len(true),
         confidence=CONFIDENCE,
-        test_accuracy_low=interval.low,
-        test_accuracy_high=interval.high,
+        test_accuracy_low=low,
+        test_accuracy_high=high,
         first_epoch_loss=history[0].loss,
         last_epoch_loss=history[-1].loss,
         last_epoch_training_accuracy=history[-1].accuracy,
@@ -82,7 +82,7 @@ def draw_confusion(confusion: np.ndarray):
             return figures.GREY
         return "white" if errors[true, given] > 0.6 * errors.max() else "black"
 
-    colours = {"cmap": figures.SIGNED, "vmin": -most, "vmax": most}
+    colours = figures.signed(most)
     return drawing.label_table(confusion, errors, 60.0, "label given", ink, **colours)
 
 

@@ -8,7 +8,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
-from scipy.stats import binomtest
 
 from analysis import drawing
 from analysis.data import storage
@@ -22,6 +21,7 @@ from analysis.maths.feature_maps import (
     largest_correlation,
 )
 from analysis.maths.hot_spot import centres
+from analysis.maths.shares import wilson
 from workings import figures, measurements
 from workings.measurements import Record, record
 from workings.messages import track
@@ -190,8 +190,8 @@ def measure(
 
 
 def _accuracy(correct: int, images: int) -> Record:
-    interval = binomtest(correct, images).proportion_ci(CONFIDENCE, method="wilson")
-    return record(accuracy=correct / images, accuracy_low=interval.low, accuracy_high=interval.high)
+    low, high = wilson(correct, images, CONFIDENCE)
+    return record(accuracy=correct / images, accuracy_low=low, accuracy_high=high)
 
 
 COLUMNS = 8  # 32 and 64 channels fill whole rows of it, and a page

@@ -15,7 +15,6 @@ from workings.derive.recurrence import RecurrenceError
 from workings.measurements import Record, record
 from workings.messages import InputError, track
 
-VANISHED = 0.01  # of the gradient at lag 0, left at the farthest lag
 EXPLODED = 100.0
 CONFIDENCE = 0.95  # of the interval around a rate
 AGREED = 1e-10  # largest relative difference from autograd
@@ -151,7 +150,7 @@ def measure(settings: list[Setting], followed: list[Followed], config: dict) -> 
     return record(
         fitted_from=fitted_from(config),
         confidence=CONFIDENCE,
-        vanished_below=VANISHED,
+        vanished_below=lags.VANISHED,
         exploded_above=EXPLODED,
         settings=rows,
         vanilla_vanishing=[row["gain"] for row in vanilla if row["vanishes"]],
@@ -209,7 +208,7 @@ def _row(setting: Setting, f: Followed) -> Record:
         left=left,
         powers_of_ten=np.log10(left),
         farthest_lag=len(f.curve) - 1,
-        vanishes=left < VANISHED,
+        vanishes=left < lags.VANISHED,
         explodes=left > EXPLODED,
         w_earlier=earlier["W"],
         u_earlier=earlier["U"],

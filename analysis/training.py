@@ -6,13 +6,14 @@ import numpy as np
 
 from analysis.maths import recurrent_cells as cells
 from analysis.maths.bounds import upward
-from analysis.maths.training import Task, wilson
+from analysis.maths.gradient_lags import VANISHED
+from analysis.maths.shares import wilson
+from analysis.maths.training import Task
 from analysis.training_part import ECHO_STATE, MODELS, SOLVED, Found, tasks_of, together
 from workings import explore, figures, measurements
 from workings.measurements import Record, record
 
 PAIRS = [("LSTM", "vanilla"), ("GRU", "vanilla"), ("GRU", "LSTM"), (ECHO_STATE, "vanilla")]
-VANISHED = 0.01  # of the gradient, as in gradient_lags
 CONFIDENCE = 0.95  # of the interval around a share of networks
 
 

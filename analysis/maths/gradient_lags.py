@@ -21,6 +21,7 @@ Array = NDArray[np.floating]
 
 # Norms within this range have squares that floating point holds in all their digits.
 _SMALLEST, _LARGEST = 1e-140, 1e140
+VANISHED = 0.01  # of the gradient at lag 0: what has less left at the farthest lag
 LETTERS = ("W", "U", "b")  # not V, which the one loss uses in its own step alone
 
 

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.special
 from numpy.typing import NDArray
 
 from analysis.maths import lockstep
@@ -242,15 +241,6 @@ def _left(shape: Shape, weights: Array, task: Task, x: Array, target: Array) -> 
     _, K = shape.views(weights[None])
     last = np.linalg.norm(K[:, :, :-1].swapaxes(1, 2) @ dy)
     return float(np.linalg.norm(dh) / last) if last > 0 and np.isfinite(dh).all() else 0.0
-
-
-def wilson(solved: int, n: int, level: float) -> tuple[float, float]:
-    """Wilson's interval (1927) for the share behind `solved` of n."""
-    z = float(scipy.special.ndtri((1 + level) / 2))
-    share, more = solved / n, z * z / n
-    middle = (share + more / 2) / (1 + more)
-    half = z / (1 + more) * np.sqrt(share * (1 - share) / n + more / (4 * n))
-    return max(0.0, float(middle - half)), min(1.0, float(middle + half))
 
 
 def fit_echo_state(

@@ -6,7 +6,8 @@ import pytest
 
 from analysis import training, training_part
 from analysis.maths import recurrent_cells as rc
-from analysis.maths.training import Outcome, Recall, wilson
+from analysis.maths.shares import wilson
+from analysis.maths.training import Outcome, Recall
 from analysis.training_part import Choice
 from tests.report import studies
 from workings.messages import InputError

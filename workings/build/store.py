@@ -34,9 +34,8 @@ ENTRY = "entry.json"
 ENTRIES = re.compile(r"[0-9a-f]{2}/[0-9a-f]{62}")
 LEFTOVERS = re.compile(r"\.(new|old)-\w{8}")
 MEGABYTE = 1_000_000
-ROOM = (
-    0.9  # of the limit, down to which room is made, so that the entries are not counted at each one
-)
+# Of the limit, down to which room is made, so that the entries are not counted at each one.
+ROOM = 0.9
 MANY = 10_000  # entries, after which they are counted anew: two writers at once may lose a line
 HOUR = 3600.0  # seconds after which what a writer left half done is swept away
 # What a report is made from and what it makes.

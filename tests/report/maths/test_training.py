@@ -3,13 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from scipy.stats import binomtest
 from torch.optim import Adam as TorchAdam
 
 from analysis.maths import lockstep, training
 from analysis.maths import recurrent_cells as rc
 from analysis.maths.reservoir import Reservoir, delay_line
-from analysis.maths.training import Adam, Adding, Recall, Start, wilson
+from analysis.maths.training import Adam, Adding, Recall, Start
 from benchmarks.training import plain
 
 OPTIONS = {
@@ -145,12 +144,6 @@ def test_without_its_recurrence_a_network_learns_nothing(monkeypatch):
     task = Recall(2, 2)
     (outcome,) = training.train("GRU", [start("GRU", task)], task, 2, **OPTIONS)
     assert outcome.updates == OPTIONS["updates"] and outcome.error > 0.3
-
-
-@pytest.mark.parametrize("solved", [0, 1, 5, 9, 10])
-def test_the_interval_is_wilsons(solved):
-    theirs = binomtest(solved, 10).proportion_ci(0.9, method="wilson")
-    assert wilson(solved, 10, 0.9) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
 
 
 def test_multiplications_of_a_forward_pass():
