@@ -368,6 +368,7 @@ rule echo_state:
 rule training_part:
     output:
         found="build/parts/training/{scatteritem}.json",
+    priority: 1  # they take longest
     resources:
         mem_mb=300,
         runtime=120,

@@ -122,4 +122,5 @@ if __name__ != "other_seeds":
 
     use rule * from other_seeds as seed_*
 
+    _paper.share_with_seeds()
     _paper.look_over()

@@ -20,6 +20,8 @@ from dataclasses import asdict, dataclass
 from functools import cache, cached_property, partial
 from pathlib import Path
 
+from snakemake.io import IOFile
+
 from workings import config as configuration
 from workings import languages
 from workings.build import commit, fingerprint, lease, lock, manifests, options, store
@@ -39,6 +41,7 @@ FIGURES = "build/figures/"
 EXPLORED = "build/explore/"
 PARTS = "build/parts/"
 SEEDS = "seeds"
+SEED_FOLDER = "build/seeds/{seed}/"  # where report.smk has what another seed makes
 LEDGER = "ledger"  # the one section that the engine writes
 PAGE = "workings/page"  # the engine's own jobs
 
@@ -303,7 +306,7 @@ class Report:
     def _sources(self, rule) -> list[str]:
         """A rule's input files; for the parts of a divided job, however many, what they are made from."""
         found: list[str] = []
-        for path in (str(path) for path in rule.input if isinstance(path, str)):
+        for path in map(str, _paths(rule.input)):
             if not path.startswith(PARTS):
                 found.append(path)
             elif made := [one for one in self._workflow.rules if one.is_producer(path)]:
@@ -450,19 +453,36 @@ class Report:
         }
         return self._params(f"{PAGE}/ledger.py", lambda wildcards: (part, lines))
 
-    def seed_runs(self) -> list[str]:
-        """The measurements of every wanted job that a tried seed decides, from each of the seeds.
+    @cached_property
+    def _decided(self) -> list:
+        """The rules that a tried seed decides: their configuration has it, or one of their inputs does."""
+        tried = self.config["seeds"]["blocks"]
+        rules = [rule for rule in self._workflow.rules if not _is_seeds(rule)]
+        found = [
+            r for r in rules if any("seed" in self._given.get(r.name, {}).get(b, {}) for b in tried)
+        ]
+        for decided in found:  # which grows meanwhile
+            for rule in rules:
+                if rule not in found and any(
+                    decided.is_producer(path) for path in _paths(rule.input)
+                ):
+                    found.append(rule)
+        return found
 
-        A job depends on a seed when its configuration has it, or one of its inputs does.
-        """
-        tried, decided, before = self.config["seeds"]["blocks"], set(), None
-        while decided != before:  # the rules stand in any order
-            before = set(decided)
-            for rule in self._workflow.rules:
-                given = self._given.get(rule.name, {})
-                seeded = any("seed" in given.get(block, {}) for block in tried)
-                if seeded or decided & set(map(str, rule.input)):
-                    decided |= set(map(str, rule.output))
+    def share_with_seeds(self) -> None:
+        """Let the seeds' runs read what no seed decides where it is: it is made once."""
+        for rule in filter(_is_seeds, self._workflow.rules):
+            for place, path in enumerate(rule.input):
+                if isinstance(path, str) and path.startswith(SEED_FOLDER):
+                    own = path.replace(SEED_FOLDER, "build/", 1)
+                    if not any(decided.is_producer(own) for decided in self._decided):
+                        rule.input[place] = IOFile(own, rule=rule)
+            for name, places in dict(rule.input._get_names()).items():
+                rule.input._set_name(name, *places)
+
+    def seed_runs(self) -> list[str]:
+        """The measurements of every wanted job that a tried seed decides, from each of the seeds."""
+        decided = {str(path) for rule in self._decided for path in rule.output}
         wanted = self.config["seeds"]["jobs"]
         for name in wanted or []:
             if name not in self.jobs or self.jobs[name].measurements not in decided:
@@ -476,7 +496,7 @@ class Report:
             if job.measurements in decided and (wanted is None or job.name in wanted)
         ]
         return [
-            path.replace("build/", f"build/seeds/{seed}/", 1)
+            path.replace("build/", SEED_FOLDER.format(seed=seed), 1)
             for seed in self.config["seeds"]["values"]
             for path in paths
         ]
@@ -529,6 +549,16 @@ class Report:
     def section_names(self) -> str:
         """What the wildcard of the rule `section` may be."""
         return "|".join(map(re.escape, self.sections)) or "-"
+
+
+def _paths(files: Iterable) -> Iterable[str]:
+    """Those that are not looked up later."""
+    return (path for path in files if isinstance(path, str))
+
+
+def _is_seeds(rule) -> bool:
+    """Whether it is a job once more with another seed."""
+    return any(path.startswith("build/seeds/{seed") for path in _paths(rule.output))
 
 
 def _section(name: str) -> Section:

@@ -251,6 +251,7 @@ def test_other_seeds_are_run_on_demand_and_their_deviation_is_printed(built):
     assert done, done.said[-3000:]
     seeds = measured(built, "seeds")
     assert [run["seed"] for run in seeds["runs"]] == [5, 6]
+    assert not (built / "build/seeds/5/data").exists()  # no seed decides the digits
     first, second = (run["measurements"]["classifier"] for run in seeds["runs"])
     assert first != second
     deviation = 100 * seeds["spread"]["classifier"]["test_accuracy"]["deviation"]
