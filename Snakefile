@@ -16,6 +16,11 @@ if chosen["source"] == "full":
     FOUND = sorted(map(str, Path(chosen["folder"]).expanduser().glob("*-ubyte*")))
 
 
+# Settled before any job is planned: what `auto` comes to decides the network, so it is in the jobs' keys.
+if paper.config["classifier"]["device"] == "auto":
+    paper.config["classifier"]["device"] = "cuda" if Path("/dev/nvidiactl").exists() else "cpu"
+
+
 # Into how many jobs a long one is divided; the results are the same bytes for any number.
 scattergather:
     **paper.config["shards"],

@@ -13,7 +13,7 @@ from analysis.maths.bounds import hold
 from analysis.maths.shares import wilson
 from workings import figures, measurements
 from workings.measurements import Record, record
-from workings.messages import say
+from workings.messages import InputError, say
 
 CONFIDENCE = 0.95  # of the interval around the test accuracy
 
@@ -88,6 +88,11 @@ def draw_confusion(confusion: np.ndarray):
 
 def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
     chosen = config["classifier"]
+    if chosen["device"] == "cuda" and not torch.cuda.is_available():
+        raise InputError(
+            "cuda; PyTorch finds no GPU on this machine that it can use; cpu, or auto, is right here",
+            key="classifier.device",
+        )
     digits = storage.load_digits(inputs.digits)
     network = storage.new_network(chosen)
     pixels = digits.test_images.shape[-1]
@@ -108,7 +113,7 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
         network,
         digits.train_images,
         digits.train_labels,
-        **{key: chosen[key] for key in ("epochs", "batch", "rate", "final_rate", "seed")},
+        **{key: chosen[key] for key in ("epochs", "batch", "rate", "final_rate", "seed", "device")},
         progress=after,
     )
     values = measure(network, history, digits)

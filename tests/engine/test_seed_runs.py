@@ -67,7 +67,9 @@ def test_other_seeds_run_on_demand_are_printed_when_asked_for(built):
 def test_what_no_seed_decides_is_made_once(built):
     append(CONFIG, "\nseeds: {blocks: [mass], values: [2, 3]}\n")(built)
     outputs = '    output:\n        measurements="build/measurements/mass.json"'
-    replace("Snakefile", outputs, f'        bills="build/measurements/bills.json",\n{outputs}')(built)
+    replace("Snakefile", outputs, f'        bills="build/measurements/bills.json",\n{outputs}')(
+        built
+    )
     tried = build(built, "seeds")
     assert tried and tried.computed == RUNS | {"seeds"}, tried.said
     assert not list((built / "build/seeds").rglob("bills*"))

@@ -44,6 +44,7 @@ def small_classifier() -> dict:
         "batch": 20,
         "rate": 0.01,
         "final_rate": 0.005,
+        "device": "cpu",
         "seed": 5,
     }
 

@@ -7,6 +7,8 @@ import resource
 import numpy as np
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.optim import Adam
 
 from analysis import classifier
 from analysis.data import storage
@@ -16,7 +18,7 @@ from workings.messages import InputError
 
 DEFAULT = {
     "channels": [32, 64, 64], "kernels": [3, 3, 3], "pool": [2, 2, 1], "hidden": 64,
-    "epochs": 1, "batch": 64, "rate": 0.001, "final_rate": 0.0001, "seed": 1,
+    "epochs": 1, "batch": 64, "rate": 0.001, "final_rate": 0.0001, "device": "cpu", "seed": 1,
 }  # fmt: skip
 
 
@@ -60,6 +62,27 @@ def test_the_measurements_describe_the_training(trained, small_digits):
     assert values["test_correct"] + values["test_wrong"] == values["test_images"] == 30
     assert values["last_epoch_loss"] < values["first_epoch_loss"]
     assert values["parameters"] == sum(p.numel() for p in network.parameters())
+
+
+@pytest.mark.parametrize("labels_on", ["meta", "cpu"])
+def test_an_epoch_stays_on_its_device(small_classifier, labels_on):
+    """On a fake device, which has shapes and places but no numbers; a label left behind is noticed."""
+    with FakeTensorMode(), torch.device("meta"):
+        network = storage.new_network(small_classifier)
+        x, y = torch.empty(50, 1, 28, 28), torch.empty(50, dtype=torch.int64, device=labels_on)
+        adam, batches = Adam(network.parameters()), torch.arange(50).split(20)
+        if labels_on == "cpu":
+            with pytest.raises(RuntimeError, match="same device"):
+                cnn.one_epoch(network, adam, x, y, batches, [0.1] * 3)
+        else:
+            assert cnn.one_epoch(network, adam, x, y, batches, [0.1] * 3).device.type == "meta"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_gpu_that_is_not_there_is_refused(small_classifier, small_digits, tmp_path):
+    with pytest.raises(InputError, match="finds no GPU") as caught:
+        studies.run(classifier, tmp_path, small_classifier | {"device": "cuda"}, small_digits)
+    assert caught.value.key == "classifier.device"
 
 
 def test_weights_come_back_bit_for_bit(tmp_path, small_classifier):

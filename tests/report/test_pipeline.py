@@ -235,6 +235,18 @@ def test_a_cold_build_is_told_in_few_lines_and_a_second_one_in_fewer(finished):
     assert "nothing to do" in again and len(again.splitlines()) < 12
 
 
+@pytest.mark.skipif(Path("/dev/nvidiactl").exists(), reason="there is a GPU here")
+def test_the_device_of_auto_is_settled_before_any_job(finished):
+    """Nothing is kept under `auto`: where there is no GPU, it is the same build as `cpu`."""
+    said = {
+        device: build(finished, "-n", "--config", f"classifier={{device: {device}}}").said
+        for device in ("auto", "cuda")
+    }
+    jobs = re.findall(r"^(\w+): .*\(", said["auto"], re.MULTILINE)
+    assert sorted(jobs) == ["ledger", "page", "report"]
+    assert re.search(r"^classifier: .*device", said["cuda"], re.MULTILINE), said["cuda"]
+
+
 def test_a_parameter_of_another_shape_is_refused(built):
     replace("config/default.yaml", "    W: [[1, -1], [0, 2]]", "    W: [[1, -1, 3], [0, 2, 3]]")(
         built
