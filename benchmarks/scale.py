@@ -2,11 +2,14 @@
 
     python benchmarks/scale.py jobs      time and memory of every job of this report
     python benchmarks/scale.py images    a patch search over more images, in one part and in several
+    python benchmarks/scale.py networks  a training study with more networks of each kind, likewise
+    python benchmarks/scale.py seeds     more seeds of the classifier and of what depends on it
     python benchmarks/scale.py dag       Snakemake's own time for reports of many empty jobs
     python benchmarks/scale.py store     a store of many entries: lookup, eviction, writers at once
     python benchmarks/scale.py slurm     what a job costs here, and on a Slurm that is up
 
-Times are of this machine, which other work may share, so CPU time stands beside the clock's.
+The first four are of the report in this folder; what stands after -- goes to snakemake, say
+`images 1000 10000 -- --configfile config/full.yaml`. Times are of this machine, which other work may share, so CPU time stands beside the clock's.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -93,28 +96,56 @@ def jobs(*words: str) -> None:
         print(f"| {label} | {peak:.0f} | {cpu:.1f} |", flush=True)
 
 
-# -- how many images -------------------------------------------------------------------------------
+# -- more of the same ------------------------------------------------------------------------------
 
 
-def images(*counts: str) -> None:
-    """The patch search over so many images of each class, in 1, 2 and 4 parts; here, with its network."""
-    print(
-        "| images | parts | CPU, all | longest part | ideal | MB |\n|---:|---:|---:|---:|---:|---:|"
-    )
-    for count in map(int, counts or ("10", "30")):
+def _split(words: tuple[str, ...], default: tuple[int, ...]) -> tuple[list[int], list[str]]:
+    """The counts, and what goes to snakemake."""
+    place = words.index("--") if "--" in words else len(words)
+    return list(map(int, words[:place] or default)), list(words[place + 1 :])
+
+
+def _grow(job: str, counts: list[int], chosen: Callable[[int], str], words: list[str]) -> None:
+    """A job with more and more to do, in 1, 2 and 4 parts."""
+    print("| | parts | CPU, all | longest part | ideal | MB |\n|---:|---:|---:|---:|---:|---:|")
+    for count in counts:
         alone = 0.0
         for parts in (1, 2, 4):
-            config = [f"patch_search={{per_class: {count}}}", f"shards={{patch_search: {parts}}}"]
-            words = ("--forcerun", "patch_search_part", "--config", *config)
-            used = measured(Path.cwd(), *words, "--", "build/measurements/patch_search.json")
+            config = ["--config", chosen(count), f"shards={{{job}: {parts}}}"]
+            asked = (f"build/measurements/{job}.json", "--forcerun", f"{job}_part", *words, *config)
+            used = measured(Path.cwd(), *asked)
             cpu = {label: seconds for label, (_, seconds) in used.items()}
             longest = max(seconds for label, seconds in cpu.items() if "part" in label)
             alone = alone or longest  # of one part
             peak = max(megabytes for megabytes, _ in used.values())
             print(
-                f"| {10 * count} | {parts} | {sum(cpu.values()):.1f} | {longest:.1f} | "
+                f"| {count} | {parts} | {sum(cpu.values()):.1f} | {longest:.1f} | "
                 f"{alone / parts:.1f} | {peak:.0f} |", flush=True,
             )  # fmt: skip
+
+
+def images(*words: str) -> None:
+    """The patch search over so many images, with the network that is here."""
+    counts, words = _split(words, (100, 300))
+    _grow("patch_search", counts, lambda n: f"patch_search={{per_class: {n // 10}}}", words)
+
+
+def networks(*words: str) -> None:
+    """The training study at its shortest delay, with so many networks of each kind."""
+    counts, words = _split(words, (10, 20, 40))
+    _grow("training", counts, lambda n: f"training={{repeats: {n}, delays: [10]}}", words)
+
+
+def seeds(*words: str) -> None:
+    """The classifier, and what the block `seeds` names, from so many seeds."""
+    counts, words = _split(words, (1, 2, 5, 10))
+    print("| seeds | jobs | CPU, all | CPU of a seed | MB |\n|---:|---:|---:|---:|---:|")
+    for count in counts:
+        config = ["--config", f"seeds={{values: {list(range(101, 101 + count))}, report: false}}"]
+        used = measured(Path.cwd(), "seeds", "--forcerun", "seed_classifier", *words, *config)
+        cpu = sum(seconds for label, (_, seconds) in used.items() if label != "seeds")
+        peak = max(megabytes for megabytes, _ in used.values())
+        print(f"| {count} | {len(used)} | {cpu:.1f} | {cpu / count:.1f} | {peak:.0f} |", flush=True)
 
 
 # -- how many jobs ---------------------------------------------------------------------------------
@@ -293,7 +324,10 @@ def slurm(count: str = "8") -> None:
 
 if __name__ == "__main__":
     what, *words = sys.argv[1:] or ["help"]
-    known = {"jobs": jobs, "images": images, "dag": dag, "store": entries, "slurm": slurm}
+    known = {
+        "jobs": jobs, "images": images, "networks": networks, "seeds": seeds,
+        "dag": dag, "store": entries, "slurm": slurm,
+    }  # fmt: skip
     if what not in known:
         raise SystemExit(__doc__)
     known[what](*words)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workings.page import bibliography
+from workings.page import bibliography, log
 
 RIGHT = r"""@inproceedings {spaced,
   author = {Ada Example}, title = {A title}, booktitle = "A {"}book{"}", year = 2001}
@@ -71,12 +71,32 @@ def test_the_entry_that_tex_or_bibtex_stopped_at_has_its_line(tmp_path):
     bbl, blg = tmp_path / "report.bbl", tmp_path / "report.blg"
     bbl.write_text("\\bibitem{a}\nT\n\\bibitem[{L (2001)}]{b}\nT \\oops\n")
     blg.write_text('Warning--empty year in a\nName 1 in "B," has a comma at the end for entry b\n')
+    assert [bibliography.begun(bbl, line) for line in (0, 2, 4)] == ["", "a", "b"]
+    assert bibliography.refused(blg) == ("b", 'Name 1 in "B," has a comma at the end')
+    assert bibliography.refused(tmp_path / "none.blg") == ("", "")
     files = [tmp_path / "r.bib"]
-    assert bibliography.stopped(files, "", bbl, 4, blg) == f"{tmp_path}/r.bib:3: the entry 'b'"
-    assert bibliography.stopped(files, "", bbl, 0, blg) == (
-        f'{tmp_path}/r.bib:3: Name 1 in "B," has a comma at the end'
-    )
-    assert bibliography.stopped(files, "", bbl, 0, tmp_path / "none.blg") == ""
+    assert bibliography.told("b", files) == f"{tmp_path}/r.bib:3: the entry 'b'"
+    assert bibliography.told("b", files, "no") == f"{tmp_path}/r.bib:3: no"
+    assert bibliography.told("c", files) == "the entry 'c'"
+
+
+def test_what_a_reader_would_stumble_over_has_its_entry(tmp_path):
+    """Under biblatex the log says which entry was begun; what BibTeX made is looked up."""
+    bib, shell, bbl = (tmp_path / f"report.{kind}" for kind in ("bib", "tex", "bbl"))
+    bib.write_text("@misc{a, title={T}}\n\n@misc{b, title={T}}\n")
+    shell.write_text("Words.\n\\printbibliography\nMore.\n")
+    bbl.write_text("\\bibitem{a}\nT\n\\bibitem{b}\nT\n")
+    wide = "Overfull \\hbox (9.5pt too wide) in paragraph at lines {0}--{0}\n"
+    sets = "workings ends /workings.sty\nworkings sets a\nworkings sets b\n"
+    said = sets + wide.format(2) + wide.format(3)
+    assert log.complaints(said, shell, bbl, [bib]) == [
+        f"{bib}:3: the entry 'b': a line is 9.5 pt too wide",
+        f"{shell}:3: a line is 9.5 pt too wide",
+    ]
+    said = f"workings ends /workings.sty\nworkings begins /report.bbl\n{wide.format(2)}workings ends /report.bbl\n"
+    assert log.complaints(said, shell, bbl, [bib]) == [
+        f"{bib}:1: the entry 'a': a line is 9.5 pt too wide"
+    ]
 
 
 def test_a_file_in_another_encoding_is_told(tmp_path):

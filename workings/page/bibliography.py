@@ -100,27 +100,29 @@ def read(file: Path) -> tuple[list[Entry], list[tuple[str, str]]]:
     return entries, wrong
 
 
-def stopped(files: Iterable[Path], key: str, bbl: Path, line: int, blg: Path) -> str:
-    """The entry, with its place, that TeX stopped at, or BibTeX; nothing where it was none.
+def told(key: str, files: Iterable[Path], message: str = "") -> str:
+    """An entry with its place in the files, or what is wrong with it."""
+    message = message or f"the entry '{key}'"
+    there = filter(Path.exists, files)
+    places = {entry.key: entry.place for file in there for entry in read(file)[0]}
+    return f"{places[key]}: {message}" if key in places else message
 
-    Args:
-        key: of the entry that biblatex was setting, or nothing.
-        bbl: what BibTeX made, at whose `line` TeX stopped, or 0.
-        blg: BibTeX's log.
-    """
-    written = bbl.read_text(encoding="utf-8", errors="replace") if line else ""
-    begun = re.findall(
+
+def begun(bbl: Path, line: int) -> str:
+    """The key of the entry that a line of what BibTeX or biber made belongs to; nothing before the first."""
+    written = bbl.read_text(encoding="utf-8", errors="replace")
+    keys = re.findall(
         r"\\(?:bibitem(?:\[.*\])?(?:%\n\s*)?|entry)\{([^}]*)\}",
         "\n".join(written.split("\n")[:line]),
     )
-    said = blg.read_text(encoding="utf-8", errors="replace") if blg.exists() and not line else ""
+    return keys[-1] if keys else ""
+
+
+def refused(blg: Path) -> tuple[str, str]:
+    """The key of the entry that BibTeX did not take, by its log, and why; nothing where it was none."""
+    said = blg.read_text(encoding="utf-8", errors="replace") if blg.exists() else ""
     wrong = re.search(r"^(?!Warning)(.*) for entry (\S+)$", said, flags=re.MULTILINE)
-    key = begun[-1] if begun else key
-    message = f"the entry '{key}'" if key else ""
-    if wrong:
-        key, message = wrong[2], wrong[1]
-    places = {entry.key: entry.place for file in files for entry in read(file)[0]}
-    return f"{places[key]}: {message}" if key in places else message
+    return (wrong[2], wrong[1]) if wrong else ("", "")
 
 
 def check(

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from workings import classes
+from workings.page import bibliography
 
 SECTION = re.compile(r"build/sections/([\w-]+)\.tex")
 OVERFULL = 1.0  # points that a line may be too wide
@@ -39,14 +41,23 @@ STUMBLES = [
 ]  # fmt: skip
 
 
-def complaints(log: str, shell: Path) -> list[str]:
-    """What a reader would stumble over, each with its place where the log of `shell` knows it."""
-    found, reading = [], [str(shell)]
+def complaints(
+    log: str, shell: Path, bbl: Path = Path(), references: Iterable[Path] = ()
+) -> list[str]:
+    """What a reader would stumble over, each with its place where the log of `shell` knows it.
+
+    Args:
+        bbl: what BibTeX made.
+        references: the .bib files.
+    """
+    found, reading, key = [], [str(shell)], ""
     # What a class says of typefaces before workings.sty, which then chooses them, is settled.
     log = log[max(log.find("workings ends "), 0) :]
     for line in log.splitlines():
         if begun := re.match(r"workings begins (.*)", line):
             reading.append(begun[1])
+        elif sets := re.match(r"workings sets (.*)", line):
+            key = sets[1]
         elif line == f"workings ends {reading[-1]}":
             reading.pop()
         said = [words.format(*m.groups()) for p, words in STUMBLES if (m := re.search(p, line))]
@@ -56,6 +67,8 @@ def complaints(log: str, shell: Path) -> list[str]:
             said.append(f"a page is {high[1]} pt too high")
         number = re.search(r"(?:input line|at lines?) (\d+)", line)
         place = placed(reading[-1], int(number[1])) + ": " if number else ""
+        if said and number and (own := _entry(reading[-1], int(number[1]), key, shell, bbl)):
+            place = bibliography.told(own, references) + ": "
         found += [place + each for each in said]
     return list(dict.fromkeys(found))
 
@@ -65,15 +78,21 @@ def stops(log: str) -> list[tuple[str, str, str]]:
     return re.findall(r"^(\S+\.\w+):(\d+): (.*)$", log, flags=re.MULTILINE)
 
 
-def entry(log: str, shell: Path) -> str:
-    """The key of the entry that biblatex was setting where TeX stopped; nothing where it was none."""
+def stopped_at(log: str, shell: Path, bbl: Path) -> str:
+    """The key of the entry of the bibliography where TeX stopped; nothing where it was none."""
     for file, line, _ in stops(log)[:1]:
-        setting = (
-            Path(file) == shell and shell.read_text(encoding="utf-8").splitlines()[int(line) - 1]
-        )
         keys = re.findall(r"^workings sets (.*)$", log, flags=re.MULTILINE)
-        if setting and r"\printbibliography" in setting and keys:
-            return keys[-1]
+        return _entry(file, int(line), keys[-1] if keys else "", shell, bbl)
+    return ""
+
+
+def _entry(file: str, line: int, last: str, shell: Path, bbl: Path) -> str:
+    """The key of the entry that a line sets: of what BibTeX made, or the `last` that biblatex began."""
+    if file.endswith(".bbl"):
+        return bibliography.begun(bbl, line)
+    if Path(file) == shell and last:
+        lines = shell.read_text(encoding="utf-8").splitlines()
+        return last if r"\printbibliography" in lines[line - 1] else ""
     return ""
 
 

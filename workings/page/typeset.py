@@ -131,8 +131,10 @@ def inputs(shell: Path) -> str:
 
 def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
     chosen = config["report"]
-    pdf = typeset(Path(inputs.shell), chosen["engine"], languages.look_up(chosen["language"]))
-    problems = log.complaints(_log(Path(inputs.shell)), Path(inputs.shell))
+    shell = Path(inputs.shell)
+    pdf = typeset(shell, chosen["engine"], languages.look_up(chosen["language"]))
+    bbl, references = WORK / f"{shell.stem}.bbl", document.read(shell).references
+    problems = log.complaints(_log(shell), shell, bbl, references)
     if problems:
         raise InputError("the report is not clean:\n  " + "\n  ".join(problems))
     shutil.copyfile(pdf, outputs.report)
@@ -148,12 +150,12 @@ def _why(said: str, output: str, shell: Path, references: Iterable[Path]) -> str
     # latexmk is silent, so the reason may be in the log alone; and pdfTeX may just fail to write.
     if re.search(r"No space left|pdfTeX error: .*\bf(write|flush)\(\) failed", said + output):
         return FULL
-    reason = log.why(said, output, PACKAGES)
-    bbl, key = WORK / f"{shell.stem}.bbl", log.entry(said, shell)
-    line = next((int(line) for file, line, _ in log.stops(said) if file.endswith(".bbl")), 0)
-    entry = bibliography.stopped(references, key, bbl, line, bbl.with_suffix(".blg"))
-    if entry and (key or line or not log.stops(said)):
-        reason = f"{entry}: {reason}" if key or line else entry
+    reason, bbl = log.why(said, output, PACKAGES), WORK / f"{shell.stem}.bbl"
+    if key := log.stopped_at(said, shell, bbl):
+        reason = f"{bibliography.told(key, references)}: {reason}"
+    elif not log.stops(said):
+        key, message = bibliography.refused(bbl.with_suffix(".blg"))
+        reason = bibliography.told(key, references, message) if key else reason
     # TeX may have read what was cut off for want of room.
     return f"{FULL} ({reason})" if _is_full() else reason
 
