@@ -80,8 +80,10 @@ def measured(folder: Path, *words: str, cores: int = 1) -> dict[str, tuple[float
                 found[plan] = tuple(map(max, zip(used, found.get(plan, (0, 0)), strict=True)))
 
     threading.Thread(target=watch, daemon=True).start()
-    with contextlib.suppress(SystemExit):  # what there is of a build that failed counts too
+    try:
         run(*words, folder=folder, cores=cores)
+    except SystemExit as failed:  # what there is of a build that failed counts too
+        print(failed, file=sys.stderr)
     ended.set()
     plans = folder / ".snakemake/workings/plans"
     return {
@@ -131,14 +133,14 @@ def images(*words: str) -> None:
 
 
 def networks(*words: str) -> None:
-    """The training study at its shortest delay, with so many networks of each kind."""
+    """The training study at short delays, with so many networks of each kind."""
     counts, words = _split(words, (10, 20, 40))
-    _grow("training", counts, lambda n: f"training={{repeats: {n}, delays: [10]}}", words)
+    _grow("training", counts, lambda n: f"training={{repeats: {n}, delays: [10, 12]}}", words)
 
 
 def seeds(*words: str) -> None:
     """The classifier, and what the block `seeds` names, from so many seeds."""
-    counts, words = _split(words, (1, 2, 5, 10))
+    counts, words = _split(words, (2, 5, 10))
     print("| seeds | jobs | CPU, all | CPU of a seed | MB |\n|---:|---:|---:|---:|---:|")
     for count in counts:
         config = ["--config", f"seeds={{values: {list(range(101, 101 + count))}, report: false}}"]
