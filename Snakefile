@@ -1,6 +1,6 @@
 # The contents page: one rule per result, in the order of the report.
 # A rule names its files and says in a sentence what it does; analysis/<rule>.py does it. Its memory in MB is
-# half as much again as was measured with config/default.yaml, its time in minutes several times that here.
+# half as much again as was measured with config/full.yaml, its time in minutes several times that there.
 from pathlib import Path
 
 from workings.workflow import open_report
@@ -62,7 +62,7 @@ rule classifier:
         figure="build/figures/classifier.pdf",
         confusion="build/figures/classifier_confusion.pdf",
     resources:
-        mem_mb=800,
+        mem_mb=1600,
         runtime=20,
     params:
         **paper.job("classifier"),
@@ -80,7 +80,7 @@ rule filters:
         measurements="build/measurements/filters.json",
         figure="build/figures/filters.pdf",
     resources:
-        mem_mb=500,
+        mem_mb=1200,
         runtime=10,
     params:
         **paper.job("filters", "classifier"),
@@ -99,7 +99,7 @@ rule feature_maps:
         figure="build/figures/feature_maps.pdf",
         recognisable="build/figures/feature_maps_recognisable.pdf",
     resources:
-        mem_mb=1000,
+        mem_mb=1500,
         runtime=20,
     params:
         **paper.job("feature_maps", "classifier"),
@@ -119,7 +119,7 @@ rule translation:
         explore="build/explore/translation.json",
         accuracy="build/figures/translation_accuracy.pdf",
     resources:
-        mem_mb=600,
+        mem_mb=1000,
         runtime=20,
     params:
         **paper.job("translation", "classifier"),
@@ -142,7 +142,7 @@ rule occlusion:
         figure="build/figures/occlusion.pdf",
         explore="build/explore/occlusion.json",
     resources:
-        mem_mb=600,
+        mem_mb=1000,
         runtime=10,
     params:
         **paper.job("occlusion", "classifier"),
@@ -160,7 +160,7 @@ rule patch_colour:
         measurements="build/measurements/patch_colour.json",
         figure="build/figures/patch_colour.pdf",
     resources:
-        mem_mb=700,
+        mem_mb=1000,
         runtime=20,
     params:
         **paper.job(
@@ -185,7 +185,7 @@ rule atlas_part:
     output:
         drops="build/parts/atlas/{scatteritem}.npz",
     resources:
-        mem_mb=500,
+        mem_mb=1000,
         runtime=20,
     params:
         **paper.job("atlas_part", "atlas", "classifier", "occlusion"),
@@ -205,7 +205,7 @@ rule atlas:
         maps="build/arrays/atlas.npz",
         figure="build/figures/atlas.pdf",
     resources:
-        mem_mb=600,
+        mem_mb=1000,
         runtime=10,
     params:
         **paper.job("atlas", "classifier", "occlusion"),
@@ -222,7 +222,7 @@ rule patch_search_part:
     output:
         searched="build/parts/patch_search/{scatteritem}.json",
     resources:
-        mem_mb=600,
+        mem_mb=1000,
         runtime=30,
     params:
         **paper.job(
@@ -249,7 +249,7 @@ rule patch_search:
         margin="build/figures/patch_search_margin.pdf",
         moves="build/figures/patch_search_moves.pdf",
     resources:
-        mem_mb=600,
+        mem_mb=1000,
         runtime=10,
     params:
         **paper.job("patch_search", "classifier", "occlusion.digit", "occlusion.example"),
@@ -261,7 +261,8 @@ rule patch_search:
 
 rule full_set:
     input:
-        kept="results/full_set.json",
+        commit="results/full_set/commit",
+        kept=sorted(map(str, Path("results/full_set/measurements").glob("*.json"))),
     output:
         measurements="build/measurements/full_set.json",
     resources:
@@ -270,7 +271,7 @@ rule full_set:
     params:
         **paper.job("full_set"),
     message:
-        "Read what a run on all of MNIST measured."
+        "Read what the full study measured."
     shell:
         paper.RUN
 
@@ -360,7 +361,7 @@ rule echo_state:
         measurements="build/measurements/echo_state.json",
         figure="build/figures/echo_state.pdf",
     resources:
-        mem_mb=200,
+        mem_mb=300,
         runtime=20,
     params:
         **paper.job("echo_state"),
@@ -375,7 +376,7 @@ rule training_part:
         found="build/parts/training/{scatteritem}.json",
     priority: 1  # they take longest
     resources:
-        mem_mb=300,
+        mem_mb=400,
         runtime=120,
     params:
         **paper.job("training_part", "training"),

@@ -1,17 +1,62 @@
-"""Read what a run on all of MNIST measured, which is kept in results/full_set.json."""
+"""Read what the full study measured, which is kept in results/full_set/."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
+
 from workings import measurements
-from workings.measurements import record
+from workings.measurements import Record, record
+
+GATED = ("LSTM", "GRU")
+
+
+def over_seeds(runs: Sequence[dict]) -> Record:
+    """What the networks from other seeds gave, one beside the other."""
+    accuracies = np.array([run["classifier"]["test_accuracy"] for run in runs])
+    lowest = [run["occlusion"]["lowest_probability"] for run in runs]
+    return record(
+        count=len(runs),
+        accuracy=accuracies.mean(),
+        deviation=accuracies.std(ddof=1),
+        lowest_accuracy=accuracies.min(),
+        highest_accuracy=accuracies.max(),
+        lowest_probability=min(lowest),
+        highest_probability=max(lowest),
+        upper_right=max(run["atlas"]["peaks"]["upper_right"] for run in runs),
+    )
+
+
+def of_training(found: dict) -> Record:
+    """How many networks learnt each task, by cell and delay."""
+    rows = [
+        record(task=task, model=row["model"], solved=[point["solved"] for point in row["points"]])
+        for task in ("adding", "recall")
+        for row in found[task]["models"]
+    ]
+    points = found["adding"]["models"][0]["points"]
+    delays = [point["delay"] for point in points]
+    return record(
+        delays=delays,
+        longest_delay=max(delays),
+        networks=len(points[0]["errors"]),
+        rows=rows,
+        # The delays at which both gated cells learn more often than the vanilla one, or one of them less often.
+        gates_above_on_adding=found["adding"]["gates_above"],
+        less_often_on_recall=[
+            record(model=pair["model"], delays=pair["less"])
+            for pair in found["recall"]["pairs"]
+            if pair["model"] in GATED and pair["than"] == "vanilla" and pair["less"]
+        ],
+    )
 
 
 def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> None:
-    kept = measurements.read(inputs.kept)
-    found = kept["measurements"]
+    found = {Path(path).stem: measurements.read(path) for path in inputs.kept}
     classifier, maps, search = found["classifier"], found["feature_maps"], found["patch_search"]
     values = record(
-        commit=kept["commit"][:12],
+        commit=Path(inputs.commit).read_text(encoding="utf-8")[:12],
         training_images=found["digits"]["training_images"],
         test_images=classifier["test_images"],
         test_correct=classifier["test_correct"],
@@ -32,6 +77,8 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
         median_side=search["median"],
         smallest_side=search["smallest"],
         at_the_smallest=search["images_at_the_smallest"],
+        seeds=over_seeds([run["measurements"] for run in found["seeds"]["runs"]]),
+        training=of_training(found["training"]),
     )
     del values["peaks"]["rows"]
     measurements.write(outputs.measurements, values)

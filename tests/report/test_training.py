@@ -194,8 +194,23 @@ LAGS = {
 ECHO = {"best": {"share": 0.5}}
 
 
-def answers(measured, **lags):
-    return studies.fill("answers", training=measured, gradient_lags=LAGS | lags, echo_state=ECHO)
+def full(above: list[int], less: list[dict]) -> dict:
+    """What is read of the full study, had both gated cells learnt adding more often at these delays."""
+    rows = [
+        {"task": task, "model": model, "solved": [20, 3]}
+        for task in ("adding", "recall")
+        for model in ("vanilla", "LSTM")
+    ]
+    study = {"delays": [10, 200], "longest_delay": 200, "networks": 20, "rows": rows}
+    more = {"gates_above_on_adding": above, "less_often_on_recall": less}
+    return {"training": study | more}
+
+
+def answers(measured, above=(), **lags):
+    return studies.fill(
+        "answers", training=measured, gradient_lags=LAGS | lags, echo_state=ECHO,
+        full_set=full(list(above), []),
+    )  # fmt: skip
 
 
 def test_the_answers_follow_the_measurement(measured):
@@ -207,6 +222,7 @@ def test_the_answers_follow_the_measurement(measured):
     assert "Gates help on delayed recall" in other
     none = answers(won(measured, adding=([4, 0, 0, 0], []), recall=([4, 0, 0, 0], [])))
     assert r"\claim{gates_help}{Not that" in none and "gives up too much" in none
+    assert "In the full study" not in none and "In the full study" in answers(measured, [200])
     all_of_it = answers(won(measured, adding=([4, 4, 4, 4], []), recall=([4, 4, 4, 4], [])))
     assert "enough for both tasks" in all_of_it
     soft = answers(measured, vanilla_that_vanish_or_explode=0, vanilla_vanishing=[])
@@ -221,14 +237,19 @@ def test_the_section_follows_the_measurement(measured):
             "learnt_though_vanished": [{"model": "GRU", "task": "adding"}],
             "least_gain_when_learnt": 20.0,
         },
+        full_set=full([100, 200], [{"model": "LSTM", "delays": [60]}]),
     )
     words = " ".join(re.sub(r"\\measured\{[^{}]*\}\{[^{}]*\}\{([^{}]*)\}", r"\1", text).split())
     assert "the GRU learns more often than the vanilla cell at 8 steps." in words
     assert "no two intervals lie apart" in text and "There is a delay at which both" in text
     assert "had vanished at the start for" in text and "Training opens the path" in text
+    assert "longer delays tell: at 100 and 200 steps" in words
+    assert "the LSTM learns it less often than the vanilla cell at 60 steps." in words
     text = studies.fill(
         "training",
         training=won(measured, adding=([0, 4, 0, 0], []), recall=([4, 2, 2, 2], []))
         | {"learnt_though_vanished": [], "least_gain_when_learnt": None},
+        full_set=full([], []),
     )
+    assert "There, too, at no delay" in text and "gates alone are no help" not in text
     assert "At no delay do both" in text and "had vanished" not in text
