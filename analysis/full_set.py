@@ -42,12 +42,12 @@ def of_training(found: dict) -> Record:
         longest_delay=max(delays),
         networks=len(points[0]["errors"]),
         rows=rows,
-        # The delays at which both gated cells learn more often than the vanilla one, or one of them less often.
+        # The delays at which both gated cells learn more often than the vanilla one, and each of them on recall.
         gates_above_on_adding=found["adding"]["gates_above"],
-        less_often_on_recall=[
-            record(model=pair["model"], delays=pair["less"])
+        apart_on_recall=[
+            record(model=pair["model"], more=pair["more"], less=pair["less"])
             for pair in found["recall"]["pairs"]
-            if pair["model"] in GATED and pair["than"] == "vanilla" and pair["less"]
+            if pair["model"] in GATED and pair["than"] == "vanilla" and pair["more"] + pair["less"]
         ],
     )
 
