@@ -155,7 +155,10 @@ def test_a_node_that_drains_and_one_that_fails_are_gone_round(slurm, finished, f
         assert told("squeue", "-h", "-t", "all", "-j", job, "-o", "%N") not in ("n1", node)
     finally:
         subprocess.run(["slurmd", "-N", node], check=True)
-        told("scontrol", "update", f"nodename=n1,{node}", "state=resume")
+        for one in ("n1", node):  # Slurm refuses this for one that came back by itself
+            subprocess.run(["scontrol", "update", f"nodename={one}", "state=resume"])
+        gone = ("sinfo", "-h", "-N", "-t", "drain,down", "-o", "%N")
+        assert wait_until(lambda: not told(*gone), 60), told(*gone)
     check_finished(fresh, finished)
 
 
