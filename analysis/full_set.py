@@ -1,30 +1,27 @@
 """Read what the full study measured, which is kept in results/full_set/."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
-
+from analysis.maths import recurrent_cells as cells
 from workings import measurements
 from workings.measurements import Record, record
 
-GATED = ("LSTM", "GRU")
 
-
-def over_seeds(runs: Sequence[dict]) -> Record:
-    """What the networks from other seeds gave, one beside the other."""
-    accuracies = np.array([run["classifier"]["test_accuracy"] for run in runs])
-    lowest = [run["occlusion"]["lowest_probability"] for run in runs]
+def over_seeds(seeds: dict) -> Record:
+    """How far the networks from other seeds lie apart."""
+    spread = seeds["spread"]
+    accuracy, peaks = spread["classifier"]["test_accuracy"], spread["atlas"]["peaks"]
+    lowest = spread["occlusion"]["lowest_probability"]
     return record(
-        count=len(runs),
-        accuracy=accuracies.mean(),
-        deviation=accuracies.std(ddof=1),
-        lowest_accuracy=accuracies.min(),
-        highest_accuracy=accuracies.max(),
-        lowest_probability=min(lowest),
-        highest_probability=max(lowest),
-        upper_right=max(run["atlas"]["peaks"]["upper_right"] for run in runs),
+        count=seeds["count"],
+        accuracy=accuracy["mean"],
+        deviation=accuracy["deviation"],
+        lowest_accuracy=accuracy["lowest"],
+        highest_accuracy=accuracy["highest"],
+        lowest_probability=lowest["lowest"],
+        highest_probability=lowest["highest"],
+        upper_right=peaks["upper_right"]["highest"],
     )
 
 
@@ -47,7 +44,9 @@ def of_training(found: dict) -> Record:
         apart_on_recall=[
             record(model=pair["model"], more=pair["more"], less=pair["less"])
             for pair in found["recall"]["pairs"]
-            if pair["model"] in GATED and pair["than"] == "vanilla" and pair["more"] + pair["less"]
+            if pair["model"] in cells.KEEPS
+            and pair["than"] == "vanilla"
+            and pair["more"] + pair["less"]
         ],
     )
 
@@ -77,7 +76,7 @@ def main(config: dict, inputs: SimpleNamespace, outputs: SimpleNamespace) -> Non
         median_side=search["median"],
         smallest_side=search["smallest"],
         at_the_smallest=search["images_at_the_smallest"],
-        seeds=over_seeds([run["measurements"] for run in found["seeds"]["runs"]]),
+        seeds=over_seeds(found["seeds"]),
         training=of_training(found["training"]),
     )
     del values["peaks"]["rows"]

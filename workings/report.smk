@@ -1,5 +1,5 @@
 # The rules that write a report up. A Snakefile includes them after its jobs, which they look up.
-from workings.workflow import open_report
+from workings.workflow import SEED_FOLDER, open_report
 
 _paper = open_report(workflow)
 
@@ -118,7 +118,7 @@ if __name__ != "other_seeds":
         config:
             config
         replace_prefix:
-            {"build/": "build/seeds/{seed}/"}
+            {"build/": SEED_FOLDER}
 
     use rule * from other_seeds as seed_*
 

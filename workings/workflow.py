@@ -41,7 +41,7 @@ FIGURES = "build/figures/"
 EXPLORED = "build/explore/"
 PARTS = "build/parts/"
 SEEDS = "seeds"
-SEED_FOLDER = "build/seeds/{seed}/"  # where report.smk has what another seed makes
+SEED_FOLDER = "build/seeds/{seed}/"  # instead of build/, for what another seed makes
 LEDGER = "ledger"  # the one section that the engine writes
 PAGE = "workings/page"  # the engine's own jobs
 
@@ -471,6 +471,8 @@ class Report:
 
     def share_with_seeds(self) -> None:
         """Let the seeds' runs read what no seed decides where it is: it is made once."""
+        if not self._decided:
+            return  # there are no such runs
         for rule in filter(_is_seeds, self._workflow.rules):
             for place, path in enumerate(rule.input):
                 if isinstance(path, str) and path.startswith(SEED_FOLDER):
@@ -558,7 +560,8 @@ def _paths(files: Iterable) -> Iterable[str]:
 
 def _is_seeds(rule) -> bool:
     """Whether it is a job once more with another seed."""
-    return any(path.startswith("build/seeds/{seed") for path in _paths(rule.output))
+    begun = SEED_FOLDER.removesuffix("}/")  # what a seed may look like follows
+    return any(path.startswith(begun) for path in _paths(rule.output))
 
 
 def _section(name: str) -> Section:
