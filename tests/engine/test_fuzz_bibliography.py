@@ -138,6 +138,7 @@ def test_any_entry_is_printed_or_refused_in_a_sentence(report, entries, tmp_path
         else:
             assert not is_right(parts), (entry, refused)
     assert len(entries) / 4 < len(taken) < len(entries)
+    lost = []
     for start in range(0, len(taken), TOGETHER):
         some = list(taken)[start : start + TOGETHER]
         file.write_text(cited + "".join(taken[number] for number in some), encoding="utf-8")
@@ -149,8 +150,10 @@ def test_any_entry_is_printed_or_refused_in_a_sentence(report, entries, tmp_path
             file.write_text(cited + "".join(taken[number] for number in some), encoding="utf-8")
         text = squeezed(page(report))
         for number in some:
-            found = re.search(rf"begun{number}x(.*?)ended{number}x", text)
-            assert found, taken[number]
             parts = entries[number][0]
-            wanted = squeezed("".join(read for _, read in parts))
-            assert not is_right(parts) or found[1] == wanted, (taken[number], found[1])
+            # An accent at the end of what is wrong stands on the first letter of "ended".
+            wanted = re.escape(squeezed("".join(read for _, read in parts))) + "e"
+            between = wanted if is_right(parts) else ".*?"
+            if not re.search(rf"begun{number}x{between}nded{number}x", text):
+                lost.append(taken[number])
+    assert not lost, "\n".join(lost)
