@@ -13,7 +13,7 @@ from workings.page import bibliography, log
 RIGHT = r"""@inproceedings {spaced,
   author = {Ada Example}, title = {A title}, booktitle = "A {"}book{"}", year = 2001}
    @article(parens, author = {Lưu Nguyễn}, title = {50\,\% of $x_1$}) @misc{second, title={T}}
-@string{who = "Cy"} @preamble{{\providecommand{\noopsort}[1]{}}} @comment{commented, title={T}} Words between.
+@string{who = "Cy"} @preamble{{\providecommand{\noopsort}[1]{}}} @comment{commented, title={T}} Words {between}, a).
 @ARTICLE{with:alias, IDS = {one_alias, other}, AUTHOR = who # { Example}, TITLE = {T}, MONTH = jan}
 @online{bare, title = {A page}, url = {https://example.org/a_b%20c#d&e}, abstract = {a & b},}
 """
@@ -38,6 +38,10 @@ def test_what_biber_reads_is_read(tmp_path):
         ("@misc{a, title={T}}\n@misc{b, ids={a}, title={T}}", 2, "the key 'a' is that of r.bib:1"),
         ("\n@misc{a,\n title = {T\n}\n\n@misc{b, title={T}}", 6, "'}' expected, in what begins in line 2"),
         ("@misc{a, title = {T", 1, "premature end of file, in what begins in line 1"),
+        ("@misc{a,\n title = {T}}, year = {2001}}", 2, "what begins in line 1 is closed before its end"),
+        ("@misc{a, title = {T}}}\n author = {B}}\n@misc{b, title={T}}", 1, "what begins in line 1 is closed"),
+        ("@misc(a, title = {T)}), year = 2001)", 1, "what begins in line 1 is closed before its end"),
+        ("\n@misc{a, title = {T}, Title = {}}", 2, "'a': its title stands twice; keep one"),
         ("@misc{a, title = nobody}", 1, "undefined string: nobody"),
         ("@misc{a, year = 2001}", 1, "'a': it has neither an author nor a title"),
         ("\n@misc{a,\n title = {Profit & loss}}", 2, r"its title has a bare &, which TeX would act on; write \&"),

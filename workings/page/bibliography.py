@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 from workings.messages import InputError
@@ -84,20 +85,42 @@ def read(file: Path) -> tuple[list[Entry], list[tuple[str, str]]]:
         return [], [(f"{file}:{line}", "not UTF-8 text; save the file as UTF-8")]
     entries, wrong = [], []
 
+    def line(position: int) -> int:
+        return text.count("\n", 0, position) + 1
+
     def note(error) -> None:
         said = re.sub(r"^syntax error | ?in line \d+", "", str(error)).strip(": ")
-        begun = text.count("\n", 0, parser.command_start) + 1
+        begun = line(parser.command_start)
         wrong.append((f"{file}:{error.lineno}", f"{said}, in what begins in line {begun}"))
 
     parser = LowLevelParser(text, macros=dict(month_names), handle_error=note)
+    spans = []
     for kind, (key, *content) in parser:
-        place = f"{file}:{text.count(chr(10), 0, parser.command_start) + 1}"
+        place = f"{file}:{line(parser.command_start)}"
+        spans.append((parser.command_start, parser.pos))
         if kind.lower() == "preamble":
             entries.append(Entry(PREAMBLE, place, {"preamble": "".join(key)}))
         elif kind.lower() != "string" and key:
-            fields = {name.lower(): "".join(value) for name, value in content[0]}
-            entries.append(Entry(key, place, fields))
+            names = [name.lower() for name, _ in content[0]]
+            twice = sorted({name for name in names if names.count(name) > 1})
+            wrong += [(place, f"'{key}': its {name} stands twice; keep one") for name in twice]
+            values = ("".join(value) for _, value in content[0])
+            entries.append(Entry(key, place, dict(zip(names, values, strict=True))))
+    if not wrong:  # else the parser may have gone on in the middle of an entry
+        after = [start for start, _ in spans[1:]] + [len(text)]
+        for (start, end), following in zip(spans, after, strict=True):
+            if _is_rest(text[end:following]):
+                said = (
+                    f"what begins in line {line(start)} is closed before its end; a brace too many?"
+                )
+                wrong.append((f"{file}:{line(end)}", said))
     return entries, wrong
+
+
+def _is_rest(between: str) -> bool:
+    """Whether what stands between two entries, which nobody reads, is the rest of the first."""
+    depths = accumulate({"{": 1, "}": -1}.get(sign, 0) for sign in between)
+    return between.lstrip().startswith(",") or min(depths, default=0) < 0
 
 
 def told(key: str, files: Iterable[Path], message: str = "") -> str:
