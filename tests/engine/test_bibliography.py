@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workings.page import bibliography, log
+from workings.page import bibliography, bibtex, log
 
 RIGHT = r"""@inproceedings {spaced,
   author = {Ada Example}, title = {A title}, booktitle = "A {"}book{"}", year = 2001}
-   @article(parens, author = {Lưu Nguyễn}, title = {50\,\% of $x_1$}) @misc{second, title={T}}
-@string{who = "Cy"} @preamble{{\providecommand{\noopsort}[1]{}}} @comment{commented, title={T}} Words {between}, a).
+   @article(parens, author = {Lưu Nguyễn}, title = {50\,\% of $x_1$}) @misc{second, title={T}},
+@string{who = "Cy"} @preamble{{\providecommand{\noopsort}[1]{}}} @comment{commented, title={T}} Words {between}, a). ,
 @ARTICLE{with:alias, IDS = {one_alias, other}, AUTHOR = who # { Example}, TITLE = {T}, MONTH = jan}
 @online{bare, title = {A page}, url = {https://example.org/a_b%20c#d&e}, abstract = {a & b},}
+"""
+
+# biber takes all between % and the end of a line as a comment, where no other word or value stands.
+COMMENTED = r"""% @misc{out, title={T}}, from ada@example.org }
+50% @misc{halfway, title={T}} word%and @misc{joined, title={T}}
+@comment{ @misc{inside, title={T}} a@b } @Comment( @misc(round, title={T}) )
+@string{Who = "X"} @misc{fields, % a comment } {
+  title = {T}, % another @misc{nested, title={T}}
+  % year = {1},
+  author = wHO}
+@misc(paren, title={A}, % c )
+  month = Jan)
+  %@misc{glued, title={T}}
+@ misc {last, title={T}}%@misc{afterlast, title={T}}
 """
 
 
@@ -29,6 +45,27 @@ def test_what_biber_reads_is_read(tmp_path):
     keys = {"spaced", "parens", "second", "with:alias", "one_alias", "other", "bare"}
     assert check(tmp_path, "\ufeff" + RIGHT) == (keys, [])
     assert check(tmp_path, RIGHT.replace("\n", "\r\n")) == (keys, [])
+
+
+def test_comments_are_those_of_biber_and_bibtex_reads_what_biber_does(tmp_path):
+    file, copy = tmp_path / "r.bib", tmp_path / "copy.bib"
+    file.write_text(COMMENTED, encoding="utf-8")
+    keys, found = bibliography.check([file], True, "pdflatex")
+    assert (keys, found) == ({"halfway", "joined", "fields", "paren", "last"}, [])
+
+    subprocess.run(
+        ["biber", "--tool", "--output-file=o.bib", file],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+    )
+    assert set(re.findall(r"(?m)^@\w+\{(\w+),", (tmp_path / "o.bib").read_text())) == keys
+
+    copy.write_text(bibtex.for_bibtex(COMMENTED), encoding="utf-8")
+    assert copy.read_text().count("\n") == COMMENTED.count("\n")
+    (tmp_path / "r.aux").write_text("\\citation{*}\n\\bibdata{copy}\n\\bibstyle{plain}\n")
+    subprocess.run(["bibtex", "r"], cwd=tmp_path, check=True, capture_output=True)
+    assert set(re.findall(r"bibitem\{(\w+)", (tmp_path / "r.bbl").read_text())) == keys
 
 
 @pytest.mark.parametrize(
@@ -112,7 +149,7 @@ def test_a_file_in_another_encoding_is_told(tmp_path):
 
 def test_bibtex_is_given_names_that_it_does_not_cut():
     text = '@misc{é, AUTHOR = {Łukasz "Ó" and {Ünit} Bo and d’É}, editor="Ægir", title={Éa}}'
-    assert bibliography.for_bibtex(text) == (
+    assert bibtex.for_bibtex(text) == (
         r'@misc{é, AUTHOR = {{\relax Ł}ukasz "{\relax Ó}" and {Ünit} Bo and d’É}, '
         r"editor={{\relax Æ}gir}, title={Éa}}"
     )

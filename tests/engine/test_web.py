@@ -220,10 +220,10 @@ def test_names_and_numbers_are_in_the_language_as_in_the_pdf(language, said):
 
 
 def test_the_bibliography_is_that_of_the_pdf_and_keeps_its_letters(tmp_path):
-    bib = (
-        "@article{a, author={Ada Lovelace and Charles Babbage}, title={Notes by {Ada} on a Machine}, "
-        "journal={Taylor's Scientific Memoirs}, year=1843, volume=3, pages={666--731}, doi={10.1/x}}"
-    )
+    bib = """% @article{a, title={An older version}}
+@string{Ada = "Ada Lovelace"} @comment(@article{a, title={Another}})
+@Article(a, author=ada # { and Charles Babbage}, TITLE="Notes by {Ada} on a Machine", % "by hers"
+  journal={Taylor's Scientific Memoirs}, year=1843, volume=3, pages={666--731}, doi={10.1/x})"""
     page = set_page(tmp_path, {"x": r"\cite{a} and \parencite[p.~7]{a}"}, references=bib)
     said = words(page)
     assert "Lovelace and Babbage (1843) and (Lovelace and Babbage 1843, p. 7)" in said

@@ -13,7 +13,7 @@ from workings import languages
 from workings.build import processes
 from workings.build.files import hold_writable, is_full
 from workings.messages import InputError
-from workings.page import bibliography, document, letters, log
+from workings.page import bibliography, bibtex, document, letters, log
 
 # Outside the declared outputs, which Snakemake deletes before a rerun: with what the last run left
 # here, a changed word costs one LaTeX pass.
@@ -120,7 +120,7 @@ def prepare(
     (WORK / "workings-letters.tex").write_text(lines, encoding="utf-8")
     for file in references:
         (NAMES / file).parent.mkdir(parents=True, exist_ok=True)
-        text = bibliography.for_bibtex(file.read_text(encoding="utf-8-sig"))
+        text = bibtex.for_bibtex(file.read_text(encoding="utf-8-sig"))
         (NAMES / file).write_text(text, encoding="utf-8")
 
 

@@ -12,7 +12,8 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 from workings.messages import InputError
-from workings.page.web.source import COMMA, FIRST, KNOWN, MARK, PART, Marked, arguments
+from workings.page import bibtex
+from workings.page.web.source import COMMA, FIRST, KNOWN, MARK, PART, Marked
 
 STYLE = Path(__file__).parents[2] / "style/web"
 # What lays out a page of paper, and means nothing here.
@@ -93,8 +94,7 @@ def cited(
         commands = [re.sub(r"^\\cite(?=[\[{])", r"\\textcite", command) for command in commands]
     with tempfile.TemporaryDirectory() as folder:
         bibliography = Path(folder, "references.bib")
-        texts = (path.read_text(encoding="utf-8") for path in references)
-        bibliography.write_text("\n".join(map(_as_written, texts)), encoding="utf-8")
+        bibliography.write_text(bibtex.for_pandoc(references), encoding="utf-8")
         made, said = pandoc(
             "\n\n".join([*commands, r"\section*{.}"]), "--from=latex", "--citeproc",
             f"--csl={STYLE / style}.csl", f"--metadata=lang:{language}",
@@ -108,20 +108,6 @@ def cited(
     listed = re.search(r'<div id="refs".*', after, flags=re.DOTALL)
     made = listed[0].strip() if listed else ""
     return found, re.sub(r"\b(?:pp?|S)\.\s(?=[A-Za-z]+\d)", "", made)  # e90081 is no page
-
-
-def _as_written(bibliography: str) -> str:
-    """BibTeX whose titles and publishers keep their letters: pandoc would write them small."""
-    done, at = [], 0
-    for found in re.finditer(
-        r"(?i)\b(\w*title|journal|publisher|institution|school)\s*=\s*(?=\{)", bibliography
-    ):
-        if found.start() < at:
-            continue
-        (held,), end = arguments(bibliography, found.end(), 1)
-        done.append(f"{bibliography[at : found.end()]}{{{{{held}}}}}")
-        at = end
-    return "".join(done) + bibliography[at:]
 
 
 def _filled_in(made: str, marks: Sequence[str]) -> str:
