@@ -231,6 +231,28 @@ def test_the_bibliography_is_that_of_the_pdf_and_keeps_its_letters(tmp_path):
     assert "In: Taylor’s Scientific Memoirs 3, pp. 666–731. doi: 10.1/x." in said
 
 
+PARTS = {  # of an entry, and how biblatex prints them under the house look
+    "@phdthesis{k, author={A. Bo}, title={T}, school={U}, date={2019-05-06}}":
+        "Bo, A. (6th May 2019). ‘T’. PhD thesis. U.",
+    "@book{k, author={A. Bo}, title={T}, edition=2, volume=3, note={In {Ge}rman}, year=1997, publisher={P}, isbn={1-2-3}}":
+        "Bo, A. (1997). T. 2nd ed. Vol. 3. In German. P. isbn: 1-2-3.",
+    "@inproceedings{k, author={A. Bo}, title={T}, booktitle={C}, editor={D. Ed}, series={S}, address={Bonn}, publisher={P}, "
+    "pages={1--2}, year=1999}": "Bo, A. (1999). ‘T’. In: C. Ed. by D. Ed. S. Bonn: P, pp. 1–2.",
+    "@article{k, author={A. Bo}, title={T}, journal={J}, month=jan, year=2001, note={Accepted for 50\\,\\%}}":
+        "Bo, A. (Jan. 2001). ‘T’. In: J. Accepted for 50 %.",
+    "@online{k, author={A. Bo}, title={T}, url={https://x.org/a_b}, urldate={2020-01-02}, year={}}":
+        "Bo, A. (n.d.). T. url: https://x.org/a_b (visited on 02/01/2020).",
+    "@misc{k, editor={A. Bo}, translator={C. Do}, title={T}, version={1.2}, year={1999--2001}, pubstate={inpress}}":
+        "Bo, A., ed. (1999–2001). T. Trans. by C. Do. Version 1.2. In press.",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("entry", PARTS)
+def test_no_part_of_a_reference_is_lost(tmp_path, entry):
+    said = words(set_page(tmp_path, {"x": r"\cite{k}"}, references=entry)).replace("\u202f", " ")
+    assert PARTS[entry] in said
+
+
 @pytest.mark.parametrize("language", ["en-GB", "de", "fr", "es", "it"])
 def test_the_number_of_an_article_is_no_page(tmp_path, language):
     bib = (

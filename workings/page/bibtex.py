@@ -19,6 +19,8 @@ from pybtex.scanner import Pattern, PrematureEOF
 from pybtex.utils import CaseInsensitiveDict
 
 PREAMBLE = "preamble"
+# The kinds that pandoc names on the page, and only in English, as the ones that it does not name.
+UNTYPED = {"phdthesis": "thesis", "mastersthesis": "thesis", "techreport": "report"}
 
 
 @dataclass(frozen=True)
@@ -140,15 +142,20 @@ def for_bibtex(text: str) -> str:
     return names.sub(mended, unicodedata.normalize("NFC", "".join(signs)))
 
 
-def for_pandoc(files: Iterable[Path]) -> str:
-    """The entries, in braces alone; pandoc would write titles and publishers in small letters."""
+def for_pandoc(files: Iterable[Path], english: bool) -> str:
+    """The entries, in braces alone, the words that pandoc would change or cannot translate held from it."""
     kept = re.compile(r".*title|journal|publisher|institution|school")
     written = []
     for entry in (entry for file in files for entry in read(file)[0] if entry.kind != PREAMBLE):
-        held = {
-            name: f"{{{value}}}" if kept.fullmatch(name) else value
-            for name, value in entry.fields.items()
-        }
-        fields = ",\n ".join(f"{name} = {{{value}}}" for name, value in held.items())
-        written.append(f"@{entry.kind}{{{entry.key},\n {fields}}}\n")
+        fields = []
+        for name, value in entry.fields.items():
+            if not value.strip() or (name == "pubstate" and not english):
+                continue
+            value = value.replace("--", "–") if name == "year" else value
+            fields.append(
+                f"{name} = {{{{{value}}}}}" if kept.fullmatch(name) else f"{name} = {{{value}}}"
+            )
+        kind = entry.kind if english else UNTYPED.get(entry.kind, entry.kind)
+        held = ",\n ".join(fields)
+        written.append(f"@{kind}{{{entry.key},\n {held}}}\n")
     return "".join(written)

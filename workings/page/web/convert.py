@@ -94,7 +94,8 @@ def cited(
         commands = [re.sub(r"^\\cite(?=[\[{])", r"\\textcite", command) for command in commands]
     with tempfile.TemporaryDirectory() as folder:
         bibliography = Path(folder, "references.bib")
-        bibliography.write_text(bibtex.for_pandoc(references), encoding="utf-8")
+        text = bibtex.for_pandoc(references, english=language.startswith("en"))
+        bibliography.write_text(text, encoding="utf-8")
         made, said = pandoc(
             "\n\n".join([*commands, r"\section*{.}"]), "--from=latex", "--citeproc",
             f"--csl={STYLE / style}.csl", f"--metadata=lang:{language}",
