@@ -88,6 +88,7 @@ def test_comments_are_those_of_biber_and_bibtex_reads_what_biber_does(tmp_path):
         (r"@misc{a, title = {\input{/etc/passwd}}}", 1, r"its title has \input, which no reference needs"),
         (r"@misc{a, title = {T}, note = {$^^5cinput x$}}", 1, "its note has ^^, which no"),
         ("@misc{a, title = {T\\}}", 1, r"its title has a \ before a brace that would close it"),
+        (r"@misc{a, title={T\bibitem{b}}}", 1, r"its title has \bibitem, which no"),
         (r"@misc{a, title={T\def\x{1}}}", 1, r"its title has \def, which no"),
         (r"@preamble{{\input x}} @misc{a, title={T}}", 1, r"'@preamble': its preamble has \input, which"),
         ("@misc{a, title = {王}}", 1, "its title: '王' holds '王' (U+738B), which pdfLaTeX cannot print"),

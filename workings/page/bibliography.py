@@ -27,8 +27,8 @@ _READS = re.compile(
     r"|\w*expand\w*|scantokens|shipout)(?![A-Za-z])"
 )
 _DEFINES = re.compile(
-    r"\\(?:[egx]?def|let|futurelet|\w*command|loop|if\w*|else|fi|unless|\w*group|end(?:input)?|stop|bye)"
-    r"(?![A-Za-z])"
+    r"\\(?:[egx]?def|let|futurelet|\w*command|loop|if\w*|else|fi|unless|\w*group|end(?:input)?|stop|bye"
+    r"|(?:bib)?item|label)(?![A-Za-z])"
 )
 _FORMULA = re.compile(r"(?<!\\)\$[^$]*\$|\\\(.*?\\\)", re.DOTALL)
 _BARE = re.compile(r"(?<!\\)(?:\\\\)*([&%#_^$])")

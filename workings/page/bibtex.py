@@ -19,6 +19,8 @@ from pybtex.scanner import Pattern, PrematureEOF
 from pybtex.utils import CaseInsensitiveDict
 
 PREAMBLE = "preamble"
+# Letters in the place of quotation marks, which pandoc would exchange for those of the language.
+QUOTES = {ord(mark): chr(0xE010 + number) for number, mark in enumerate("“”‘’")}
 # The kinds that pandoc names on the page, and only in English, as the ones that it does not name.
 UNTYPED = {"phdthesis": "thesis", "mastersthesis": "thesis", "techreport": "report"}
 
@@ -142,19 +144,32 @@ def for_bibtex(text: str) -> str:
     return names.sub(mended, unicodedata.normalize("NFC", "".join(signs)))
 
 
+def _with_quotes_held(value: str) -> str:
+    """Words whose quotation marks are QUOTES, formulas as they are."""
+    parts = re.split(r"(\$[^$]*\$|\\\(.*?\\\))", value)
+    for at in range(0, len(parts), 2):
+        parts[at] = re.sub(r"(?<!\\)``", "“", parts[at])
+        parts[at] = re.sub(r"(?<!\\)''", "”", parts[at])
+        parts[at] = re.sub(r"(?<!\\)`([^`']*)'", r"‘\1’", parts[at]).translate(QUOTES)
+    return "".join(parts)
+
+
 def for_pandoc(files: Iterable[Path], english: bool) -> str:
     """The entries, in braces alone, the words that pandoc would change or cannot translate held from it."""
-    kept = re.compile(r".*title|journal|publisher|institution|school")
+    kept = re.compile(
+        r".*title|journal|series|note|howpublished|publisher|institution|organization|school"
+    )
     written = []
     for entry in (entry for file in files for entry in read(file)[0] if entry.kind != PREAMBLE):
         fields = []
         for name, value in entry.fields.items():
             if not value.strip() or (name == "pubstate" and not english):
                 continue
-            value = value.replace("--", "–") if name == "year" else value
-            fields.append(
-                f"{name} = {{{{{value}}}}}" if kept.fullmatch(name) else f"{name} = {{{value}}}"
-            )
+            if kept.fullmatch(name):
+                value = f"{{{_with_quotes_held(value)}}}"
+            elif name == "year":
+                value = value.replace("--", "–")
+            fields.append(f"{name} = {{{value}}}")
         kind = entry.kind if english else UNTYPED.get(entry.kind, entry.kind)
         held = ",\n ".join(fields)
         written.append(f"@{kind}{{{entry.key},\n {held}}}\n")

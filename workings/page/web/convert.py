@@ -103,7 +103,7 @@ def cited(
         )  # fmt: skip
     if missing := re.findall(r"Citeproc: citation (\S+) not found", said):
         raise InputError(f"citation missing from the bibliography: {', '.join(missing)}")
-    made = _clean(made)
+    made = _clean(made).translate({ord(held): mark for mark, held in bibtex.QUOTES.items()})
     before, _, after = made.partition('<h1 class="unnumbered"')
     found = re.findall(r"<p>(.*?)</p>", before, flags=re.DOTALL)
     listed = re.search(r'<div id="refs".*', after, flags=re.DOTALL)
