@@ -122,7 +122,7 @@ def _is_rest(between: str) -> bool:
     """Whether what stands between two entries, which nobody reads, is the rest of the first."""
     words = re.sub(r"(?:^|(?<=\s))%.*", "", between)
     depths = accumulate({"{": 1, "}": -1}.get(sign, 0) for sign in words)
-    return bool(re.match(r"\s*,\s*\w", words)) or min(depths, default=0) < 0
+    return bool(re.match(r"\s*,\s*\w+\s*=", words)) or min(depths, default=0) < 0
 
 
 def for_bibtex(text: str) -> str:
