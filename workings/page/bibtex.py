@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import accumulate
@@ -48,12 +49,13 @@ class _Parser(LowLevelParser):
 
     def __init__(self, text: str):
         super().__init__(text, macros=CaseInsensitiveDict({name: name for name in month_names}))
+        self.ends = [found.start() for found in re.finditer("\n", text)]  # of the lines
         self.wrong: list[tuple[int, str]] = []  # line, message
         self.blanks: list[tuple[int, int]] = []  # where spaces and comments stand
         self.spans: list[tuple[int, int]] = []  # from the @ of each entry to its end
 
     def line(self, position: int) -> int:
-        return self.text.count("\n", 0, position) + 1
+        return bisect_left(self.ends, position) + 1
 
     def handle_error(self, error) -> None:
         said = re.sub(r"^syntax error | ?in line \d+", "", str(error)).strip(": ")
