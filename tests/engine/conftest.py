@@ -12,11 +12,14 @@ from .running import build
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory) -> Path:
+def finished(once) -> Path:
     """Committed and built; what the build said is in the file `said` beside it."""
-    folder = scaffold.extended(tmp_path_factory.mktemp("scaffold") / "report")
-    commit(folder, "all")
-    done = build(folder)
-    assert done, done.said
-    (folder.parent / "said").write_text(done.said)
-    return folder
+
+    def make(to: Path) -> None:
+        folder = scaffold.extended(to / "report")
+        commit(folder, "all")
+        done = build(folder)
+        assert done, done.said
+        (to / "said").write_text(done.said)
+
+    return once("scaffold", make) / "report"

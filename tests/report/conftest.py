@@ -23,13 +23,15 @@ def in_root(monkeypatch: pytest.MonkeyPatch, root: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory) -> Path:
+def finished(once) -> Path:
     """This report on its tiny configuration, committed and built; what it said is in `said` beside it."""
-    folder = real.project(tmp_path_factory.mktemp("workings") / "report")
-    done = build(folder)
-    assert done, done.said[-6000:]
-    (folder.parent / "said").write_text(done.said)
-    return folder
+
+    def make(to: Path) -> None:
+        done = build(real.project(to / "report"))
+        assert done, done.said[-6000:]
+        (to / "said").write_text(done.said)
+
+    return once("this_report", make) / "report"
 
 
 @pytest.fixture
