@@ -242,8 +242,8 @@ PARTS = {  # of an entry, and how biblatex prints them under the house look
         "Bo, A. (Jan. 2001). ‘T’. In: J. Accepted for 50 %.",
     "@online{k, author={A. Bo}, title={T}, url={https://x.org/a_b}, urldate={2020-01-02}, year={}}":
         "Bo, A. (n.d.). T. url: https://x.org/a_b (visited on 02/01/2020).",
-    "@book{k, author={A. Bo}, title={$f''$ on ``it'', “that”, `these' and ‘those’}, year=1997}":
-        "Bo, A. (1997). f″ on “it”, “that”, ‘these’ and ‘those’.",
+    "@book{k, author={A. Bo}, title={$f''$ on ``it'', “that”, `these' and ‘those’ for \\$5 “or” \\$6}, year=1997}":
+        "Bo, A. (1997). f″ on “it”, “that”, ‘these’ and ‘those’ for $5 “or” $6.",
     "@misc{k, editor={A. Bo}, translator={C. Do}, title={T}, version={1.2}, year={1999--2001}, pubstate={inpress}}":
         "Bo, A., ed. (1999–2001). T. Trans. by C. Do. Version 1.2. In press.",
 }  # fmt: skip

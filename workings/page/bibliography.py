@@ -13,7 +13,7 @@ from pathlib import Path
 
 from workings.messages import InputError
 from workings.page import bibtex, letters
-from workings.page.bibtex import PREAMBLE, Entry
+from workings.page.bibtex import FORMULA, PREAMBLE, Entry
 
 # Addresses, read letter by letter, and names.
 LITERAL = {"url", "doi", "eprint", "file", "pdf", "ids", "crossref", "xref", "xdata", "related"}
@@ -30,7 +30,6 @@ _DEFINES = re.compile(
     r"\\(?:[egx]?def|let|futurelet|\w*command|loop|if\w*|else|fi|unless|\w*group|end(?:input)?|stop|bye"
     r"|(?:bib)?item|label)(?![A-Za-z])"
 )
-_FORMULA = re.compile(r"(?<!\\)\$[^$]*\$|\\\(.*?\\\)", re.DOTALL)
 _BARE = re.compile(r"(?<!\\)(?:\\\\)*([&%#_^$])")
 
 
@@ -107,7 +106,7 @@ def _wrong(entry: Entry, biber: bool, engine: str) -> Iterator[str]:
             continue
         if not _is_balanced(value):
             yield f"its {name} has a \\ before a brace that would close it; write \\textbackslash{{}}"
-        bare = _FORMULA.sub("", value)
+        bare = FORMULA.sub("", value)
         signs = []
         if name not in LITERAL | {PREAMBLE}:  # TeX reads even those that it sets nowhere
             signs = [sign for sign in _BARE.findall(value) if sign in "%#"]

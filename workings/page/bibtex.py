@@ -20,6 +20,7 @@ from pybtex.scanner import Pattern, PrematureEOF
 from pybtex.utils import CaseInsensitiveDict
 
 PREAMBLE = "preamble"
+FORMULA = re.compile(r"(?<!\\)\$(?:\\.|[^$\\])*\$|\\\(.*?\\\)", re.DOTALL)
 # Letters in the place of quotation marks, which pandoc would exchange for those of the language.
 QUOTES = {ord(mark): chr(0xE010 + number) for number, mark in enumerate("“”‘’")}
 # The kinds that pandoc names on the page, and only in English, as the ones that it does not name.
@@ -148,7 +149,7 @@ def for_bibtex(text: str) -> str:
 
 def _with_quotes_held(value: str) -> str:
     """Words whose quotation marks are QUOTES, formulas as they are."""
-    parts = re.split(r"(\$[^$]*\$|\\\(.*?\\\))", value)
+    parts = re.split(f"({FORMULA.pattern})", value, flags=re.DOTALL)
     for at in range(0, len(parts), 2):
         parts[at] = re.sub(r"(?<!\\)``", "“", parts[at])
         parts[at] = re.sub(r"(?<!\\)''", "”", parts[at])
