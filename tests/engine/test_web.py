@@ -234,6 +234,8 @@ def test_the_bibliography_is_that_of_the_pdf_and_keeps_its_letters(tmp_path):
 PARTS = {  # of an entry, and how biblatex prints them under the house look
     "@phdthesis{k, author={A. Bo}, title={T}, school={U}, date={2019-05-06}}":
         "Bo, A. (6th May 2019). ‘T’. PhD thesis. U.",
+    "@techreport{k, author={A. Bo}, title={T}, number={5}, institution={U}, year=1990}":
+        "Bo, A. (1990). T. Tech. rep. 5. U.",
     "@book{k, author={A. Bo}, title={T}, edition=2, volume=3, note={In {Ge}rman}, year=1997, publisher={P}, isbn={1-2-3}}":
         "Bo, A. (1997). T. 2nd ed. Vol. 3. In German. P. isbn: 1-2-3.",
     "@inproceedings{k, author={A. Bo}, title={T}, booktitle={C}, editor={D. Ed}, series={S}, address={Bonn}, publisher={P}, "
