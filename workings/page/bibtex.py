@@ -21,6 +21,7 @@ from pybtex.utils import CaseInsensitiveDict
 
 PREAMBLE = "preamble"
 FORMULA = re.compile(r"(?<!\\)\$(?:\\.|[^$\\])*\$|\\\(.*?\\\)", re.DOTALL)
+COMMENT = r"%[^\n]*"
 # Letters in the place of quotation marks, which pandoc would exchange for those of the language.
 QUOTES = {ord(mark): chr(0xE010 + number) for number, mark in enumerate("“”‘’")}
 # The kinds that pandoc names on the page, and only in English, as the ones that it does not name.
@@ -44,8 +45,8 @@ class Entry:
 class _Parser(LowLevelParser):
     """pybtex's, with biber's comments and names of strings in any case."""
 
-    WHITESPACE = Pattern(r"(?:\s|%[^\n]*)+", "whitespace")
-    AT = Pattern(r"(?:%[^\n]*|[^@\s]+|\s+)*+@", "'@'")
+    WHITESPACE = Pattern(rf"(?:\s|{COMMENT})+", "whitespace")
+    AT = Pattern(rf"(?:{COMMENT}|[^@\s]+|\s+)*+@", "'@'")
     AT.search = AT.match  # from where the last entry ends, else it would find an @ in a comment
 
     def __init__(self, text: str):
@@ -123,7 +124,7 @@ def read(file: Path) -> tuple[list[Entry], list[tuple[str, str]]]:
 
 def _is_rest(between: str) -> bool:
     """Whether what stands between two entries, which nobody reads, is the rest of the first."""
-    words = re.sub(r"(?:^|(?<=\s))%.*", "", between)
+    words = re.sub(rf"(?<!\S){COMMENT}", "", between)
     depths = accumulate({"{": 1, "}": -1}.get(sign, 0) for sign in words)
     return bool(re.match(r"\s*,\s*\w+\s*=", words)) or min(depths, default=0) < 0
 
